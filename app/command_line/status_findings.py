@@ -23,6 +23,9 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
             " target that is scraped with honor_labels can claim usage of any container: name the kubelets'"
             " job in CONTAINER_METRICS_MATCHER"
         )
+    if clusters := list_in(report.get("recognizedClusters")):
+        own = "; ".join(map(str, clusters))
+        yield f"Prometheus has several clusters; only series of this one count, known by its Pods: {own}"
     if lags := mapping_in(report.get("lagSeconds")):
         listed = ", ".join(f"{signal} up to {count_in(lag) // 60} minutes" for signal, lag in lags.items())
         yield f"Samples reach Prometheus late: {listed}. Values are up to date once they have come"

@@ -4,13 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from app.diagnosis.catalogue import MESHES, Exporter
-from app.diagnosis.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, cluster_labels
 from app.diagnosis.finding import MetricFinding, Section, Severity, counted
 from app.diagnosis.observations import Observations
 from app.diagnosis.remedy import Program, Remedy, quoted
-
-# Values of fewer namespaces are those of a small cluster, or the claim of a tenant.
-_LARGE_SHARE = 0.2
+from app.sources.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, cluster_labels
+from app.sources.queries import ABSENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +19,9 @@ class Clusters:
     namespaces: Mapping[str, frozenset[str]]
 
     @property
-    def are_large(self) -> bool:
-        """True if two values have a fifth of the namespaces each, so that neither is clearly this cluster."""
-        all_namespaces = len(frozenset().union(*self.namespaces.values()))
-        large = [names for names in self.namespaces.values() if len(names) >= _LARGE_SHARE * all_namespaces]
-        return len(large) > 1
-
-    @property
     def largest(self) -> str:
-        """The value with the most namespaces, but for series without the label."""
-        named = [name for name in self.namespaces if name]
-        return max(named, key=lambda name: (len(self.namespaces[name]), name))
+        """The value with the most namespaces."""
+        return max(self.namespaces, key=lambda name: (len(self.namespaces[name]), name))
 
     def __str__(self) -> str:
         counts = {name or "absent": len(names) for name, names in self.namespaces.items()}
@@ -39,13 +29,9 @@ class Clusters:
 
 
 def several_clusters(seen: Observations, exporter: Exporter) -> Clusters | None:
-    """The clusters that the metrics of *exporter* are of, if there are several.
-
-    Of the labels with several values, the first is taken whose values are large.
-    """
-    found = [clusters for clusters in _by_label(seen, exporter) if len(clusters.namespaces) > 1]
-    large = [clusters for clusters in found if clusters.are_large]
-    return next(iter((*large, *found)), None)
+    """The clusters that the metrics of *exporter* are of, if a label has several; by the first such label."""
+    found = (clusters for clusters in _by_label(seen, exporter) if len(clusters.namespaces) > 1)
+    return next(found, None)
 
 
 def clusters_by_label(seen: Observations) -> dict[str, dict[str, int]]:
@@ -59,7 +45,7 @@ def clusters_by_label(seen: Observations) -> dict[str, dict[str, int]]:
 
 def _by_label(seen: Observations, exporter: Exporter) -> Iterator[Clusters]:
     scope = seen.target.scope_of(exporter)
-    if scope.cluster and scope.cluster not in seen.clusters(exporter):
+    if scope.cluster and scope.cluster_value not in seen.clusters(exporter):
         return  # there is nothing of the named cluster, and the others are no question
     for label in cluster_labels(scope):
         if label in GOOGLE_LABELS and not seen.has_google_labels(exporter):
@@ -79,34 +65,24 @@ def _is_of_pods(clusters: Clusters) -> bool:
     return 2 * len(named & clusters.namespaces.get("", frozenset())) > len(named)
 
 
-def is_mixed(seen: Observations, exporter: Exporter) -> bool:
-    """True if the metrics of *exporter* are of several clusters, and none of them is clearly this one."""
-    clusters = several_clusters(seen, exporter)
-    return clusters is not None and clusters.are_large
-
-
 def cluster_findings(seen: Observations, exporter: Exporter) -> Iterator[MetricFinding]:
     """The finding on the clusters that the metrics of *exporter* are of."""
     clusters = several_clusters(seen, exporter)
     if clusters is None:
         return
     is_of_containers = exporter is Exporter.KUBELET
-    text = f"name this cluster, which may be another than here, by {settings_of(seen, exporter)}"
-    if "" in clusters.namespaces:
-        text += "; series without the label can't be named, and need one (relabel_configs of their jobs)"
-    if not clusters.are_large:
-        severity, reason = Severity.GAP, "OtherClusters"
-        costs = "what is of another cluster may count as this one's, or is left out"
-    else:
-        severity, reason = Severity.BLOCKING if is_of_containers else Severity.GAP, "SeveralClusters"
-        profiles = "CPU and memory profiles" if is_of_containers else "connection profiles"
-        costs = f"{profiles} are refused, or are of several clusters"
+    profiles = "CPU and memory profiles" if is_of_containers else "connection profiles"
+    text = (
+        f"name this cluster, which may be another than here, by {settings_of(seen, exporter)}: one of the"
+        f" values, or {ABSENT} for series without the label"
+    )
     yield MetricFinding(
-        severity,
-        reason,
+        Severity.GAP,
+        "SeveralClusters",
         f"{exporter} has series of several clusters: {clusters}",
-        costs,
-        name_cluster(seen, exporter, clusters.label, clusters.largest, text),
+        "the profiler recognizes its own by the Pods that exist, unknown here: where these don't show it,"
+        f" {profiles} are refused, and so are all by commands without the API server",
+        name_cluster(seen, exporter, clusters.label, clusters.largest or ABSENT, text),
         Section.SEVERAL_CLUSTERS,
     )
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from app.diagnosis.answer_findings import unanswered_findings, unreached
 from app.diagnosis.catalogue import CATALOGUE, Exporter, Metric
-from app.diagnosis.cluster_labels import cluster_labels
 from app.diagnosis.distributions import Distribution, distribution
 from app.diagnosis.features import Feature, features
 from app.diagnosis.finding import MetricFinding, Severity
@@ -14,6 +13,7 @@ from app.diagnosis.object_findings import object_findings
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
 from app.diagnosis.usage_findings import ENDED, UNKNOWN_CLUSTER, blocking_faults, usage_notes
+from app.sources.cluster_labels import cluster_labels
 
 _ORDER = list(Severity)
 

@@ -5,9 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.diagnosis.catalogue import Exporter, Metric
-from app.diagnosis.cluster_labels import AMAZON_LABEL, CLUSTER_LABEL, GOOGLE_LABELS
 from app.diagnosis.finding import Section
 from app.diagnosis.remedy import Program, Remedy
+from app.sources.cluster_labels import AMAZON_LABEL, CLUSTER_LABEL, GOOGLE_LABELS
 
 # Stand for metrics in a remedy: in a sentence or a YAML list, and as a regular expression.
 _NAMES, _PATTERN = "<names>", "<pattern>"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.diagnosis.catalogue import CATALOGUE, MESHES, METRICS_OF, Exporter
-from app.diagnosis.cluster_findings import is_mixed
 from app.diagnosis.mesh_findings import is_present
 from app.diagnosis.object_findings import expected_objects
 from app.diagnosis.observations import Observations
@@ -67,7 +66,7 @@ def _usage(seen: Observations, resource: Resource) -> Feature:
     containers = seen.sampled(resource)
     if containers is None:
         return Feature(name, State.UNKNOWN)
-    if not containers or is_mixed(seen, Exporter.KUBELET):
+    if not containers:
         return Feature(name, State.NO)
     return Feature(name, State.YES, f"containers: {containers:.0f}")
 
@@ -137,7 +136,7 @@ def _connections(seen: Observations, mesh: Exporter) -> Feature:
         return Feature(name, State.OFF, "NETWORK_METRIC_PROVIDER")
     if any(map(seen.is_unknown, METRICS_OF[mesh])):
         return Feature(name, State.UNKNOWN)
-    if not is_present(seen, mesh) or is_mixed(seen, mesh):
+    if not is_present(seen, mesh):
         return Feature(name, State.NO)
     if mesh is Exporter.LINKERD:
         return _of_metrics(seen, name, (linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES))

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from app.diagnosis.catalogue import MAIN_METRICS, OBJECTS, USAGE, Exporter, Metric
-from app.diagnosis.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, cluster_labels
 from app.diagnosis.questions import (
     AGES_SECONDS,
     INTERVAL_WINDOW_SECONDS,
@@ -19,6 +18,7 @@ from app.diagnosis.questions import (
 from app.diagnosis.target import Target
 from app.domain.profiles import Resource
 from app.errors import RefusedQueryError, SourceError, ThrottledError, TooLargeError
+from app.sources.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, cluster_labels
 
 _USUAL_INTERVALS_SECONDS = (1, 5, 10, 15, 20, 30, 60, 90, 120, 180, 240, 300, 600)
 Answer: TypeAlias = Mapping[Fact, Counts] | SourceError
@@ -157,7 +157,7 @@ class Observations:
     def namespaces(self) -> frozenset[str]:
         """The namespaces with containers, in scope and of this cluster."""
         scope, clusters = self.target.scope, self.clusters(Exporter.KUBELET)
-        ours = [clusters.get(scope.cluster, frozenset())] if scope.cluster else clusters.values()
+        ours = [clusters.get(scope.cluster_value, frozenset())] if scope.cluster else clusters.values()
         return frozenset(filter(scope.covers, frozenset().union(*ours)))
 
     def honors_labels(self) -> bool | None:

@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, START_TIMES, UP, Exporter, Metric
-from app.diagnosis.cluster_labels import cluster_labels
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS, StepRange
+from app.sources.cluster_labels import cluster_labels
 from app.sources.exported_labels import ObjectSeries
 from app.sources.mesh import istio, linkerd
 from app.sources.mesh.conversation import LabeledQuery, QueryBatch

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from app.diagnosis.catalogue import USAGE, Exporter, Metric
-from app.diagnosis.cluster_findings import cluster_findings, is_mixed, name_cluster, settings_of
-from app.diagnosis.cluster_labels import cluster_labels
+from app.diagnosis.cluster_findings import cluster_findings, name_cluster, settings_of
 from app.diagnosis.distributions import Distribution
 from app.diagnosis.finding import MetricFinding, Section, Severity, listed
 from app.diagnosis.observations import Observations
@@ -13,6 +12,7 @@ from app.diagnosis.questions import DAY_SECONDS, Kind
 from app.diagnosis.remedy import Program, Remedy, quoted
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS
+from app.sources.cluster_labels import cluster_labels
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE, escape_label_value
 
 # With more than 60 s a single missed scrape may leave less than the two samples in a step that a rate needs.
@@ -31,9 +31,6 @@ UNKNOWN_CLUSTER, ENDED = "UnknownCluster", "Ended"
 
 def blocking_faults(seen: Observations, kept: Distribution) -> Iterator[MetricFinding]:
     """Why CPU or memory can't be profiled; one finding if both have the same cause."""
-    if is_mixed(seen, Exporter.KUBELET):
-        yield from cluster_findings(seen, Exporter.KUBELET)
-        return
     by_cause: dict[_Cause, list[Resource]] = {}
     for resource in Resource:
         if cause := _cause(seen, resource, kept):
@@ -85,7 +82,7 @@ def _absence(seen: Observations, metric: Metric, kept: Distribution) -> _Cause:
     if seen.of(Kind.RENAMED, metric.name):
         message = "the labels of {} are renamed to exported_namespace and exported_pod"
         return _Cause("LabelsRenamed", message, _HONOR_LABELS, Section.WHAT_IS_READ)
-    if scope.cluster and clusters and scope.cluster not in clusters:
+    if scope.cluster and clusters and scope.cluster_value not in clusters:
         return _unknown_cluster(seen)
     if seen.of(Kind.ANY, metric.name):
         return _not_selected(seen, metric.name)
@@ -110,7 +107,8 @@ def _unknown_cluster(seen: Observations) -> _Cause:
     message = (
         f"no series of {{}} has {scope.cluster_label}={scope.cluster}; there is {found or 'no cluster label'}"
     )
-    by_label = [(label, scope.cluster) for label in names if scope.cluster in seen.clusters(exporter, label)]
+    own = scope.cluster
+    by_label = [(label, own) for label in names if own in seen.clusters(exporter, label)]
     by_name = [(scope.cluster_label, name) for name in sorted(filter(None, seen.clusters(exporter)))]
     label, name = next(iter((*by_label, *by_name)), (scope.cluster_label, ""))
     text = "name this cluster as its series do" if name else "name no cluster"
@@ -165,8 +163,7 @@ def usage_notes(seen: Observations, retention_seconds: float | None) -> Iterator
             Remedy("look at the remote_write queues and the agents' clocks; up to 10 minutes cost nothing"),
             Section.LATE_SAMPLES,
         )
-    if not is_mixed(seen, Exporter.KUBELET):
-        yield from cluster_findings(seen, Exporter.KUBELET)
+    yield from cluster_findings(seen, Exporter.KUBELET)
     yield from _gone_targets(seen)
     yield from _duplicates(seen)
     yield from _unselected(seen)

@@ -39,6 +39,10 @@ class UsageSource(Protocol):
     def container_jobs(self) -> Collection[str]:
         """The scrape jobs of the containers' series, as far as they are known."""
 
+    @property
+    def own_clusters(self) -> Collection[str]:
+        """This cluster's label among those of others in the same server, as far as there are others."""
+
     def late_namespaces(self, kind: ProfileKind) -> Collection[str]:
         """The namespaces with samples for *kind* that came more than an hour late, as last counted."""
 

@@ -176,7 +176,9 @@ class ProfilerRole:
                         decisive,
                         lambda: {**self._faults_of_tasks(), **self._clock_fault()},
                     )
-                    group.create_task(self._run_cycles(workloads, namespaces.scope, watches), name="cycles")
+                    group.create_task(
+                        self._run_cycles(workloads, namespaces.scope, watches, pods), name="cycles"
+                    )
                     group.create_task(workloads.run(), name="watch of workloads")
                     self._watched.append(workloads)
                 if self._backfill:
@@ -202,7 +204,7 @@ class ProfilerRole:
         self._metrics.set_leader(is_leader=leading)
 
     async def _run_cycles(
-        self, lister: WorkloadLister, namespaces: NamespaceScope, watches: TermWatches
+        self, lister: WorkloadLister, namespaces: NamespaceScope, watches: TermWatches, pods: PodWatches
     ) -> None:
         profiles = ClusterProfiles(
             self._client,
@@ -212,7 +214,9 @@ class ProfilerRole:
         )
         ports = cluster_ports(self._settings, self._client, profiles, lister, self._events)
         cluster = replace(ports, watches=watches)
-        async with open_prometheus(self._settings, namespaces, self._queries) as source:
+        async with open_prometheus(
+            self._settings, namespaces, self._queries, knows_pod=pods.registry.knows
+        ) as source:
             cycle = ProfilingCycle(source, cluster, self._plan.policy, namespaces.covers, namespaces.current)
             self._task_faults |= {"check-points": cycle.checkpoint_faults, "status": cycle.report_faults}
             await run_cycles(cycle, namespaces, self._plan.schedule, self._metrics)

@@ -9,6 +9,7 @@ from app.profiler.registries.namespaces import NamespaceScope
 from app.proxies import Proxy, environment_proxy
 from app.runtime.scope import query_scope
 from app.settings.environment import Settings
+from app.sources.clusters import KnowsPod
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import QUERIES_PER_CYCLE, Limits, PrometheusSource
 from app.sources.prometheus_api import PrometheusApi, RetryPolicy
@@ -23,10 +24,12 @@ async def open_prometheus(
     observer: QueryObserver | None = None,
     *,
     queries_per_cycle: float = QUERIES_PER_CYCLE,
+    knows_pod: KnowsPod | None = None,
 ) -> AsyncIterator[PrometheusSource]:
     """A source of usage from Prometheus; each query covers the namespaces that are in scope at that time.
 
-    Credential files are read when a query is sent: a missing file makes the source fail, not the process.
+    *knows_pod* is true for the namespace and name of this cluster's Pods. Credential files are read when a
+    query is sent: a missing file makes the source fail, not the process.
     """
     async with PrometheusSource(
         settings.prometheus_base_url,
@@ -47,6 +50,7 @@ async def open_prometheus(
         credentials=_credentials(settings),
         observer=observer,
         proxy_for=_proxy_for,
+        knows_pod=knows_pod,
     ) as source:
         yield source
 

@@ -65,17 +65,18 @@ class PrometheusSettings(BaseModel):
     )
     prometheus_cluster: str = Field(
         "",
-        description="Value of PROMETHEUS_CLUSTER_LABEL for this cluster, in a Prometheus of several clusters",
+        description="Value of PROMETHEUS_CLUSTER_LABEL for this cluster, in a Prometheus of several clusters;"
+        ' "" in quotes for series without the label; empty means that the Pods that exist show it',
     )
     prometheus_cluster_label: str = Field(
         "cluster",
         pattern="^[a-zA-Z_][a-zA-Z0-9_]*$",
-        description="Label that distinguishes clusters if PROMETHEUS_CLUSTER is set",
+        description="Label that PROMETHEUS_CLUSTER is a value of",
     )
     connections_prometheus_cluster: str = Field(
         "",
         description="Value of CONNECTIONS_PROMETHEUS_CLUSTER_LABEL for this cluster, if"
-        " CONNECTIONS_PROMETHEUS_URL has several clusters",
+        " CONNECTIONS_PROMETHEUS_URL has several clusters, as for PROMETHEUS_CLUSTER",
     )
     connections_prometheus_cluster_label: str = Field(
         "cluster",

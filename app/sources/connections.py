@@ -98,14 +98,15 @@ class ConnectionQueries:
         scope, api = self.scope(), self.queries.api
         loads = [await self.load_meter.of_mesh(api, mesh, scope, steps) for mesh in meshes]
         load = SampleLoad.sum(loads).within(namespaces)
+        scopes = [(mesh, self.load_meter.mesh_of_cluster(scope, mesh, api)) for mesh in meshes]
 
         async def run(shard: Shard, chunk: StepRange) -> list[tuple[Mesh, ConnectionSamples]]:
             sources = shard.intersection(namespaces)
-            return [(mesh, await self._query_mesh(mesh, scope, sources, chunk)) for mesh in meshes]
+            return [(mesh, await self._query_mesh(mesh, own, sources, chunk)) for mesh, own in scopes]
 
         def longest_text(shard: Shard) -> int:
             sources = shard.intersection(namespaces)
-            return max(mesh.longest_query(scope, sources) for mesh in meshes)
+            return max(mesh.longest_query(own, sources) for mesh, own in scopes)
 
         chunked = self.queries.chunked(CONNECTIONS, run, load, longest_text)
         async for chunk in chunked.results(steps, max_samples=self.queries.samples_per_cycle):

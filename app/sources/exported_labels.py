@@ -17,6 +17,7 @@ from app.sources.queries import Scope, aggregate, equal_matchers, namespace_matc
 EXPORTED_NAMESPACE, EXPORTED_POD = "exported_namespace", "exported_pod"
 _EXPORTED = "exported_"
 _OBJECT = "__object_"  # the beginning of the profiler's own labels
+_TARGET = ("job", "instance")
 _TARGET_LABELS = frozenset({"namespace", "pod", "container"})
 # Prometheus renames the namespace, if any label, and never to an empty value.
 _IS_OWN = (f'{EXPORTED_NAMESPACE}=""',)
@@ -45,12 +46,19 @@ class ObjectSeries:
         return aggregate("max", (*labels, *renamed) if self.is_renamed else labels, expression)
 
 
-def by_object(
-    labels: Iterable[str], build: Callable[[ObjectSeries], str], metric: str, scope: Scope, *, window: str
+def by_object(  # noqa: PLR0913 - a query's parts
+    labels: Iterable[str],
+    build: Callable[[ObjectSeries], str],
+    metric: str,
+    scope: Scope,
+    *,
+    window: str,
+    beside: str = "",
 ) -> str:
     """The expression that *build* makes of series by *labels*, which begin with the namespace.
 
-    Series with renamed labels count in namespaces without other series of *metric* in the *window*.
+    Series with renamed labels count in namespaces without other series of *metric* in the *window*. With a
+    metric *beside*, these are of targets that have it, too: OpenCost has some metrics of the same names.
 
     If `label_replace` made two series equal, the server would refuse the whole query: those of one object
     from two Pods of kube-state-metrics. The labels of the object so are new ones at first; once the series
@@ -67,5 +75,9 @@ def by_object(
     renamed = aggregate("max", (of_objects.get(label, label) for label in labels), renamed)
     for label, of_object in of_objects.items():
         renamed = f'label_replace({renamed},"{label}","$1","{of_object}","(.+)")'
-    described = aggregate("group", ("namespace",), f"last_over_time({own.selector(metric)}[{window}])")
+    described = f"last_over_time({own.selector(metric)}[{window}])"
+    if beside:
+        targets = aggregate("group", _TARGET, f"last_over_time({own.selector(beside)}[{window}])")
+        described = f"{described} and on ({','.join(_TARGET)}) {targets}"
+    described = aggregate("group", ("namespace",), described)
     return f"{build(own)} or ({aggregate('max', labels, renamed)} unless on (namespace) {described})"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -14,7 +14,9 @@ from app.domain.profiles import Resource
 from app.errors import RefusedQueryError, TooLargeError
 from app.history.samples import StepRange
 from app.sources import queries
-from app.sources.clusters import check_one_cluster, ranked_clusters, system_clusters_query
+from app.sources.cluster_finder import ClusterFinder, LoadQuestion
+from app.sources.cluster_labels import unnamed_labels
+from app.sources.clusters import KnowsPod
 from app.sources.late_counts import LateCounts, with_earlier, without_earlier
 from app.sources.mesh.conversation import LabeledQuery, Mesh
 from app.sources.planning import STEPS_PER_HOUR, SampleLoad
@@ -47,13 +49,14 @@ class _MeasuredLoad:
 class LoadMeter:
     """Measures the load of container series in *api*, and that of a mesh's series in its own server.
 
-    If a load can't be measured, it is a small one for each namespace with containers. Without the name of the
-    cluster in the scope, the same answers show whether the series are of several clusters: then it raises
-    SeveralClustersError.
+    If a load can't be measured, it is a small one for each namespace with containers. The same answers show
+    whether the series are of several clusters. Then the load is that of this cluster's; where nothing shows
+    which these are, SeveralClustersError is raised. *knows_pod* is the API server's knowledge.
     """
 
-    def __init__(self, api: PrometheusApi) -> None:
+    def __init__(self, api: PrometheusApi, knows_pod: KnowsPod | None = None) -> None:
         self._api = api
+        self._clusters = ClusterFinder(knows_pod)
         self._measured: dict[str, _MeasuredLoad] = {}
         self._late: dict[str, LateCounts] = {}
         self._lock = asyncio.Lock()
@@ -63,6 +66,20 @@ class LoadMeter:
         """The scrape jobs of the containers' series, as last counted."""
         measured = self._measured.get(_CONTAINERS)
         return measured.scrape_jobs if measured else ()
+
+    @property
+    def own_clusters(self) -> Collection[str]:
+        """This cluster's label in servers of several, by what their series are of, as last found."""
+        found = self._clusters.found.items()
+        return [f"{kind}: {own}" for kind, clusters in found for own in clusters if own.others]
+
+    def containers_of_cluster(self, scope: Scope) -> Scope:
+        """*scope* within this cluster's series of containers, as last measured."""
+        return self._clusters.within(scope, _CONTAINERS)
+
+    def mesh_of_cluster(self, scope: Scope, mesh: Mesh, api: PrometheusApi) -> Scope:
+        """*scope* within this cluster's series of *mesh* in *api*, as last measured."""
+        return self._clusters.within(scope, mesh.name, _CONTAINERS if api is self._api else "")
 
     @property
     def late_containers(self) -> Collection[str]:
@@ -82,90 +99,74 @@ class LoadMeter:
 
         Series of CPU may be one per core; all others of a container are as many as those of memory.
         """
-        labels = queries.load_labels(queries.CONTAINER_LOAD_LABELS, scope)
-        text = queries.container_load(queries.with_short_names(scope, occurrences=2))
-        query = LabeledQuery(text, labels, frozenset(labels[1:]))
-        load = await self._load_or_names(self._api, _CONTAINERS, query, scope, steps)
+        short, clusters = queries.with_short_names(scope, occurrences=2), unnamed_labels(scope)
+        labels = (*queries.CONTAINER_LOAD_LABELS, *clusters)
+        query = LabeledQuery(queries.container_load(short, clusters), labels, frozenset(labels[1:]))
+        series = queries.cadvisor_selector(queries.MEMORY_USAGE, short)
+        question = LoadQuestion(self._api, _CONTAINERS, query, series)
+        load = await self._load_or_names(question, scope, steps)
         measured = self._measured.get(_CONTAINERS)
         return (measured.cores if measured and resource is Resource.CPU else load).within(scope)
 
     async def of_mesh(self, api: PrometheusApi, mesh: Mesh, scope: Scope, steps: StepRange) -> SampleLoad:
         """The load of a query on the edges of *mesh* in *api*, at the end of *steps*."""
-        query = mesh.load(queries.with_short_names(scope, occurrences=2))
-        load = await self._load_or_names(api, mesh.name, query, scope, steps)
+        short = queries.with_short_names(scope, occurrences=2)
+        query, series = mesh.load(short, unnamed_labels(scope)), mesh.reporters(short)
+        question = LoadQuestion(api, mesh.name, query, series, has_pod_labels=True)
+        load = await self._load_or_names(question, scope, steps)
         return load.within(NamespaceSelection(excluded=scope.excluded))
 
-    async def _load_or_names(
-        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, steps: StepRange
-    ) -> SampleLoad:
+    async def _load_or_names(self, question: LoadQuestion, scope: Scope, steps: StepRange) -> SampleLoad:
         end = StepRange(steps.last, steps.last)
         try:
-            return await self._load(api, kind, query, scope, end)
+            return await self._load(question, scope, end)
         except (RefusedQueryError, TooLargeError) as error:
-            log.debug("load_not_measured", of=kind, error=str(error))
-            short = queries.with_short_names(scope, occurrences=1)
+            log.debug("load_not_measured", of=question.kind, error=str(error))
+            short = queries.with_short_names(self.containers_of_cluster(scope), occurrences=1)
             selector = queries.container_selector(queries.MEMORY_USAGE, short)
             names = await self._api.label_values("namespace", selector, end)
             return SampleLoad(dict.fromkeys(filter(is_dns_label, names or scope.included or ()), 1.0))
 
-    async def _load(
-        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, end: StepRange
-    ) -> SampleLoad:
+    async def _load(self, question: LoadQuestion, scope: Scope, end: StepRange) -> SampleLoad:
         """The load at the step *end*; the last known one if the server refuses the query.
 
         Raises:
             RefusedQueryError, TooLargeError: the server refuses it, and none was measured before.
         """
+        kind, labels = question.kind, question.query.labels
         async with self._lock:
             measured = self._measured.get(kind)
             if measured and measured.is_current(scope, end.last):
                 return measured.load
             try:
-                result = await self._counts(api, kind, query, scope, end)
+                result = await self._counts(question, scope, end)
             except (RefusedQueryError, TooLargeError):
                 if measured is None:
                     raise
                 return measured.load
-            load, cores, jobs = _load_of(result, query.labels)
-            if scope.cluster_label in query.labels:
-                await self._check_one_cluster(api, _clusters_of(result, query.labels), scope, end)
+            await self._clusters.find(question, result.keys, scope, end)
+            load, cores, jobs = _load_of(self._clusters.of_cluster(kind, result, labels), labels)
             self._measured[kind] = _MeasuredLoad(scope, end.last, load, jobs, cores)
             return load
 
-    async def _counts(
-        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, end: StepRange
-    ) -> QueryResult:
+    async def _counts(self, question: LoadQuestion, scope: Scope, end: StepRange) -> QueryResult:
         """The counts of the step *end*; those of an older one are noted, if they are due."""
+        kind, query = question.kind, question.query
         late = self._late.setdefault(kind, LateCounts())
         earlier_step = late.earlier_step(scope, end.last)
         if not earlier_step:
-            return await _ask(api, query, end)
+            return await _ask(question.api, query, end)
         try:
-            result = await _ask(api, with_earlier(query, end.last - earlier_step), end)
+            result = await _ask(question.api, with_earlier(query, end.last - earlier_step), end)
         except (RefusedQueryError, TooLargeError):
             late.refuse(scope, end.last)
-            return await _ask(api, query, end)
+            return await _ask(question.api, query, end)
         newest, earlier = without_earlier(result)
         namespaces = scope if kind == _CONTAINERS else NamespaceSelection(excluded=scope.excluded)
-        loads = (_load_of(part, query.labels)[0].within(namespaces) for part in (earlier, newest))
+        parts = (self._clusters.of_cluster(kind, part, query.labels) for part in (earlier, newest))
+        loads = (_load_of(part, query.labels)[0].within(namespaces) for part in parts)
         late.note(scope, (earlier_step, end.last), *(load.samples for load in loads))
         return newest
-
-    async def _check_one_cluster(
-        self, api: PrometheusApi, clusters: Mapping[str, Collection[str]], scope: Scope, end: StepRange
-    ) -> None:
-        """Raise SeveralClustersError if targets of the system confirm the *clusters* of namespaces."""
-        if len(ranked_clusters(clusters)) < 2:
-            return
-        labels = ("namespace", scope.cluster_label)
-        try:
-            result = await api.query_range(
-                system_clusters_query(scope), labels, end, frozenset(labels), signal=PLANNING
-            )
-            of_system = {cluster for _, cluster in result.keys}
-        except (RefusedQueryError, TooLargeError):
-            of_system = set()
-        check_one_cluster(clusters, of_system, scope.cluster_label)
 
 
 async def _ask(api: PrometheusApi, query: LabeledQuery, end: StepRange) -> QueryResult:
@@ -183,12 +184,3 @@ def _load_of(result: QueryResult, labels: Sequence[str]) -> tuple[SampleLoad, Sa
             (of_cores if values.get(queries.LOAD_OF) else counts)[namespace] += count
             jobs |= {values["job"]} if "job" in values else set()
     return SampleLoad(counts), SampleLoad({**counts, **of_cores}), frozenset(jobs)
-
-
-def _clusters_of(result: QueryResult, labels: Sequence[str]) -> dict[str, set[str]]:
-    """The values of the last label, that of clusters, by namespace; of a mesh, by that of the reporter."""
-    place = labels.index("namespace")
-    values: dict[str, set[str]] = {}
-    for key in result.keys:
-        values.setdefault(key[place], set()).add(key[-1])
-    return values

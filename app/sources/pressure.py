@@ -105,7 +105,9 @@ def oom_kills(scope: Scope) -> str:
     containers, if it can read the kernel's log. Duplicates from two scrapes are aggregated before a join.
     """
     events = _per_container(_oom_events(scope))
-    in_state = by_object(CONTAINER_LABELS, _kills_in_state, RESTARTS, scope, window=WINDOW)
+    in_state = by_object(
+        CONTAINER_LABELS, _kills_in_state, RESTARTS, scope, window=WINDOW, beside=LAST_REASON
+    )
     return f"{in_state} or {events}"
 
 

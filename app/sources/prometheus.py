@@ -28,6 +28,7 @@ from app.proxies import Proxy
 from app.sources import owners, pressure, queries
 from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import Chunk, failure_texts
+from app.sources.clusters import KnowsPod
 from app.sources.connections import ConnectionQueries
 from app.sources.core_usage import usage_of_containers
 from app.sources.credentials import PrometheusCredentials
@@ -95,7 +96,9 @@ class PrometheusSource:
     """Returns complete results or raises SourceError; use it as an asynchronous context manager.
 
     A *scope* that changes is a callable, which is called for each request of samples. The server itself
-    counts the samples that a query loads, at most once an hour.
+    counts the samples that a query loads, at most once an hour. *knows_pod* shows whether a Pod, by namespace
+    and name, runs or ran lately in this cluster; without it, series of several clusters in one server are
+    separated less often.
     """
 
     def __init__(  # noqa: PLR0913 - transport and retry policy are the seams to the world
@@ -113,6 +116,7 @@ class PrometheusSource:
         transport: httpx.AsyncBaseTransport | None = None,
         retry_policy: RetryPolicy | None = None,
         proxy_for: Callable[[str], Proxy | None] = lambda _: None,
+        knows_pod: KnowsPod | None = None,
     ) -> None:
         limits = limits or Limits()
         # One for both servers: their answers are in the same memory.
@@ -141,7 +145,7 @@ class PrometheusSource:
         self._current_scope: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
         self._connections_cluster = connections_cluster if connections_url else None
         self._queries = budgeted(self.api)
-        self._load_meter, self._state_reporter = LoadMeter(self.api), StateReporter(self.api)
+        self._load_meter, self._state_reporter = LoadMeter(self.api, knows_pod), StateReporter(self.api)
         self._connections = ConnectionQueries(
             budgeted(self.mesh_api),
             tuple(
@@ -193,6 +197,11 @@ class PrometheusSource:
         return self._connections.provider_in_use
 
     @property
+    def own_clusters(self) -> Collection[str]:
+        """This cluster's label in servers with the series of several, as last found."""
+        return self._load_meter.own_clusters
+
+    @property
     def container_jobs(self) -> Collection[str]:
         """The scrape jobs of the containers' series, as last counted."""
         return self._load_meter.container_jobs
@@ -210,7 +219,8 @@ class PrometheusSource:
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[list[ContainerSamples]]:
         """One sample per container and step."""
-        scope = self._scope.restricted_to(namespaces)
+        measured = await self._load_meter.of_containers(self._scope, steps, resource)
+        scope = self._load_meter.containers_of_cluster(self._scope).restricted_to(namespaces)
 
         def text(shard: Shard) -> str:
             return queries.container_usage(resource, scope.within(shard))
@@ -224,7 +234,6 @@ class PrometheusSource:
                 *await _slopes(ask, queries.cpu_slopes, scope, result),
             ]
 
-        measured = await self._load_meter.of_containers(self._scope, steps, resource)
         load = measured.within(namespaces).scaled(_USAGE_WINDOWS[resource])
         chunked = self._queries.chunked(resource.value, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
@@ -234,7 +243,9 @@ class PrometheusSource:
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[list[PressureSamples]]:
         """The steps with pressure on *resource*; none if no metric of it is scraped."""
-        scope, signal = self._scope, _PRESSURE_SIGNALS[resource]
+        signal = _PRESSURE_SIGNALS[resource]
+        load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_WINDOWS[resource])
+        scope = self._load_meter.containers_of_cluster(self._scope)
         if resource is Resource.MEMORY:  # kube-state-metrics has the kills
             scope = await self._state_reporter.within(scope, steps.last)
         scope = scope.restricted_to(namespaces)
@@ -249,7 +260,6 @@ class PrometheusSource:
             slopes = partial(pressure.slopes_query, resource)
             return [result, *await _slopes(ask, slopes, scope, result)]
 
-        load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_WINDOWS[resource])
         chunked = self._queries.chunked(signal, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             result = concatenate_results([with_slopes(first, slopes) for first, *slopes in chunk.results])
@@ -261,8 +271,9 @@ class PrometheusSource:
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The workloads of the Pods of *steps*; none if no metric with owners is scraped."""
-        scope = await self._state_reporter.within(self._scope, steps.last)
         load = await self._container_load(steps, EVERY_NAMESPACE)
+        own = self._load_meter.containers_of_cluster(self._scope)
+        scope = await self._state_reporter.within(own, steps.last)
         failed: dict[str, str] = {}
 
         async def keys_of(

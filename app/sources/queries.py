@@ -41,11 +41,12 @@ _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
 
 
 Shard: TypeAlias = NamespaceSelection  # of the namespaces of one query
+ABSENT = '""'  # the name of a cluster whose series lack the label
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterName:
-    """The value of a label on the series of this cluster; empty if the server has only one cluster."""
+    """The value of a label on the series of this cluster; empty if no setting names it."""
 
     name: str = ""
     label: str = "cluster"
@@ -56,10 +57,11 @@ class Scope(NamespaceSelection):
     """The profiled namespaces of one cluster.
 
     If several clusters share a Prometheus, series of this cluster have the value *cluster* in the label
-    *cluster_label*. An empty *cluster* means that there is only one cluster. *cadvisor_matchers* select the
-    series of the kubelets' cAdvisor among series of the same names, *state_matchers* those of
-    kube-state-metrics. *state_reporter* is the namespace whose targets are trusted on objects where scraping
-    renamed the labels; empty if none is.
+    *cluster_label*, or *cluster* is ABSENT and they lack it. An empty *cluster* means that no setting names
+    it; *cluster_matchers* are those that its Pods showed, and *mesh_cluster* is its name in the labels of a
+    mesh. *cadvisor_matchers* select the series of the kubelets' cAdvisor among series of the same names,
+    *state_matchers* those of kube-state-metrics. *state_reporter* is the namespace whose targets are trusted
+    on objects where scraping renamed the labels; empty if none is.
     """
 
     cluster: str = ""
@@ -67,6 +69,13 @@ class Scope(NamespaceSelection):
     cadvisor_matchers: Matchers = ()
     state_matchers: Matchers = ()
     state_reporter: str = ""
+    cluster_matchers: Matchers = ()
+    mesh_cluster: str = ""
+
+    @property
+    def cluster_value(self) -> str:
+        """The value of the label, if a setting names the cluster."""
+        return "" if self.cluster == ABSENT else self.cluster
 
     @property
     def is_empty(self) -> bool:
@@ -158,14 +167,12 @@ def with_short_names(scope: Scope, *, occurrences: int) -> Scope:
     return replace(scope, included=None, excluded=())
 
 
-def load_labels(labels: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
-    """The *labels* of a query on loads; without the name of this cluster, it also counts the clusters."""
-    return labels if scope.cluster else (*labels, scope.cluster_label)
+def container_load(scope: Scope, clusters: Iterable[str] = ()) -> str:
+    """The query on the samples of memory in one step, by namespace and scrape job, and on those of CPU.
 
-
-def container_load(scope: Scope) -> str:
-    """The query on the samples of memory in one step, by namespace and scrape job, and on those of CPU."""
-    labels = load_labels(CONTAINER_LOAD_LABELS[:-1], scope)
+    They are counted by the labels of *clusters*, too.
+    """
+    labels = (*CONTAINER_LOAD_LABELS[:-1], *clusters)
     memory, cpu = (
         aggregate("sum", labels, f"count_over_time({cadvisor_selector(metric, scope)}[{WINDOW}])")
         for metric in (MEMORY_USAGE, CPU_USAGE)
@@ -190,8 +197,8 @@ def aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
 
 def selector(metric: str, matchers: Iterable[str], scope: Scope) -> str:
     """The selector of the series of *metric* in this cluster that match *matchers*."""
-    cluster = [f'{scope.cluster_label}="{escape_label_value(scope.cluster)}"'] if scope.cluster else []
-    return f"{metric}{{{','.join((*matchers, *cluster))}}}"
+    named = equal_matchers(scope.cluster_label, (scope.cluster_value,) if scope.cluster else ())
+    return f"{metric}{{{','.join((*matchers, *named, *scope.cluster_matchers))}}}"
 
 
 def namespace_matchers(label: str, scope: Scope) -> Matchers:

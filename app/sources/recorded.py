@@ -101,6 +101,11 @@ class RecordedHistory:
         """None: a record has no scrape jobs."""
         return ()
 
+    @property
+    def own_clusters(self) -> Collection[str]:
+        """None: a record is of one cluster."""
+        return ()
+
     def late_namespaces(self, kind: ProfileKind) -> Collection[str]:  # noqa: ARG002 - the port's signature
         """None: a record changes no more."""
         return ()
@@ -193,6 +198,11 @@ class ReplayedHistory:
     @property
     def container_jobs(self) -> Collection[str]:
         """None: a record has no scrape jobs."""
+        return ()
+
+    @property
+    def own_clusters(self) -> Collection[str]:
+        """None: a record is of one cluster."""
         return ()
 
     def late_namespaces(self, kind: ProfileKind) -> Collection[str]:  # noqa: ARG002 - the port's signature

@@ -65,17 +65,20 @@ def trusted_reporter(pods: Mapping[tuple[str, str], float]) -> str:
     """The reporter that describes most, from the *pods* by reporter and namespace; empty if it is none.
 
     Each namespace has one vote, of which a reporter gets its share of the most Pods that one describes; the
-    reporter's own has none. If two describe as much, neither is trusted.
+    reporter's own has none. If two describe as much, neither is trusted. Series with own labels are no rival:
+    they may be of OpenCost beside kube-state-metrics, and renamed ones count only where they say nothing.
     """
     others = {key: count for key, count in pods.items() if key[0] != key[1]}
     most: dict[str, float] = {}
     for (_, namespace), count in others.items():
         most[namespace] = max(count, most.get(namespace, 0.0))
+    shares = {key: round(1000 * count / most[key[1]]) for key, count in others.items()}
     votes: Counter[str] = Counter()
-    for (reporter, namespace), count in others.items():
-        votes[reporter] += round(1000 * count / most[namespace])
-    ranked = [*votes.most_common(2), (_OWN, 0), (_OWN, 0)]
-    return ranked[0][0] if ranked[0][1] > ranked[1][1] else _OWN
+    for (reporter, _), share in shares.items():
+        votes[reporter] += share if reporter != _OWN else 0
+    (first, most_votes), (_, second_votes) = [*votes.most_common(2), (_OWN, 0), (_OWN, 0)][:2]
+    of_own = sum(share for (name, place), share in shares.items() if name == _OWN and place != first)
+    return first if most_votes > second_votes and most_votes >= of_own else _OWN
 
 
 class StateReporter:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from app.diagnosis.catalogue import CATALOGUE, CONTAINERS, OBJECTS, Exporter
-from app.diagnosis.cluster_labels import cluster_labels
 from app.diagnosis.diagnosis import Diagnosis, diagnose
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import AGES_SECONDS, Counts, Fact, Kind, past_of
 from app.diagnosis.target import Target
 from app.domain.profiles import Resource
+from app.sources.cluster_labels import cluster_labels
 from app.sources.queries import Scope
 
 NOW = 1_772_373_600.0

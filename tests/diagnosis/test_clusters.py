@@ -72,21 +72,31 @@ def of_containers(*clusters: tuple[int, Labels]) -> list[MetricFinding]:
     ],
 )
 def test_two_large_clusters(clusters: tuple[tuple[int, Labels], ...], message: str, line: Labels) -> None:
-    """CPU and memory are refused; the values of the chart that name the larger cluster are written out."""
+    """The profiler may recognize its own; the chart's values for the larger cluster are written out."""
     [finding] = of_containers(*clusters)
 
-    assert (finding.reason, finding.severity) == ("SeveralClusters", Severity.BLOCKING)
+    assert (finding.reason, finding.severity) == ("SeveralClusters", Severity.GAP)
+    assert "unknown here" in finding.costs
     assert finding.message == f"kubelet has series of several clusters: {message}"
     assert yaml.safe_load("\n".join(finding.remedy.lines)) == {"prometheus": line}
 
 
 @pytest.mark.parametrize("small", [{"cluster": "edge"}, {}], ids=["labelled", "without the label"])
 def test_a_small_cluster_beside_a_large_one(small: Labels) -> None:
-    """5 of 35 namespaces: this cluster is most likely the large one, and the other is named."""
+    """5 of 35 namespaces: this cluster may be the small one, which has a name too if it has no label."""
     [finding] = of_containers((30, {"cluster": "prod"}), (5, small))
 
-    assert (finding.reason, finding.severity) == ("OtherClusters", Severity.GAP)
+    assert (finding.reason, finding.severity) == ("SeveralClusters", Severity.GAP)
     assert f"{small.get('cluster', 'absent')} (5 namespaces)" in finding.message
+    assert 'or "" for series without the label' in finding.remedy.text
+
+
+def test_the_largest_cluster_has_no_label() -> None:
+    """The setting for its series is a pair of quotes."""
+    [finding] = of_containers((5, {"cluster": "edge"}), (30, {}))
+
+    line = yaml.safe_load("\n".join(finding.remedy.lines))
+    assert line == {"prometheus": {"cluster": '""'}}
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from app.diagnosis.catalogue import CATALOGUE, CONTAINERS, MESHES, OBJECTS, Exporter
-from app.diagnosis.cluster_labels import CLUSTER_LABELS
 from app.diagnosis.distributions import ALL, Distribution
 from app.diagnosis.finding import MetricFinding
 from app.diagnosis.questions import Counts, Fact, Kind
 from app.diagnosis.remedy import Program, Remedy
 from app.domain.profiles import Resource
+from app.sources.cluster_labels import CLUSTER_LABELS
 from app.sources.mesh import istio, linkerd
 from app.sources.owners import JOB_OWNER, POD_OWNER
 from app.sources.pressure import OOM_EVENTS, REASON

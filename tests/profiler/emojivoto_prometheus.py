@@ -185,7 +185,8 @@ def _namespace_label(query: str) -> str:
 
 
 def _signal_of(query: str) -> str:
-    if re.search(r"namespace(,job)?(,cluster)?\)\(count_over_time", query) and "max by" not in query:
+    counts = r"namespace(,job)?(,cluster[A-Za-z0-9_,]*)?\)\(count_over_time"
+    if re.search(counts, query) and "max by" not in query:
         return "planning"
     if EXPORTED_POD in query:
         return "reporter"

@@ -97,13 +97,14 @@ def test_the_query_on_pressure_on_memory() -> None:
     )
     assert query == kills + others
 
+    reasons = restarts.replace("restarts_total", "last_terminated_reason")
+    targets = f"group by (job,instance)(last_over_time({reasons}[5m]))"
+    described = f"last_over_time({restarts}[5m]) and on (job,instance) {targets}"
     renamed = pressure_query(Resource.MEMORY, replace(SHOP, state_reporter="monitoring"))
 
     assert renamed.startswith(f"{kills} or (max by (namespace,pod,container)(label_replace(")
     assert 'exported_namespace!="",namespace="monitoring",exported_namespace="shop"' in renamed
-    assert renamed.endswith(
-        f" unless on (namespace) group by (namespace)(last_over_time({restarts}[5m]))){others}"
-    )
+    assert renamed.endswith(f" unless on (namespace) group by (namespace)({described})){others}")
 
 
 def result(*points: tuple[Key, int, float]) -> QueryResult:

@@ -11,6 +11,7 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
 from app.history.samples import PodContainer
+from app.sources.cluster_labels import unnamed_labels
 from app.sources.late_counts import with_earlier
 from app.sources.mesh.istio import Istio
 from app.sources.mesh.istio_answers import EDGE_LABELS
@@ -106,7 +107,7 @@ async def test_connections_of_linkerd() -> None:
         lambda batch: [nothing] * len(batch.parts) if batch.steps == STEPS else [pods, nothing],
         SCOPE,
     )
-    load = with_earlier(Linkerd().load(SCOPE), 12)
+    load = with_earlier(Linkerd().load(SCOPE, unnamed_labels(SCOPE)), 12)
     assert queries_of(wire) == [load.query, *(batch.query for batch in batches)]
     assert prometheus.network_provider_in_use == "linkerd"
 
@@ -141,7 +142,10 @@ async def test_connections_of_istio() -> None:
     np.testing.assert_array_equal(samples.responses, samples.requests)
     np.testing.assert_array_equal(samples.request_bytes, [[500, np.nan, np.nan, np.nan]])
     (scrapers,) = next(Istio().conversation(SCOPE, STEPS, Shard()))
-    assert queries_of(wire)[:2] == [with_earlier(Istio().load(SCOPE), 12).query, scrapers.query]
+    assert queries_of(wire)[:2] == [
+        with_earlier(Istio().load(SCOPE, unnamed_labels(SCOPE)), 12).query,
+        scrapers.query,
+    ]
     assert len(wire.requests) == 7
     assert prometheus.network_provider_in_use == "istio"
 

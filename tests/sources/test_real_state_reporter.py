@@ -224,3 +224,21 @@ def test_the_reporter_that_describes_most_namespaces_is_trusted(
 ) -> None:
     """Each namespace has one vote, however many Pods it has; what a reporter says of itself has none."""
     assert trusted_reporter(pods) == trusted
+
+
+def opencost() -> Iterator[Samples]:
+    """OpenCost, scraped with `honor_labels: true`: restarts and owners of all Pods, and no reason of any."""
+    target = {"job": "opencost", "instance": "10.0.0.8:9003"}
+    for namespace, name in RUNNING:
+        labels = {"namespace": namespace, "pod": f"{name}-0", "container": "main", "uid": "uid", **target}
+        yield RESTARTS, labels, (TIMES >= KILL) * float(namespace == "shop")
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize("scrape", [own, renamed(STATE)], ids=["honored", "renamed"])
+async def test_opencost_beside_kube_state_metrics(serve: Serve, scrape: Scrape) -> None:
+    """OpenCost exposes some metrics of the same names; owners and kills are those of kube-state-metrics."""
+    owners, kills = await read(serve(containers(), state_metrics(scrape), opencost()))
+
+    assert {pod: workload.name for pod, workload in owners.workloads.items()} == TRUTH
+    assert kills == {("shop", "api-0")}

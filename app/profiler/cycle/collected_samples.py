@@ -34,6 +34,7 @@ class CollectedSamples:
     absurd_needs: list[AbsurdNeed] = field(default_factory=list)
     forgotten_workloads: set[Workload] = field(default_factory=set)  # since the memory for usage was full
     container_jobs: Collection[str] = ()
+    own_clusters: Collection[str] = ()  # this one's label, where a server has several clusters
     failed: dict[Signal, dict[str, str]] = field(default_factory=dict)  # the reason for each namespace
     frozen: set[tuple[ProfileKind, str]] = field(
         default_factory=set

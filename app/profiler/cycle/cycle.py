@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
@@ -70,7 +70,8 @@ class CycleReport:
     `stored` counts all profiles stored after it, derived in it or not; `left_out` those not stored because
     of the maximum, and `evicted` those removed for others; `refused` the objects whose last write was
     refused; `events_dropped` the Events on workloads over the rate limit; `lags_seconds` the age at which
-    a step has samples of all writers, for each signal.
+    a step has samples of all writers, for each signal; `own_clusters` this cluster's label in a source that
+    has several.
     """
 
     states: list[SignalState]
@@ -93,6 +94,7 @@ class CycleReport:
     newest_step_times: Mapping[Signal, datetime]  # of each signal with a query result
     lags_seconds: Mapping[Signal, int]
     seconds: float
+    own_clusters: Sequence[str] = ()
 
 
 class ProfilingCycle:
@@ -193,6 +195,7 @@ class ProfilingCycle:
             newest_step_times=self._newest_step_times(),
             lags_seconds=collected.lags_seconds,
             seconds=perf_counter() - started,
+            own_clusters=tuple(collected.own_clusters),
         )
 
     async def report_failure(self, error: ClusterError) -> None:

@@ -27,6 +27,7 @@ class Findings:
         self._forgotten: dict[str, datetime] = {}  # when each namespace last lost usage
         self._distrusted_owners: dict[str, datetime] = {}
         self._container_jobs: list[str] = []
+        self._own_clusters: list[str] = []
         self._lags_seconds: dict[str, int] = {}
 
     def update(self, collected: CollectedSamples, now: datetime) -> None:
@@ -45,6 +46,7 @@ class Findings:
         self._distrusted_owners |= dict.fromkeys(sorted(collected.distrusted_owners), now)
         self._distrusted_owners = _recent(self._distrusted_owners, now)
         self._container_jobs = list(collected.container_jobs)
+        self._own_clusters = [text[:_MAX_NAME_LENGTH] for text in collected.own_clusters]
         self._lags_seconds = {signal.value: lag for signal, lag in collected.lags_seconds.items() if lag}
 
     def as_report(self, published: PublishResult) -> dict[str, Any]:
@@ -60,6 +62,7 @@ class Findings:
             "containerJobs": [job[:_MAX_NAME_LENGTH] for job in self._container_jobs[:_MAX_LISTED_NAMESPACES]]
             if self._has_several_jobs
             else [],
+            "recognizedClusters": self._own_clusters[:_MAX_LISTED_NAMESPACES],
             "refusedWrites": published.refused,
             "ignoredObjects": {"total": published.ignored, "names": list(published.ignored_names)}
             if published.ignored

@@ -10,6 +10,7 @@ from app.profiler.cycle.cycle import CycleReport
 from app.profiler.cycle.signals import Health, Signal
 
 _MAX_NAMESPACES = 100  # with a sample of their own, per signal
+_MAX_CLUSTERS = 20
 _BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0, 300.0)
 
 
@@ -100,6 +101,12 @@ class CycleMetrics:
             ["signal"],
             registry=registry,
         )
+        self._clusters = Gauge(
+            "job_profiler_recognized_cluster",
+            "1 for the label of this cluster's series, where a Prometheus has those of several",
+            ["cluster"],
+            registry=registry,
+        )
         self._signal = Gauge(
             "job_profiler_signal_healthy",
             "1 while the queries of a signal succeed without a fault",
@@ -162,6 +169,9 @@ class CycleMetrics:
             self._newest.labels(signal).set(newest.timestamp())
         for signal, lag_seconds in report.lags_seconds.items():
             self._lag.labels(signal).set(lag_seconds)
+        self._clusters.clear()
+        for cluster in report.own_clusters[:_MAX_CLUSTERS]:
+            self._clusters.labels(cluster).set(1)
         for state in report.states:
             self._signal.labels(state.signal).set(
                 int(not state.health.is_fault and state.health is not Health.OFF)

@@ -33,6 +33,10 @@ class PodRegistry:
     def __iter__(self) -> Iterator[PodRecord]:
         return (pod for pods in self._running.values() for pod in pods.values())
 
+    def knows(self, namespace: str, name: str) -> bool:
+        """True for a Pod that runs or terminated recently."""
+        return name in self._running.get(namespace, ()) or (namespace, name) in self._terminated
+
     def running_workloads(self) -> set[Workload]:
         """The workloads of the Pods that run."""
         return {pod.workload for pod in self}

@@ -17,6 +17,8 @@ from app.sources.query_result import Key, QueryResult, SeriesMatrix
 
 # The profiler's own label: the number of the query that a series belongs to.
 _PART = "part"
+# The same: the cluster in which a proxy that reports says it is.
+OWN_CLUSTER = "__cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,17 @@ class Mesh(Protocol):
     def name(self) -> str:
         """The name in settings."""
 
-    def load(self, scope: Scope) -> LabeledQuery:
-        """The query on the samples that the largest batch loads per step, by the namespace of the source."""
+    def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
+        """The query on the samples that the largest batch loads per step, by the namespace of the source.
+
+        They are counted by the labels of *clusters*, too.
+        """
+
+    def reporters(self, scope: Scope) -> str:
+        """The series with the namespace and the Pod of each proxy that reports requests.
+
+        They and the loads have the label OWN_CLUSTER where the mesh names the cluster of a proxy.
+        """
 
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """The length of the longest text that can't be split, of the queries on *shard*."""

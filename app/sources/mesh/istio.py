@@ -5,7 +5,7 @@ reports are trusted. A request has one response, unless it reached no server. Me
 their kinds.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from itertools import chain
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, StepRange
-from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch, packed
+from app.sources.mesh.conversation import OWN_CLUSTER, Conversation, LabeledQuery, QueryBatch, packed
 from app.sources.mesh.counters import SCRAPER_LABELS, WINDOWS_PER_RATE, ProxyCounters
 from app.sources.mesh.edges import EdgeRates, EndpointNaming, add_up, join_connections
 from app.sources.mesh.istio_answers import (
@@ -39,7 +39,6 @@ from app.sources.queries import (
     destination_matchers,
     equal_matchers,
     excluded_matchers,
-    load_labels,
     selector,
     shard_matchers,
 )
@@ -89,16 +88,21 @@ class Istio:
     def __init__(self, proxy_namespaces: Collection[str] = DEFAULT_PROXY_NAMESPACES) -> None:
         self._proxy_namespaces = frozenset(proxy_namespaces)
 
-    def load(self, scope: Scope) -> LabeledQuery:
+    def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
         """The largest batch has two rates, each of two kinds of reporters."""
-        matchers = (
-            *excluded_matchers(SOURCE_LABELS[0], scope),
-            *destination_matchers(SERVER_LABELS[0], scope),
-        )
-        counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
-        labels = load_labels((SOURCE_LABELS[0], "namespace"), scope)
-        query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
+        labels = (SOURCE_LABELS[0], "namespace", *clusters)
+
+        def counts(end: str, series: str) -> str:
+            return aggregate("sum", (*labels, end), f"count_over_time({series}[{WINDOW}])")
+
+        loads = _with_own_cluster(counts, scope)
+        labels = (*labels, OWN_CLUSTER)
+        query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, loads)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
+
+    def reporters(self, scope: Scope) -> str:
+        """Of clients, waypoints and servers."""
+        return _with_own_cluster(lambda _, series: series, scope)
 
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """That of the long rates of proxies that are scraped twice, by jobs with names of usual length."""
@@ -132,8 +136,24 @@ class Istio:
         )
         scrapes, pods_by_source = source_scrapes(servers, pods, self._proxy_namespaces)
         naming = EndpointNaming(len(SOURCE_LABELS), source_workload, _destination, pods_by_source)
-        rates = edge_rates(answers, self._proxy_namespaces)
+        rates = edge_rates(answers, self._proxy_namespaces, scope.mesh_cluster)
         return join_connections(rates, scrapes, naming, scope=scope, steps=steps)
+
+
+def _with_own_cluster(build: Callable[[str, str], str], scope: Scope) -> str:
+    """What *build* makes of the label with the cluster of the end that reports, and of its series."""
+    ends = (
+        *excluded_matchers(SOURCE_LABELS[0], scope),
+        *destination_matchers(SERVER_LABELS[0], scope),
+    )
+    parts = (
+        (label, selector(REQUESTS, (*ends, f'reporter{sign}"destination"'), scope))
+        for label, sign in zip(CLUSTER_LABELS, ("!=", "="), strict=True)
+    )
+    return " or ".join(
+        f'label_replace({build(label, series)},"{OWN_CLUSTER}","$1","{label}","(.+)")'
+        for label, series in parts
+    )
 
 
 def _scrapers_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:

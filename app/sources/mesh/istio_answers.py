@@ -66,13 +66,13 @@ class IstioAnswers:
         )
 
 
-def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str]) -> EdgeRates:
-    """The rates of HTTP, gRPC and TCP together.
+def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str], cluster: str = "") -> EdgeRates:
+    """The rates of HTTP, gRPC and TCP together, within *cluster* if it is known.
 
     A stream of gRPC is one request with many messages, so that the larger of both counts. What tunnels report
     counts for edges that no other proxy reports.
     """
-    clusters = _Clusters.of(answers)
+    clusters = _Clusters.of(answers, cluster)
     foreign: dict[Key, str] = {}
 
     def trusted(matrix: SeriesMatrix) -> EdgeReports:
@@ -140,15 +140,15 @@ class _Clusters:
     by_namespace: Mapping[str, Collection[str]]
 
     @classmethod
-    def of(cls, answers: IstioAnswers) -> "_Clusters":
-        """By the end that reports; raises SeveralClustersError."""
+    def of(cls, answers: IstioAnswers, own: str) -> "_Clusters":
+        """By the end that reports; raises SeveralClustersError, unless the *own* one is known."""
         values: dict[str, set[str]] = {}
         for key in chain.from_iterable(matrix.keys for matrix in (answers.requests, *answers.of_edges)):
             source, destination, *_, namespace, reporter = key[len(EDGE_LABELS) :]
             cluster = source if reporter == CLIENT else destination
             if cluster not in _UNKNOWN_CLUSTERS:
                 values.setdefault(namespace, set()).add(cluster)
-        return cls(own_cluster(values, " and ".join(CLUSTER_LABELS)), values)
+        return cls(own or own_cluster(values, " and ".join(CLUSTER_LABELS)), values)
 
     def covers(self, ends: Collection[str], namespace: str) -> bool:
         """True if the clusters of *ends*, as a proxy in *namespace* reports them, are the own one or unknown.

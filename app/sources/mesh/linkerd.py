@@ -29,7 +29,6 @@ from app.sources.queries import (
     destination_matchers,
     equal_matchers,
     excluded_matchers,
-    load_labels,
     selector,
     shard_matchers,
 )
@@ -77,13 +76,17 @@ class Linkerd:
 
     name = "linkerd"
 
-    def load(self, scope: Scope) -> LabeledQuery:
+    def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
         """The largest batch has two rates; requests have neither the most nor the fewest series."""
-        namespaces = (*excluded_matchers("namespace", scope), *destination_matchers("dst_namespace", scope))
-        counts = f"count_over_time({selector(REQUESTS, (*OUTBOUND, *namespaces), scope)}[{WINDOW}])"
-        labels = load_labels(LOAD_LABELS, scope)
+        counts = f"count_over_time({self.reporters(scope)}[{WINDOW}])"
+        labels = (*LOAD_LABELS, *clusters)
         query = f"{2 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
+
+    def reporters(self, scope: Scope) -> str:
+        """What proxies send."""
+        namespaces = (*excluded_matchers("namespace", scope), *destination_matchers("dst_namespace", scope))
+        return selector(REQUESTS, (*OUTBOUND, *namespaces), scope)
 
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """That of the long rates of proxies that are scraped twice."""

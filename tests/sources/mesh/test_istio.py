@@ -130,12 +130,22 @@ def test_a_shard_of_sources() -> None:
 
 
 def test_the_load() -> None:
-    """Two rates of two kinds of reporters read four windows each: 16 times the samples of requests."""
-    load = Istio().load(SOME)
+    """Two rates of two kinds of reporters read four windows each: 16 times the samples of requests.
 
-    counts = f"count_over_time(istio_requests_total{{{BOTH}}}[5m])"
-    assert load.query == f"16 * sum by (source_workload_namespace,namespace,cluster)({counts})"
-    assert load.labels == ("source_workload_namespace", "namespace", "cluster")
+    They are counted by the cluster of the proxy that reports.
+    """
+    load = Istio().load(SOME, ("cluster",))
+
+    def side(end: str, reporter: str) -> str:
+        counts = f"count_over_time(istio_requests_total{{{BOTH},{reporter}}}[5m])"
+        totals = f"sum by (source_workload_namespace,namespace,cluster,{end})({counts})"
+        return f'label_replace({totals},"__cluster","$1","{end}","(.+)")'
+
+    client = side("source_cluster", 'reporter!="destination"')
+    server = side("destination_cluster", 'reporter="destination"')
+    labels = ("source_workload_namespace", "namespace", "cluster", "__cluster")
+    assert load.query == f"16 * sum by ({','.join(labels)})({client} or {server})"
+    assert load.labels == labels
 
 
 def test_without_metrics_of_its_proxies_there_are_no_edges() -> None:

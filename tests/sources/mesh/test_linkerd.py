@@ -214,7 +214,7 @@ def test_a_shard_of_sources() -> None:
 
 def test_the_load() -> None:
     """The largest batch has two rates, each of four windows, and counts the clusters."""
-    load = Linkerd().load(SOME)
+    load = Linkerd().load(SOME, ("cluster",))
 
     counts = f'count_over_time(request_total{{direction="outbound",{BOTH}}}[5m])'
     assert load.query == f"8 * sum by (namespace,cluster)({counts})"

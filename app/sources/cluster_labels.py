@@ -16,3 +16,9 @@ CLUSTER_LABELS = (
 def cluster_labels(scope: Scope) -> tuple[str, ...]:
     """The label of the settings first, then the others."""
     return tuple(dict.fromkeys((scope.cluster_label, *CLUSTER_LABELS)))
+
+
+def unnamed_labels(scope: Scope) -> tuple[str, ...]:
+    """The labels of which no setting shows this cluster's value."""
+    labels = cluster_labels(scope)
+    return labels[1:] if scope.cluster else labels
