@@ -253,11 +253,15 @@ async def test_a_prometheus_that_holds_few_samples(small: Prometheus, prometheus
 
 
 async def test_a_budget_below_the_load(prometheus: Prometheus) -> None:
-    """With a budget of one hour's load, as the server counts it, six hours are six queries."""
+    """With a budget of one hour's load, as the server counts it, six hours are six queries.
+
+    The query that plans counts CPU and memory in two steps: a quarter of its samples are one window of CPU.
+    A step of CPU loads 2.5 windows.
+    """
     unlimited = Client(prometheus.url)
     expected = await unlimited.cpu()
-    an_hour = 12 * unlimited.traffic.samples["planning"]
-    client = Client(prometheus.url, limits=Limits(sample_budget=an_hour))
+    an_hour = 12 * 2.5 * unlimited.traffic.samples["planning"] / 4
+    client = Client(prometheus.url, limits=Limits(sample_budget=round(an_hour)))
 
     assert same(await client.cpu(), expected)
     assert client.traffic.queries == {"planning": 1, "cpu": 6}
