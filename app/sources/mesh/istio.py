@@ -97,7 +97,7 @@ class Istio:
     def load(self, scope: Scope) -> LabeledQuery:
         """The largest batch has the rates of requests, and of messages both ways where there are any.
 
-        Others have one rate with about as many series, and count the scrapes of servers in a window more.
+        Others have one rate with about as many series, and count the scrapes of servers.
         """
         matchers = (
             *excluded_matchers(SOURCE_LABELS[0], scope),
@@ -108,7 +108,7 @@ class Istio:
             aggregate("sum", labels, f"count_over_time({selector(metric, matchers, scope)}[{WINDOW}])")
             for metric in (REQUESTS, REQUEST_MESSAGES)
         )
-        query = f"{WINDOWS_PER_RATE + 1} * ({requests} + 2 * {messages} or {requests})"
+        query = f"{WINDOWS_PER_RATE} * ({requests} + 2 * {messages} or {requests})"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
 
     def reporters(self, scope: Scope) -> str:

@@ -149,7 +149,7 @@ def test_a_shard_of_sources() -> None:
 
 
 def test_the_load() -> None:
-    """One rate reads up to four windows of each series, and scrapes one more; messages are read beside."""
+    """A rate reads up to four windows of each series; messages both ways are read beside requests."""
     load = Istio().load(SOME)
 
     requests, messages = (
@@ -157,7 +157,7 @@ def test_the_load() -> None:
         f"(count_over_time(istio_request{name}_total{{{BOTH}}}[5m]))"
         for name in ("s", "_messages")
     )
-    assert load.query == f"5 * ({requests} + 2 * {messages} or {requests})"
+    assert load.query == f"4 * ({requests} + 2 * {messages} or {requests})"
     assert load.labels == ("source_workload_namespace", "namespace", "cluster")
 
 
