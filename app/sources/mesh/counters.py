@@ -22,6 +22,7 @@ from app.sources.queries import WINDOW, Matchers, Scope, aggregate, selector
 # The time before a step in which a series that is not new has a sample, and that for a second scrape.
 _BEFORE, _BEFORE_SECONDS = "2m", 120
 _WATCHED_SECONDS = STEP_SECONDS + _BEFORE_SECONDS
+_ENDLESS = "1e9"  # scrapes; more than there are
 # Windows of raw samples that a query reads of each series.
 WINDOWS_PER_RATE = 4
 
@@ -98,9 +99,9 @@ class ProxyCounters:
     def _scrapes_that_count(self, jobs: str) -> str:
         """The scrapes of each target of *jobs* since a while before the step; endless for a young proxy."""
         oldest = f"time() - {_WATCHED_SECONDS}"
-        endless = f"({self._target(self.proxy.start)} > {oldest}) + Inf"
+        endless = f"({self._target(self.proxy.start)} > {oldest}) + {_ENDLESS}"
         if self.proxy.uptime:
-            endless += f" or ({self._target(self.proxy.uptime)} < {_WATCHED_SECONDS}) + Inf"
+            endless += f" or ({self._target(self.proxy.uptime)} < {_WATCHED_SECONDS}) + {_ENDLESS}"
         return f"{endless} or sum_over_time({self._target(UP)}[{_WATCHED_SECONDS}s]) and on (job) {jobs}"
 
     def _of_one_scraper(self, labels: tuple[str, ...], values: str) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
+import numpy as np
+
 from app.domain.pod_names import may_generate
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, EdgeFault, StepRange
@@ -159,8 +161,8 @@ def _pods_batch(targets: Matchers, scope: Scope, steps: StepRange, *others: Labe
 def _are_scraped_twice(pods: SeriesMatrix) -> bool:
     """True if some Pod has several targets, whatever labels of its workload each of these has."""
     targets: Counter[Key] = Counter()
-    for key, values in zip(pods.keys, pods.values.tolist(), strict=True):
-        targets[key[: len(("namespace", "pod"))]] += int(values[-1])
+    for (namespace, pod, *_), number in zip(pods.keys, np.nan_to_num(pods.values[:, -1]), strict=True):
+        targets[namespace, pod] += number
     return any(number > 1 for number in targets.values())
 
 

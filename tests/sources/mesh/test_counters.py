@@ -15,7 +15,7 @@ def increases(every: str, some: str = "", *, target: str = "namespace,pod,job,in
     """The increase of each series in a step; those that may be new are *some*."""
     some = some or every
     jobs = f"group by (job)({every} offset 5m)"
-    young = f"({STARTED} > time() - 420) + Inf or ({UPTIME} < 420) + Inf"
+    young = f"({STARTED} > time() - 420) + 1e9 or ({UPTIME} < 420) + 1e9"
     scrapes = f"max by ({target})({young} or sum_over_time({UP}[420s]) and on (job) {jobs})"
     watched = f"count_over_time({some}[5m]) < on ({target}) group_left () {scrapes}"
     before = f"count_over_time({some}[2m] offset 5m)"
