@@ -1,7 +1,8 @@
 """Cost of a cold and a steady cycle, compared with curl fetching the same results: `make bench-cycle`.
 
-Fails if, with either mesh, a cold cycle sends more than 30 queries or takes more than 1.5 times as long as
-curl, or if a steady cycle sends more than 12 queries or takes more than 0.3 s longer than curl.
+Fails if, with either mesh, a cold cycle sends more than 30 queries, hourly ones apart, or takes more than 1.5
+times as long as curl, or if a steady cycle sends more than 12 queries or takes more than 0.3 s longer than
+curl.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from app.settings.types import LogFormat
 from benchmarks.past_usage import Profiler, Run, RunningPast, Size, curl_seconds, past_of
 
 MESHES = ("linkerd", "istio")
+HOURLY_QUERIES = 3  # two that plan, and one on the targets that describe objects; a cold cycle sends them too
 COLD_QUERIES, COLD_RATIO, STEADY_QUERIES, STEADY_SECONDS = 30, 1.5, 12, 0.3
 
 
@@ -99,7 +101,7 @@ def _is_within(cold: list[Comparison], steady: list[Comparison]) -> bool:
     queries = [max(len(comparison.run.forms) for comparison in kind) for kind in (cold, steady)]
     print(f"cold: {queries[0]} queries, {ratio:.2f} x curl; steady: {queries[1]} queries, {more:+.2f} s")
     return (
-        queries[0] <= COLD_QUERIES
+        queries[0] <= COLD_QUERIES + HOURLY_QUERIES
         and ratio <= COLD_RATIO
         and queries[1] <= STEADY_QUERIES
         and more <= STEADY_SECONDS

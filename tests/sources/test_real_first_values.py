@@ -89,7 +89,7 @@ def _add_application_restarts(history: ProxyHistory) -> None:
         history.add("process_start_time_seconds", source, times[~missed], started[~missed])
         for name, age in ("istio_agent_process_start_time_seconds", 0), ("envoy_server_uptime", 1):
             since = times[~missed] - (END - 1_000_000.0) if age else np.full(len(times[~missed]), END - 1e6)
-            history.add(name, source, times[~missed], since)
+            history.add(name, source, times[~missed], np.asarray(since, dtype=np.float64))
         counts = np.full(len(times[~missed]), 1e6)
         history.add("istio_requests_total", call(source) | HTTP, times[~missed], counts)
 
