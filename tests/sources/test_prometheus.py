@@ -142,7 +142,10 @@ async def test_connections_of_istio() -> None:
     np.testing.assert_array_equal(samples.responses, samples.requests)
     np.testing.assert_array_equal(samples.request_bytes, [[500, np.nan, np.nan, np.nan]])
     (scrapers,) = next(Istio().conversation(SCOPE, STEPS, Shard()))
-    assert queries_of(wire)[:2] == [with_earlier(Istio().load(SCOPE), 12).query, scrapers.query]
+    assert queries_of(wire)[:2] == [
+        with_earlier(Istio().load(SCOPE, unnamed_labels(SCOPE)), 12).query,
+        scrapers.query,
+    ]
     assert len(wire.requests) == 6
     assert prometheus.network_provider_in_use == "istio"
 

@@ -5,7 +5,7 @@ reports are trusted. A request has one response, unless it reached no server. Me
 their kinds.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -14,7 +14,7 @@ import numpy as np
 
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, StepRange
-from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch, packed
+from app.sources.mesh.conversation import OWN_CLUSTER, Conversation, LabeledQuery, QueryBatch, packed
 from app.sources.mesh.counters import WINDOWS_PER_RATE, ProxyCounters, ProxySeries
 from app.sources.mesh.edges import EdgeRates, EndpointNaming, add_up, join_connections
 from app.sources.mesh.istio_answers import (
@@ -94,21 +94,23 @@ class Istio:
     def __init__(self, proxy_namespaces: Collection[str] = DEFAULT_PROXY_NAMESPACES) -> None:
         self._proxy_namespaces = frozenset(proxy_namespaces)
 
-    def load(self, scope: Scope) -> LabeledQuery:
+    def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
         """The largest batch has the rates of requests, and of messages both ways where there are any.
 
         Others have one rate with about as many series, and count the scrapes of servers.
         """
-        matchers = (
-            *excluded_matchers(SOURCE_LABELS[0], scope),
-            *destination_matchers(SERVER_LABELS[0], scope),
-        )
-        labels = load_labels((SOURCE_LABELS[0], "namespace"), scope)
-        requests, messages = (
-            aggregate("sum", labels, f"count_over_time({selector(metric, matchers, scope)}[{WINDOW}])")
-            for metric in (REQUESTS, REQUEST_MESSAGES)
-        )
-        query = f"{WINDOWS_PER_RATE} * ({requests} + 2 * {messages} or {requests})"
+        labels = (SOURCE_LABELS[0], "namespace", *clusters)
+
+        def counts(end: str, series: str) -> str:
+            requests, messages = (
+                aggregate("sum", (*labels, end), f"count_over_time({each}[{WINDOW}])")
+                for each in (series, series.replace(REQUESTS, REQUEST_MESSAGES))
+            )
+            return f"{requests} + 2 * {messages} or {requests}"
+
+        loads = _with_own_cluster(counts, scope)
+        labels = (*labels, OWN_CLUSTER)
+        query = f"{WINDOWS_PER_RATE} * {aggregate('sum', labels, loads)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
 
     def reporters(self, scope: Scope) -> str:
@@ -157,6 +159,22 @@ class Istio:
         naming = EndpointNaming(len(SOURCE_LABELS), source_workload, _destination, pods_by_source)
         rates = edge_rates(answers, self._proxy_namespaces, scope.mesh_cluster)
         return join_connections(rates, scrapes, naming, scope=scope, steps=steps)
+
+
+def _with_own_cluster(build: Callable[[str, str], str], scope: Scope) -> str:
+    """What *build* makes of the label with the cluster of the end that reports, and of its series."""
+    ends = (
+        *excluded_matchers(SOURCE_LABELS[0], scope),
+        *destination_matchers(SERVER_LABELS[0], scope),
+    )
+    parts = (
+        (label, selector(REQUESTS, (*ends, f'reporter{sign}"destination"'), scope))
+        for label, sign in zip(CLUSTER_LABELS, ("!=", "="), strict=True)
+    )
+    return " or ".join(
+        f'label_replace({build(label, series)},"{OWN_CLUSTER}","$1","{label}","(.+)")'
+        for label, series in parts
+    )
 
 
 def _jobs_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:

@@ -100,13 +100,13 @@ class _Reports:
         return _of_others(self.tunnel_received, known), _of_others(self.tunnel_sent, known)
 
 
-def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str]) -> EdgeRates:
-    """The rates of HTTP, gRPC and TCP together.
+def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str], cluster: str = "") -> EdgeRates:
+    """The rates of HTTP, gRPC and TCP together, within *cluster* if it is known.
 
     A stream of gRPC is one request with many messages, so that the larger of both counts. What tunnels report
     counts for edges that no other proxy reports.
     """
-    reports, foreign = _trusted_reports(answers, proxy_namespaces)
+    reports, foreign = _trusted_reports(answers, proxy_namespaces, cluster)
     grpc = reports.grpc.rates
     streams = combine(np.fmax, grpc, reports.sent_messages.rates)
     answered = _less(grpc, reports.grpc_unanswered.rates)
@@ -137,10 +137,10 @@ def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str]) -> Edge
 
 
 def _trusted_reports(
-    answers: IstioAnswers, proxy_namespaces: Collection[str]
+    answers: IstioAnswers, proxy_namespaces: Collection[str], cluster: str
 ) -> tuple[_Reports, Mapping[Key, str]]:
     """The reports, and the namespace of a proxy that reports each edge of another cluster."""
-    clusters = _Clusters.of(answers)
+    clusters = _Clusters.of(answers, cluster)
     foreign: dict[Key, str] = {}
 
     def trusted(matrix: SeriesMatrix) -> EdgeReports:

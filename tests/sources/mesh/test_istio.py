@@ -149,16 +149,26 @@ def test_a_shard_of_sources() -> None:
 
 
 def test_the_load() -> None:
-    """A rate reads up to four windows of each series; messages both ways are read beside requests."""
-    load = Istio().load(SOME)
+    """A rate reads up to four windows of each series; messages both ways are read beside requests.
 
-    requests, messages = (
-        "sum by (source_workload_namespace,namespace,cluster)"
-        f"(count_over_time(istio_request{name}_total{{{BOTH}}}[5m]))"
-        for name in ("s", "_messages")
-    )
-    assert load.query == f"4 * ({requests} + 2 * {messages} or {requests})"
-    assert load.labels == ("source_workload_namespace", "namespace", "cluster")
+    They are counted by the cluster of the proxy that reports.
+    """
+    load = Istio().load(SOME, ("cluster",))
+
+    def side(end: str, reporter: str) -> str:
+        requests, messages = (
+            f"sum by (source_workload_namespace,namespace,cluster,{end})"
+            f"(count_over_time(istio_request{name}_total{{{BOTH},{reporter}}}[5m]))"
+            for name in ("s", "_messages")
+        )
+        totals = f"{requests} + 2 * {messages} or {requests}"
+        return f'label_replace({totals},"__cluster","$1","{end}","(.+)")'
+
+    client = side("source_cluster", 'reporter!="destination"')
+    server = side("destination_cluster", 'reporter="destination"')
+    labels = ("source_workload_namespace", "namespace", "cluster", "__cluster")
+    assert load.query == f"4 * sum by ({','.join(labels)})({client} or {server})"
+    assert load.labels == labels
 
 
 def test_without_metrics_of_its_proxies_there_are_no_edges() -> None:
