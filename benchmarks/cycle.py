@@ -1,7 +1,8 @@
 """Cost of a cold and a steady cycle, compared with curl fetching the same results: `make bench-cycle`.
 
-Fails if a cold cycle sends more than 30 queries or takes more than 1.5 times as long as curl, or if a steady
-cycle sends more than 12 queries or takes more than 0.3 s longer than curl.
+Fails if, with either mesh, a cold cycle sends more than 30 queries, hourly ones apart, or takes more than 1.5
+times as long as curl, or if a steady cycle sends more than 12 queries or takes more than 0.3 s longer than
+curl.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from app.runtime.logs import configure_logs
 from app.settings.types import LogFormat
 from benchmarks.past_usage import Profiler, Run, RunningPast, Size, curl_seconds, past_of
 
+MESHES = ("linkerd", "istio")
+HOURLY_QUERIES = 3  # two that plan, and one on the targets that describe objects; a cold cycle sends them too
 COLD_QUERIES, COLD_RATIO, STEADY_QUERIES, STEADY_SECONDS = 30, 1.5, 12, 0.3
 
 
@@ -37,18 +40,22 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--scrape-seconds", type=int, default=30)
+    parser.add_argument("--mesh", choices=MESHES, action="append", help="all of them by default")
     options = parser.parse_args()
     configure_logs("warning", LogFormat.CONSOLE)
-    size = Size(options.workloads, options.replicas, options.days, options.scrape_seconds)
-    with tempfile.TemporaryDirectory(prefix="bench-cycle-") as name, past_of(size, Path(name)) as past:
-        print(
-            f"{size.workloads * size.replicas} Pods of {size.workloads} workloads, {size.days} days", end=" "
-        )
-        print(f"scraped each {size.scrape_seconds} s; Prometheus runs on the same cores", flush=True)
-        asyncio.run(_rounds(past, options.rounds, options.days, Path(name)))
+    are_within = []
+    for mesh in options.mesh or MESHES:
+        size = Size(options.workloads, options.replicas, options.days, options.scrape_seconds, mesh)
+        with tempfile.TemporaryDirectory(prefix="bench-cycle-") as name, past_of(size, Path(name)) as past:
+            print(f"{mesh}: {size.workloads * size.replicas} Pods of {size.workloads} workloads,", end=" ")
+            print(f"{size.days} days scraped each {size.scrape_seconds} s", end="; ")
+            print("Prometheus runs on the same cores", flush=True)
+            are_within.append(asyncio.run(_rounds(past, options.rounds, options.days, Path(name))))
+    sys.exit(not all(are_within))
 
 
-async def _rounds(past: RunningPast, rounds: int, history_days: int, directory: Path) -> None:
+async def _rounds(past: RunningPast, rounds: int, history_days: int, directory: Path) -> bool:
+    """Prints the cost of each cycle; True if all limits are met."""
     print(f"{'cycle':<8}{'queries':>8}{'s':>8}{'curl s':>8}{'CPU of Prometheus s':>21}", end="")
     print(f"{'with curl s':>13}{'MB read':>9}")
     comparisons: dict[str, list[Comparison]] = {"cold": [], "steady": []}
@@ -75,7 +82,7 @@ async def _rounds(past: RunningPast, rounds: int, history_days: int, directory: 
         end="",
     )
     print(f", {written['steady']} in a steady one, each with two API requests (here kept in memory)")
-    sys.exit(not _is_within(comparisons["cold"], comparisons["steady"]))
+    return _is_within(comparisons["cold"], comparisons["steady"])
 
 
 def _print_cycle(kind: str, comparison: Comparison, megabytes: float) -> None:
@@ -94,7 +101,7 @@ def _is_within(cold: list[Comparison], steady: list[Comparison]) -> bool:
     queries = [max(len(comparison.run.forms) for comparison in kind) for kind in (cold, steady)]
     print(f"cold: {queries[0]} queries, {ratio:.2f} x curl; steady: {queries[1]} queries, {more:+.2f} s")
     return (
-        queries[0] <= COLD_QUERIES
+        queries[0] <= COLD_QUERIES + HOURLY_QUERIES
         and ratio <= COLD_RATIO
         and queries[1] <= STEADY_QUERIES
         and more <= STEADY_SECONDS

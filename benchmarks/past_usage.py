@@ -31,22 +31,50 @@ WRITER = ROOT.parent / "shared" / "bench" / "prometheus_history.py"
 # Runs the writer at a given time, because scrapes every 300 s give rates only if they are on the grid of
 # steps. Names are hashed with a salt; otherwise two of 150,000 Pods would have the same name. Adds `up` of
 # the proxies, which distinguishes a silent client from one that was not scraped, and what scrapers write
-# beside it: that no scrape had a new series.
+# beside it: that no scrape had a new series. In place of Linkerd's edges, the same ones of Istio may be
+# written, as sidecars of both ends report them: requests, and the bytes of their bodies.
 _AT_TIME = """
-import hashlib, runpy, sys, time
-now, script, text = float(sys.argv[1]), sys.argv[2], sys.argv[-1]
+import hashlib, mmap, runpy, sys, time
+now, script, mesh, text = float(sys.argv[1]), sys.argv[2], sys.argv.pop(3), sys.argv[-1]
 time.time = lambda: now
 sha1 = hashlib.sha1
 hashlib.sha1 = lambda text: sha1(b"1" + text)
 sys.argv[:2] = []
 made = runpy.run_path(script)
+fam, one, t1, pods, deps, replicas = (made[name] for name in ("fam", "one", "t1", "pods", "deps", "R"))
+labels = {
+    "linkerd": 'job="linkerd-proxy",control_plane_ns="linkerd",namespace="{n}",pod="{p}",deployment="{d}"',
+    "istio": 'job="envoy-stats",namespace="{n}",pod="{p}"',
+}[mesh]
+
+def istio_edges(per_scrape):
+    for i, (n, d, _, p) in enumerate(pods):
+        for k in range(1, min(3, len(deps) - 1) + 1):
+            j = (i // replicas + k) % len(deps)
+            dn, dd = deps[j]
+            server = pods[j * replicas + i % replicas][3]
+            for reporter, namespace, pod in ("source", n, p), ("destination", dn, server):
+                yield (
+                    f'job="envoy-stats",namespace="{namespace}",pod="{pod}",reporter="{reporter}",'
+                    f'source_workload_namespace="{n}",source_workload="{d}",source_app="{d}",'
+                    f'destination_workload_namespace="{dn}",destination_workload="{dd}",'
+                    f'destination_service="{dd}.{dn}.svc.cluster.local",request_protocol="http",'
+                    f'response_code="200",response_flags="-",client="{p}"',
+                    per_scrape * k * (one(t1).cumsum()), t1,
+                )
+
 with open(text, "r+") as file:
     file.seek(file.seek(0, 2) - len("# EOF\\n"))
+    if mesh == "istio":
+        with mmap.mmap(file.fileno(), 0) as written:
+            file.seek(written.rfind(b"# TYPE request counter"))
+        file.truncate()
+        fam(file, "istio_requests_total", "counter", istio_edges(2.0))
+        for metric in "istio_request_bytes_sum", "istio_response_bytes_sum":
+            fam(file, metric, "gauge", istio_edges(300.0))
     for metric, value in ("up", 1.0), ("scrape_series_added", 0.0):
-        made["fam"](file, metric, "gauge", (
-            (f'job="linkerd-proxy",control_plane_ns="linkerd",namespace="{n}",pod="{p}",deployment="{d}"',
-             made["one"](made["t1"]) * value, made["t1"])
-            for n, d, _, p in made["pods"]
+        fam(file, metric, "gauge", (
+            (labels.format(n=n, p=p, d=d), one(t1) * value, t1) for n, d, _, p in pods
         ))
     file.write("# EOF\\n")
 """
@@ -54,12 +82,13 @@ with open(text, "r+") as file:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Number of Deployments, Pods of each, days of usage, and scrape interval."""
+    """Number of Deployments, Pods of each, days of usage, scrape interval, and the mesh of all Pods."""
 
     workloads: int
     replicas: int
     days: float
     scrape_seconds: int
+    mesh: str = "linkerd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +116,7 @@ def past_of(size: Size, directory: Path, *, ahead_steps: int = 0) -> Iterator[Ru
     text = directory / "history.openmetrics"
     days = size.days + 0.5 / 86400  # the writer rounds it down to whole seconds
     numbers = [f"{number:g}" for number in (size.workloads, size.replicas, days, size.scrape_seconds)]
-    subprocess.run([sys.executable, "-c", _AT_TIME, str(end), WRITER, *numbers, text], check=True)
+    subprocess.run([sys.executable, "-c", _AT_TIME, str(end), WRITER, size.mesh, *numbers, text], check=True)
     with Prometheus(directory / "prometheus", text) as prometheus:
         text.unlink()
         assert prometheus.pid

@@ -45,8 +45,8 @@ _OWN_LABELS = {
     POD_OWNER: (*_POD_LABELS, "uid", *_OWNER_LABELS),
     RESTARTS: (*CONTAINER_LABELS, "uid"),
     WORKLOAD_OF_POD: (*_POD_LABELS, "workload", "workload_type"),
-    linkerd.REQUESTS: linkerd.SERIES_LABELS,
-    linkerd.WRITTEN_BYTES: linkerd.SERIES_LABELS,
+    linkerd.REQUESTS: linkerd.PROXY.series_labels,
+    linkerd.WRITTEN_BYTES: linkerd.PROXY.series_labels,
     istio.BUILD: (*_POD_LABELS, "component", "tag"),
 }
 

@@ -150,11 +150,12 @@ def _is_call(workload: Workload, profile: StoredProfile) -> bool:
 
 def _shares(profiles: Collection[StoredProfile]) -> Callable[[StoredProfile], float]:
     """The larger of a connection's shares in the messages and in the bytes of all *profiles*."""
-    messages, octets = sum(map(_messages, profiles)), sum(map(_octets, profiles))
+    messages = sum(map(_messages, profiles))
+    bytes_per_second = sum(map(_bytes_per_second, profiles))
 
     def share(profile: StoredProfile) -> float:
         of_messages = _messages(profile) / messages if messages else 0.0
-        return max(of_messages, _octets(profile) / octets if octets else 0.0)
+        return max(of_messages, _bytes_per_second(profile) / bytes_per_second if bytes_per_second else 0.0)
 
     return share
 
@@ -169,6 +170,6 @@ def _messages(profile: StoredProfile) -> float:
     return rate if 0 <= rate <= _MAX_RATE else 0.0
 
 
-def _octets(profile: StoredProfile) -> float:
+def _bytes_per_second(profile: StoredProfile) -> float:
     """The bytes per second both ways."""
     return (profile.request_bytes or 0.0) + (profile.response_bytes or 0.0)

@@ -165,15 +165,15 @@ def _connection(profile: ConnectionProfile) -> str:
 
 
 def _rates(profile: ConnectionProfile) -> str:
-    octets = _octets(profile.request_bytes_per_second, profile.response_bytes_per_second)
+    bytes_per_second = _bytes_per_second(profile.request_bytes_per_second, profile.response_bytes_per_second)
     if profile.protocol is Protocol.TCP:
-        return f"{octets} of plain TCP, without requests that the mesh can count"
+        return f"{bytes_per_second} of plain TCP, without requests that the mesh can count"
     protocol = {Protocol.GRPC: "gRPC", Protocol.HTTP: "HTTP"}[profile.protocol]
     messages = (
         f"{profile.requests_per_minute} requests + {profile.responses_per_minute} responses"
         f" of {protocol} per minute"
     )
-    return f"{messages}, {octets}" if octets else messages
+    return f"{messages}, {bytes_per_second}" if bytes_per_second else messages
 
 
 def _steps(profile: ConnectionProfile) -> str:
@@ -186,11 +186,11 @@ def _steps(profile: ConnectionProfile) -> str:
 
 def _traffic(messages: str | None, request_bytes: str | None, response_bytes: str | None) -> str:
     parts = [f"{messages} messages per minute"] if messages else []
-    octets = _octets(request_bytes, response_bytes)
-    return ", ".join([*parts, octets] if octets else parts)
+    bytes_per_second = _bytes_per_second(request_bytes, response_bytes)
+    return ", ".join([*parts, bytes_per_second] if bytes_per_second else parts)
 
 
-def _octets(request_bytes: str | None, response_bytes: str | None) -> str:
+def _bytes_per_second(request_bytes: str | None, response_bytes: str | None) -> str:
     ways = ((request_bytes, "sent"), (response_bytes, "received"))
     known = [f"{float(amount):,.0f} bytes {way}" for amount, way in ways if amount is not None]
     return f"{' and '.join(known)} per second" if known else ""

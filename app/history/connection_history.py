@@ -299,9 +299,9 @@ class ConnectionHistory:
         sources = np.array([self.sources.get(edge.source, -1) for edge in self.edges], dtype=np.int64)
         scraped = np.zeros((len(sources), STEPS_PER_DAY), dtype=np.bool_)
         scraped[sources >= 0] = self.scraped.values[sources[sources >= 0]]
-        requests, responses, *octets = (ring.values for ring in self.rates.values())
+        requests, responses, *of_bytes = (ring.values for ring in self.rates.values())
         messages = (requests + responses) * np.float32(60)
-        return zip(*(step_statistics(rates, scraped) for rates in (messages, *octets)), strict=True)
+        return zip(*(step_statistics(rates, scraped) for rates in (messages, *of_bytes)), strict=True)
 
     def _uncovered(self, owners: Sequence[Workload], steps: StepRange) -> StepFlags:
         return self.coverage.uncovered(keys_of(owners), steps)

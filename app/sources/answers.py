@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from app.errors import RefusedQueryError
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange
-from app.sources.query_result import Key, QueryResult, concatenate
+from app.sources.query_result import EVERY_LABEL, Key, QueryResult, concatenate
 from app.sources.row_limit import RowLimit, RowShares
 
 DECODED_AT_ONCE_BYTES = 2**18
@@ -110,6 +110,7 @@ class AnswerReader:
         self._reserve = reserve
         self._kept_bytes = 0
         self._labels, self._steps = labels, steps
+        self._has_every_label = EVERY_LABEL in labels
         self._shares = RowShares(limit) if limit else None
         self._required = [label for label in labels if label not in optional]
         self._body = bytearray()
@@ -189,6 +190,8 @@ class AnswerReader:
         self._samples.append(samples)
         self._counts += counts
         for row in accepted:
+            if self._has_every_label:
+                row.metric[EVERY_LABEL] = msgspec.json.encode(row.metric).decode()
             names = map(row.metric.get, self._labels, repeat(""))
             # The same names recur in many rows: each is kept once.
             self._keys.append(tuple([self._keep(name) for name in names]))

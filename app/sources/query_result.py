@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from app.history.samples import StepRange
 
 Key = tuple[str, ...]
+# In the place of a label's name: all labels of a series, as JSON.
+EVERY_LABEL = "*"
 T = TypeVar("T", bound=np.generic)
 
 

@@ -170,13 +170,13 @@ def test_steps_without_a_scrape_are_none_of_the_percentile() -> None:
 def tcp(sent: object, protocol: Protocol = Protocol.TCP, first: int = 1) -> ConnectionSamples:
     """An hour of an edge with bytes alone, of which as many come back."""
     hour = steps(first, first + 11)
-    octets = np.broadcast_to(np.array(sent, dtype=np.float64), (1, 12))
+    sizes = np.broadcast_to(np.array(sent, dtype=np.float64), (1, 12))
     requests = np.nan if protocol is Protocol.TCP else 1.0
     samples = traffic(hour, {EDGE: (requests, requests)}, {WEB: True})
     return replace(
         samples,
-        request_bytes=octets,
-        response_bytes=octets,
+        request_bytes=sizes,
+        response_bytes=sizes,
         protocols=np.array([protocol], dtype=np.uint8),
     )
 

@@ -162,13 +162,13 @@ class EmojivotoPrometheus:
             yield labels, usage[question.signal == "memory"]
 
     def _mesh_rows(self, query: str) -> Iterator[Row]:
-        unused = ("istio_", WRITTEN_BYTES, READ_BYTES, "grpc_status!=", "group by (job)", SERIES_ADDED)
+        unused = ("istio_", WRITTEN_BYTES, READ_BYTES, "grpc_status!=", "last_over_time(", SERIES_ADDED)
         if any(text in query for text in unused):
             return
         if REQUESTS not in query and RESPONSES not in query:
             of_pods = "max_over_time" in query
             for name in self.proxies:
-                yield _proxy(name, query) | ({"pod": PODS[name]} if of_pods else {}), 10.0
+                yield _proxy(name, query) | ({"pod": PODS[name]} if of_pods else {}), 1.0 if of_pods else 10.0
             return
         for (source, destination), rates in self.edges.items():
             peer = {"dst_namespace": "emojivoto", "dst_deployment": destination}

@@ -1,5 +1,6 @@
 """Decoding of response bodies, and the refusal of bodies that may be incomplete."""
 
+import json
 import re
 import tracemalloc
 from collections.abc import Callable, Collection, Sequence
@@ -12,7 +13,7 @@ from app.errors import SourceError
 from app.history.samples import StepRange
 from app.sources import answers
 from app.sources.answers import AnswerReader
-from app.sources.query_result import QueryResult, SeriesMatrix
+from app.sources.query_result import EVERY_LABEL, QueryResult, SeriesMatrix
 from tests.sources.wire import FIRST, FOURTH, SECOND, STEPS, THIRD, encoded, matrix, row
 
 LABELS = ("namespace", "pod")
@@ -381,3 +382,13 @@ def test_the_memory_of_a_large_response_is_that_of_its_numbers() -> None:
 
     assert len(body) > 10e6
     assert peak < len(body)
+
+
+def test_all_labels_of_a_series() -> None:
+    """They are one value, as JSON, beside those that are asked for by name."""
+    labels = {"job": "envoy", "ha_replica": 'a "quoted" one'}
+    reader = AnswerReader(("job", EVERY_LABEL), STEPS, {EVERY_LABEL})
+    reader.feed(encoded(matrix(row(labels, [(FIRST, "1")]))))
+
+    [(job, every)] = reader.finish().keys
+    assert (job, json.loads(every)) == ("envoy", labels)

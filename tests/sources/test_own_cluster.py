@@ -15,7 +15,6 @@ from app.profiler.ports import ClusterPorts
 from app.runtime.policies import cycle_policy
 from app.settings.environment import read_settings
 from app.sources.mesh import istio, linkerd
-from app.sources.mesh.counters import PROCESS_START
 from app.sources.mesh.new_series import SERIES_ADDED
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import (
@@ -111,7 +110,8 @@ EVERY_METRIC = {
     *(istio.REQUESTS, f"{istio.REQUEST_BYTES}_sum", f"{istio.RESPONSE_BYTES}_sum"),
     *(istio.REQUEST_BYTES, istio.RESPONSE_BYTES),
     *(istio.TCP_RECEIVED_BYTES, istio.TCP_SENT_BYTES, istio.BUILD),
-    *(istio.REQUEST_MESSAGES, istio.RESPONSE_MESSAGES, PROCESS_START, SERIES_ADDED),
+    *(istio.REQUEST_MESSAGES, istio.RESPONSE_MESSAGES, SERIES_ADDED),
+    *(linkerd.PROXY.start, istio.PROXY.start, istio.PROXY.uptime),
 }
 
 

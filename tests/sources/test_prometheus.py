@@ -104,7 +104,7 @@ async def test_connections_of_linkerd() -> None:
     nothing = SeriesMatrix((), np.empty((0, len(STEPS))))
     batches, _ = converse(
         Linkerd(),
-        lambda batch: [nothing] * len(batch.parts) if batch.steps == STEPS else [pods, nothing],
+        lambda batch: [nothing] * len(batch.parts) if batch.steps == STEPS else [pods, nothing, nothing],
         SCOPE,
     )
     load = with_earlier(Linkerd().load(SCOPE, unnamed_labels(SCOPE)), 12)
@@ -113,7 +113,7 @@ async def test_connections_of_linkerd() -> None:
 
 
 async def test_connections_of_istio() -> None:
-    """Six queries after the load: the first finds the scrapers. A request has one response."""
+    """Five queries after the load: the first finds the scrape jobs. A request has one response."""
     edge = {
         "source_workload_namespace": "emojivoto",
         "source_workload": "web",
@@ -126,10 +126,10 @@ async def test_connections_of_istio() -> None:
     def reply(request: httpx.Request) -> httpx.Response:
         (query,) = parse_qs(request.content.decode())["query"]
         requests = "increase(istio_requests_total{" in query
-        octets = row(edge, [(FIRST, "500")]) if "istio_request_bytes_sum{" in query else None
+        sizes = row(edge, [(FIRST, "500")]) if "istio_request_bytes_sum{" in query else None
         if "istio_build" in query:
             return answer(row({"job": "envoy"}, [(FIRST, "1")]))
-        return answer(*filter(None, [row(edge, [(FIRST, "1")]) if requests else None, octets]))
+        return answer(*filter(None, [row(edge, [(FIRST, "1")]) if requests else None, sizes]))
 
     wire = ScriptedPrometheus(reply)
     async with source(wire, "istio") as prometheus:
@@ -146,7 +146,7 @@ async def test_connections_of_istio() -> None:
         with_earlier(Istio().load(SCOPE, unnamed_labels(SCOPE)), 12).query,
         scrapers.query,
     ]
-    assert len(wire.requests) == 7
+    assert len(wire.requests) == 6
     assert prometheus.network_provider_in_use == "istio"
 
 
@@ -172,19 +172,19 @@ def mesh_metrics(*present: str) -> Reply:
 @pytest.mark.parametrize(
     ("present", "expected", "queries_first", "queries_later"),
     [
-        ((), "none", 8, 6),
-        (("request_total{", "up{control_plane_ns"), "linkerd", 7, 4),
-        (("istio_requests_total",), "istio", 13, 6),
-        (("request_total{", "istio_requests_total"), "linkerd and istio", 13, 11),
+        ((), "none", 7, 5),
+        (("request_total{", "up{control_plane_ns"), "linkerd", 8, 5),
+        (("istio_requests_total",), "istio", 11, 5),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", 11, 9),
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
 async def test_auto_queries_the_detected_meshes(
     present: tuple[str, ...], expected: str, queries_first: int, queries_later: int
 ) -> None:
-    """Two loads, four queries on Linkerd, and one on Istio, which has five more if it is present.
+    """Two loads, four queries on Linkerd, and one on Istio, which has four more if it is present.
 
-    Without `up` of Linkerd's proxies, a fifth query looks for their scrape jobs.
+    Here the Pod of Linkerd has two targets, so that a fifth query asks by which labels they differ.
     """
     wire = ScriptedPrometheus(mesh_metrics(*present))
     async with source(wire) as prometheus:
@@ -212,7 +212,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]
-    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 8
+    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 7
     assert prometheus.mesh_api.url == "http://viz.example:9090"
 
 

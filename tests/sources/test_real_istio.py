@@ -10,20 +10,12 @@ from app.domain.protocols import Protocol
 from app.domain.workloads import Workload
 from app.history.samples import EdgeFault, StepRange
 from tests.conftest import PrometheusFactory
-from tests.histories.meshes import istio_edge
 from tests.histories.proxies import Labels, ProxyHistory
 from tests.sources.edge_figures import END, HALF_HOUR, Figures, figures, samples_of, serve
+from tests.sources.istio_proxies import AGENT, ENVOY, GRPC, HTTP, POD, call, count_bytes, sidecar
 
 pytestmark = pytest.mark.prometheus
 
-POD = "web-6b6f9d7d5c-2x8qz"
-# The ports of Envoy itself and of the agent that merges its metrics, each with a PodMonitor.
-ENVOY = {
-    "job": "istio-system/envoy-stats-monitor",
-    "instance": "10.42.0.21:15090",
-    "endpoint": "http-envoy-prom",
-}
-AGENT = {"job": "istio-system/istio-agent", "instance": "10.42.0.21:15020", "endpoint": "http-monitoring"}
 PAIRS: dict[str, tuple[Labels, ...]] = {
     "two-ports": (ENVOY, AGENT),
     "ha-pair": tuple(
@@ -31,30 +23,12 @@ PAIRS: dict[str, tuple[Labels, ...]] = {
         for number in (0, 1)
     ),
 }
-HTTP = {"request_protocol": "http", "response_code": "200", "response_flags": "-"}
-GRPC = {
-    "request_protocol": "grpc",
-    "response_code": "200",
-    "response_flags": "-",
-    "grpc_response_status": "0",
+TUNNELS: dict[str, dict[str, str]] = {
+    "app": {"app": "ztunnel"},
+    "app-and-other-pod": {"app": "ztunnel", "pod": "node-proxy-x7c2k"},
+    "pod-of-a-release": {"pod": "istio-ztunnel-x7c2k"},
+    "job-alone": {"job": "istio-system/ztunnel"},
 }
-TCP = {"request_protocol": "tcp", "response_flags": "-"}
-
-
-def sidecar(namespace: str, scraper: Labels = ENVOY, pod: str = POD) -> dict[str, str]:
-    """The labels that scraping gives to all series of a sidecar."""
-    return {"namespace": namespace, "pod": pod, "container": "istio-proxy", **scraper}
-
-
-def call(source: Labels, destination: str = "db", reporter: str = "source", **labels: str) -> dict[str, str]:
-    """The labels of an edge from `web` within the namespace of its proxy, or of the one in *labels*."""
-    namespace = labels.pop("in_namespace", source["namespace"])
-    return {**istio_edge(reporter, (namespace, "web"), (namespace, destination), **source), **labels}
-
-
-def octets(history: ProxyHistory, edge: Labels, received: float, sent: float) -> None:
-    history.count("istio_tcp_received_bytes_total", {**edge, **TCP}, received)
-    history.count("istio_tcp_sent_bytes_total", {**edge, **TCP}, sent)
 
 
 def add_pairs(history: ProxyHistory) -> None:
@@ -74,7 +48,7 @@ def add_tcp(history: ProxyHistory) -> None:
     """Plain TCP of a sidecar; and of ztunnels, once scraped with the labels of their Pods, once without."""
     source = sidecar("opaque")
     history.up(source)
-    octets(history, call(source, "redis"), 40.0, 160.0)
+    count_bytes(history, call(source, "redis"), 40.0, 160.0)
     for namespace, scraped in {"ambient": {"app": "ztunnel"}, "mixed": {}}.items():
         for reporter, node in (("source", "x7c2k"), ("destination", "9qk2m")):
             tunnel = sidecar(
@@ -82,12 +56,28 @@ def add_tcp(history: ProxyHistory) -> None:
                 {"job": "istio-proxy", "instance": f"10.0.0.{len(node)}:15020"},
                 f"ztunnel-{node}",
             )
-            octets(history, call(tunnel | scraped, "redis", reporter, in_namespace=namespace), 40.0, 160.0)
+            count_bytes(
+                history, call(tunnel | scraped, "redis", reporter, in_namespace=namespace), 40.0, 160.0
+            )
     source = sidecar("mixed")
     history.up(source)
-    octets(history, call(source, "redis"), 30.0, 120.0)
+    count_bytes(history, call(source, "redis"), 30.0, 120.0)
     # A ztunnel to a waypoint, whose requests the waypoint reports.
-    octets(history, call(tunnel, "waypoint", in_namespace="ambient"), 5.0, 5.0)
+    count_bytes(history, call(tunnel, "waypoint", in_namespace="ambient"), 5.0, 5.0)
+
+
+def add_tunnels(history: ProxyHistory) -> None:
+    """Tunnels with one of the labels that identify them, alone and beside a sidecar."""
+    for namespace, labels in TUNNELS.items():
+        scraped = {"namespace": "istio-system", "job": "proxies", "instance": "10.0.0.1:15020", **labels}
+        for reporter in "source", "destination":
+            count_bytes(history, call(scraped, "redis", reporter, in_namespace=namespace), 40.0, 160.0)
+            count_bytes(
+                history, call(scraped, "redis", reporter, in_namespace=f"{namespace}-mixed"), 40.0, 160.0
+            )
+        source = sidecar(f"{namespace}-mixed")
+        history.up(source)
+        count_bytes(history, call(source, "redis"), 30.0, 120.0)
 
 
 def add_messages(history: ProxyHistory) -> None:
@@ -136,7 +126,7 @@ def add_clusters(history: ProxyHistory) -> None:
 @pytest.fixture(scope="module")
 def url(metric_server_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory) -> str:
     history = ProxyHistory(END)
-    for add in (add_pairs, add_tcp, add_messages, add_evicted, add_clusters):
+    for add in (add_pairs, add_tcp, add_tunnels, add_messages, add_evicted, add_clusters):
         add(history)
     return serve(history, metric_server_factory, tmp_path_factory.mktemp("istio"))
 
@@ -165,6 +155,16 @@ async def test_ambient_without_a_waypoint(url: str) -> None:
 async def test_a_tunnel_beside_a_sidecar(url: str) -> None:
     """The tunnel is scraped like a sidecar, without its label `app`: the sidecar's 30 and 120 bytes count."""
     assert await edges_of("mixed", url) == {"redis": Figures(0.0, 0.0, 30.0, 120.0, 6)}
+
+
+@pytest.mark.parametrize("namespace", TUNNELS)
+async def test_tunnels_by_any_of_their_labels(url: str, namespace: str) -> None:
+    """40 and 160 bytes a second of the tunnels where no sidecar reports; else the sidecar's 30 and 120.
+
+    Before, tunnels of three of the labels were in neither query, or were taken for sidecars.
+    """
+    assert await edges_of(namespace, url) == {"redis": Figures(0.0, 0.0, 40.0, 160.0, 6)}
+    assert await edges_of(f"{namespace}-mixed", url) == {"redis": Figures(0.0, 0.0, 30.0, 120.0, 6)}
 
 
 async def test_messages_of_grpc_count(url: str) -> None:

@@ -30,8 +30,8 @@ def matrix(*rows: Mapping[str, Any], **envelope: Any) -> dict[str, Any]:
 
 def parts_of(query: str) -> list[tuple[str, str]]:
     """The number and the text of each part of a query on a mesh."""
-    first, *others = query.split(" or label_replace(")
-    matches = [re.fullmatch(r'(.+),"part","(\d)","",""\)', other) for other in others]
+    first, *others = query.split(" or (label_replace(")
+    matches = [re.fullmatch(r'(.+),"part","(\d)","",""\)+', other) for other in others]
     return [("0", first), *((match[2], match[1]) for match in matches if match)]
 
 

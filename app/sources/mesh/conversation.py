@@ -37,9 +37,10 @@ class LabeledQuery:
 class QueryBatch:
     """Queries on the same steps, sent as one.
 
-    A batch of several costs the server time: it hashes the labels of each result once per query. It is meant
-    for queries with few results, or queries that often have none. *is_of_pods* is set if each series is of a
-    Pod, not of an edge; *may_be_refused*, if some servers can't evaluate the query: it then has no results.
+    A batch of several costs the server time: `or` has it hash the labels of the results of each query, those
+    of later ones several times. Queries with few results or none belong at the end. *is_of_pods* is set if
+    each series is of a Pod, not of an edge; *may_be_refused*, if some servers can't evaluate the query: it
+    then has no results.
     """
 
     parts: tuple[LabeledQuery, ...]
@@ -54,7 +55,7 @@ class QueryBatch:
         numbered = (
             f'label_replace({query},"{_PART}","{number}","","")' for number, query in enumerate(others, 1)
         )
-        return " or ".join((first, *numbered))
+        return " or (".join((first, *numbered)) + ")" * len(others)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,100 +1,125 @@
 """Rates of the counters of proxies: each event counts once, also before the first scrape of its series; pure.
 
 `increase` starts at the first sample of a series. The value of this sample is lost, although a proxy starts a
-series at its first request, and again after it has dropped an idle one. It counts if the proxy was scraped
-before without the series, or if its process is as young. A part of Pods without new series has `increase`
-alone. `rate` of VictoriaMetrics divides by the time between samples: of two series that follow each other in
-a step, each would count for all of it.
+series at its first request, and again after it has dropped an idle one. It counts in full
 
-Several scrapers may collect one proxy: two PodMonitors, two ports, a pair of Prometheus replicas. Per Pod,
-the scraper with the highest rate counts.
+- if the process of the proxy is as young as the step, or
+- if the target was scraped before without the series, and other targets of its job had the metric before: a
+  metric that a job begins to keep has the counts of weeks.
+
+Of Pods without new series `increase` alone is asked. (`rate` of VictoriaMetrics divides by the time between
+samples: of two series that follow each other in a step, each would count for all of it.)
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.history.samples import STEP_SECONDS
-from app.sources.mesh.new_series import EVERY_POD, TARGET, UP, PodPart
+from app.sources.mesh.new_series import ANY_POD, UP, PodsWithNewSeries
+from app.sources.mesh.scrapers import TARGET
 from app.sources.queries import WINDOW, Matchers, Scope, aggregate, selector
 
-PROCESS_START = "process_start_time_seconds"
-# The labels in which series of one proxy differ if it is scraped more than once.
-SCRAPER_LABELS = (
-    *("job", "instance", "endpoint", "container", "service"),
-    *("prometheus", "prometheus_replica", "replica", "receive_replica", "tenant_id"),
-)
-_BY_TARGET = ",".join(TARGET)
-_WATCHED_SECONDS = STEP_SECONDS + 60
+# The time before a step in which a series that is not new has a sample, and that for a second scrape.
+_BEFORE, _BEFORE_SECONDS = "2m", 120
+_WATCHED_SECONDS = STEP_SECONDS + _BEFORE_SECONDS
+_ENDLESS = "1e9"  # scrapes; more than there are
 # Windows of raw samples that a query reads of each series.
 WINDOWS_PER_RATE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyCounters:
-    """The counters of proxies, and the matchers of their targets (`up`).
+class ProxySeries:
+    """What the proxies of a mesh expose: labels that distinguish the series of one, and its age.
 
-    Without *has_duplicates*, each proxy is scraped once. *series_labels* distinguish the series of a proxy.
-    Labels that scraping adds are none of them: a series is not new because its Pod was relabelled.
+    *start* has the Unix time of the start of the proxy's process, *uptime* its age in seconds. Labels that
+    scraping adds are not in *series_labels*: a series is not new because its Pod was relabelled.
     """
 
     series_labels: tuple[str, ...]
+    start: str
+    uptime: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyCounters:
+    """The counters of the proxies with *targets*, the matchers of their `up`.
+
+    Without *scraper_labels*, each proxy is scraped once.
+    """
+
+    proxy: ProxySeries
     targets: Matchers
     scope: Scope
-    has_duplicates: bool = True
-    part: PodPart = EVERY_POD
+    scraper_labels: tuple[str, ...] = ()
+    new_series: PodsWithNewSeries = ANY_POD
 
     def total(self, labels: Iterable[str], metric: str, matchers: Matchers) -> str:
         """The rate per second by *labels*."""
         labels = tuple(labels)
-        if self.has_duplicates:
+        if self.scraper_labels:
             return aggregate("sum", labels, self.by_pod(labels, metric, matchers))
-        return _per_second(aggregate("sum", labels, self._increases(self._selector(metric, matchers))))
+        return _per_second(aggregate("sum", labels, self._increases(metric, matchers)))
 
     def by_pod(self, labels: Iterable[str], metric: str, matchers: Matchers) -> str:
         """The rate per second by *labels* and Pod; series without a Pod are added up by *labels*."""
         labels = tuple(labels)
-        of_pods, of_others = (self._selector(metric, (*matchers, f'pod{sign}""')) for sign in ("!=", "="))
-        increases = _of_one_scraper(labels, self._increases(of_pods))
+        of_pods = self._increases(metric, (*matchers, 'pod!=""'))
+        of_others = self._selector(metric, (*matchers, 'pod=""'))
         others = aggregate("sum", labels, f"increase({of_others}[{WINDOW}])")
-        return f"{_per_second(increases)} or {_per_second(others)}"
+        return f"{_per_second(self._of_one_scraper(labels, of_pods))} or {_per_second(others)}"
 
     def native_total(self, labels: Iterable[str], metric: str, matchers: Matchers) -> str:
         """The rate per second of the sums of native histograms without a classic form, by *labels*."""
         labels = tuple(labels)
         native, classic = (self._selector(name, matchers) for name in (metric, f"{metric}_sum"))
-        increases = f"histogram_sum(increase({native}[{WINDOW}])) unless on ({','.join(self.series_labels)}) "
+        increases = f"histogram_sum(increase({native}[{WINDOW}])) unless {self._on_series()} "
         increases += f"last_over_time({classic}[{WINDOW}])"
-        return _per_second(aggregate("sum", labels, _of_one_scraper(labels, increases)))
+        if self.scraper_labels:
+            increases = self._of_one_scraper(labels, increases)
+        return _per_second(aggregate("sum", labels, increases))
 
     def scrapes(self, labels: Iterable[str]) -> str:
         """The number of successful scrapes in the step (the maximum of all series with the same *labels*)."""
         return aggregate("max", labels, f"sum_over_time({self._target(UP)}[{WINDOW}])")
 
-    def _increases(self, series: str) -> str:
-        """The increase of each series of a Pod in the step; a new series counts in full.
+    def _increases(self, metric: str, matchers: Matchers) -> str:
+        """The increase of each series in the step; a new series counts in full."""
+        every = self._selector(metric, matchers)
+        increase = f"increase({every}[{WINDOW}])"
+        if self.new_series.are_none:
+            return increase
+        series = self._selector(metric, (*matchers, *self.new_series.matchers))
+        jobs = aggregate("group", ("job",), f"{every} offset {WINDOW}")
+        watched = f"count_over_time({series}[{WINDOW}]) < on ({','.join(self._target_labels)}) group_left () "
+        watched += aggregate("max", self._target_labels, self._scrapes_that_count(jobs))
+        before = f"count_over_time({series}[{_BEFORE}] offset {WINDOW})"
+        new = f"max_over_time({series}[{WINDOW}]) and ({watched}) unless {self._on_series()} {before}"
+        return f"{new} or {increase}"
 
-        It is new if no scrape of the minute before the step has it, although its target was scraped then, or
-        earlier in the step than it.
-        """
-        if not self.part.may_have_new:
-            return f"increase({series}[{WINDOW}])"
-        before = f"count_over_time({series}[1m] offset {WINDOW})"
-        new = f"max_over_time({series}[{WINDOW}]) and ({self._is_watched(series)}) unless "
-        new += f"on ({','.join(self.series_labels)}) {before}"
-        return f"{new} or increase({series}[{WINDOW}])"
+    def _scrapes_that_count(self, jobs: str) -> str:
+        """The scrapes of each target of *jobs* since a while before the step; endless for a young proxy."""
+        oldest = f"time() - {_WATCHED_SECONDS}"
+        endless = f"({self._target(self.proxy.start)} > {oldest}) + {_ENDLESS}"
+        if self.proxy.uptime:
+            endless += f" or ({self._target(self.proxy.uptime)} < {_WATCHED_SECONDS}) + {_ENDLESS}"
+        return f"{endless} or sum_over_time({self._target(UP)}[{_WATCHED_SECONDS}s]) and on (job) {jobs}"
 
-    def _is_watched(self, series: str) -> str:
-        """The series whose target was scraped more often, with the minute before the step, than they were.
+    def _of_one_scraper(self, labels: tuple[str, ...], values: str) -> str:
+        """The *values* by *labels* and Pod, from the scraper with the highest sum."""
+        by_pod = (*labels, "pod")
+        if not self.scraper_labels:
+            return aggregate("sum", by_pod, values)
+        return aggregate("max", by_pod, aggregate("sum", (*by_pod, *self.scraper_labels), values))
 
-        A process start, as seconds since 1970, is larger than any number of scrapes.
-        """
-        scrapes = f"sum_over_time({self._target(UP)}[{_WATCHED_SECONDS}s])"
-        young = f"{self._target(PROCESS_START)} > time() - {_WATCHED_SECONDS}"
-        seen = aggregate("max", TARGET, f"{young} or {scrapes}")
-        return f"count_over_time({series}[{WINDOW}]) < on ({_BY_TARGET}) group_left () {seen}"
+    @property
+    def _target_labels(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*TARGET, *self.scraper_labels)))
+
+    def _on_series(self) -> str:
+        return f"on ({','.join(self.proxy.series_labels)})"
 
     def _selector(self, metric: str, matchers: Matchers) -> str:
-        return selector(metric, (*matchers, *self.part.matchers), self.scope)
+        return selector(metric, matchers, self.scope)
 
     def _target(self, metric: str) -> str:
         return selector(metric, self.targets, self.scope)
@@ -102,9 +127,3 @@ class ProxyCounters:
 
 def _per_second(increases: str) -> str:
     return f"{increases} / {STEP_SECONDS}"
-
-
-def _of_one_scraper(labels: tuple[str, ...], values: str) -> str:
-    """The *values* by *labels* and Pod, from the scraper with the highest sum."""
-    by_scraper = aggregate("sum", (*labels, "pod", *SCRAPER_LABELS), values)
-    return aggregate("max", (*labels, "pod"), by_scraper)

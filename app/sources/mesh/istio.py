@@ -6,6 +6,7 @@ their kinds.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -14,7 +15,7 @@ import numpy as np
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.mesh.conversation import OWN_CLUSTER, Conversation, LabeledQuery, QueryBatch, packed
-from app.sources.mesh.counters import SCRAPER_LABELS, WINDOWS_PER_RATE, ProxyCounters
+from app.sources.mesh.counters import WINDOWS_PER_RATE, ProxyCounters, ProxySeries
 from app.sources.mesh.edges import EdgeRates, EndpointNaming, add_up, join_connections
 from app.sources.mesh.istio_answers import (
     CLUSTER_LABELS,
@@ -28,8 +29,9 @@ from app.sources.mesh.istio_answers import (
     source_scrapes,
     source_workload,
 )
-from app.sources.mesh.new_series import EVERY_POD, POD, UP, PodPart, pods_with_new_series
+from app.sources.mesh.new_series import POD, UP, new_series_of_pods, pods_with_new_series
 from app.sources.mesh.reports import REPORT_LABELS
+from app.sources.mesh.scrapers import LONGEST_SCRAPER_LABELS, repeated_targets, scraper_labels
 from app.sources.queries import (
     WINDOW,
     Matchers,
@@ -53,15 +55,18 @@ BUILD = "istio_build"
 
 _RATE_LABELS = (*EDGE_LABELS, *CLUSTER_LABELS, *REPORT_LABELS)
 _REQUEST_LABELS = (*EDGE_LABELS, *CLUSTER_LABELS, PROTOCOL_LABEL, *REPORT_LABELS)
-# The labels in which the series of one proxy differ, but for those that users add.
-SERIES_LABELS = (
-    *(*_REQUEST_LABELS, "pod", "destination_service", "connection_security_policy"),
-    *("response_code", "response_flags", "grpc_response_status"),
+# The labels in which the series of one proxy differ, but for those that users add. The agent beside Envoy
+# exposes its own start, and both Envoy's age; `process_start_time_seconds` is the application's.
+PROXY = ProxySeries(
+    (
+        *(*_REQUEST_LABELS, "pod", "destination_service", "connection_security_policy"),
+        *("response_code", "response_flags", "grpc_response_status"),
+    ),
+    start="istio_agent_process_start_time_seconds",
+    uptime="envoy_server_uptime",
 )
 _SCRAPE_LABELS = (*SERVER_LABELS, "namespace")
 _POD_LABELS = ("namespace", "pod")
-# An instance is a Pod's address: the same scraper has one for each Pod.
-_SCRAPER_LABELS = tuple(label for label in SCRAPER_LABELS if label != "instance")
 # Without a namespace no report is trusted; the others are not in every version.
 _OPTIONAL = frozenset({"namespace", PROTOCOL_LABEL, *CLUSTER_LABELS})
 DEFAULT_PROXY_NAMESPACES = frozenset({"istio-system"})
@@ -70,9 +75,10 @@ _TARGETS = ('pod!=""',)
 _JOB = ("job",)
 _CLIENT = 'reporter=~"source|waypoint"'
 _SERVER = 'reporter="destination"'
-# A node's tunnel (ztunnel) reports the traffic of sidecars and waypoints once more.
-_PROXIES_OF_PODS = ('app!="ztunnel"', 'pod!~"ztunnel.*"')
-_TUNNELS = ('pod=~"ztunnel.*"',)
+# A node's tunnel (ztunnel) reports the traffic of sidecars and waypoints once more. It has one of these.
+_TUNNEL = '"(.*[-./])?ztunnel([-./].*)?"'
+_TUNNELS = (('app="ztunnel"',), (f"pod=~{_TUNNEL}",), (f"job=~{_TUNNEL}",))
+_PROXIES_OF_PODS = ('app!="ztunnel"', f"pod!~{_TUNNEL}", f"job!~{_TUNNEL}")
 # No upstream host, no connection to it, no route, no cluster, too many requests: no server has answered.
 _UNANSWERED = ('response_flags=~"(.*,)?(UH|UF|NR|NC|UO)(,.*)?"',)
 
@@ -89,15 +95,22 @@ class Istio:
         self._proxy_namespaces = frozenset(proxy_namespaces)
 
     def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
-        """The largest batch has two rates, each of two kinds of reporters."""
+        """The largest batch has the rates of requests, and of messages both ways where there are any.
+
+        Others have one rate with about as many series, and count the scrapes of servers.
+        """
         labels = (SOURCE_LABELS[0], "namespace", *clusters)
 
         def counts(end: str, series: str) -> str:
-            return aggregate("sum", (*labels, end), f"count_over_time({series}[{WINDOW}])")
+            requests, messages = (
+                aggregate("sum", (*labels, end), f"count_over_time({each}[{WINDOW}])")
+                for each in (series, series.replace(REQUESTS, REQUEST_MESSAGES))
+            )
+            return f"{requests} + 2 * {messages} or {requests}"
 
         loads = _with_own_cluster(counts, scope)
         labels = (*labels, OWN_CLUSTER)
-        query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, loads)}"
+        query = f"{WINDOWS_PER_RATE} * {aggregate('sum', labels, loads)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
 
     def reporters(self, scope: Scope) -> str:
@@ -106,35 +119,43 @@ class Istio:
 
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """That of the long rates of proxies that are scraped twice, by jobs with names of usual length."""
-        scrapers = [(job * 40, *[""] * (len(_SCRAPER_LABELS) - 1)) for job in "ab"]
-        rates = _EdgeQueries(scope, shard, scrapers, EVERY_POD).rates()
-        return max(len(part.query) for part in rates)
+        targets = (*_TARGETS, *equal_matchers("job", ["a" * 40, "b" * 40]))
+        counters = ProxyCounters(PROXY, targets, scope, LONGEST_SCRAPER_LABELS)
+        return max(len(rate.query) for rate in _EdgeQueries(counters, shard).rates().values())
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
-        """Reads messages, bytes and scrapes of the scrape jobs with Istio's metrics, if there are any.
+        """Reads the scrape jobs with Istio's metrics; if there are any, their scrapers; and then the edges.
 
-        Bytes of native histograms are read where there are some.
+        Bytes of tunnels and of native histograms are read where there are some.
 
         A proxy reports both as a server and as a client: a scraped server was scraped as a source too.
         """
-        scrapers, with_new, native = yield (_scrapers_batch(scope, shard, steps),)
-        if not scrapers.keys:
+        jobs, tunnels, native = yield (_jobs_batch(scope, shard, steps),)
+        if not jobs.keys:
             nothing = SeriesMatrix((), np.empty((0, len(steps))))
             rates = EdgeRates(nothing, nothing, nothing, nothing)
             naming = EndpointNaming(len(SOURCE_LABELS), source_workload, _destination)
             return join_connections(rates, nothing, naming, scope=scope, steps=steps)
-        # A second part of Pods would take more questions than all of them with the long query.
-        queries = _EdgeQueries(scope, shard, scrapers.keys, PodPart(may_have_new=bool(with_new.keys)))
-        requests, unanswered, sent, received, *octets, servers, pods = yield queries.batches(steps)
-        request_bytes, response_bytes, *of_connections = octets
+        names = [job for (job,) in jobs.keys]
+        targets = (*_TARGETS, *(equal_matchers("job", names) if all(names) else ()))
+        repeated, added, several = yield (_targets_batch(targets, scope, steps),)
+        counters = ProxyCounters(
+            PROXY,
+            targets,
+            scope,
+            scraper_labels(repeated.keys) if several.keys else (),
+            pods_with_new_series(added),
+        )
+        queries = _EdgeQueries(counters, shard, has_tunnels=bool(tunnels.keys))
+        answers = IstioAnswers(**dict(zip(queries.names, (yield queries.batches(steps)), strict=True)))
         if native.keys:
             of_requests, of_responses = yield (queries.native_bytes(steps),)
-            request_bytes = add_up((request_bytes, of_requests))
-            response_bytes = add_up((response_bytes, of_responses))
-        answers = IstioAnswers(
-            requests, unanswered, sent, received, request_bytes, response_bytes, *of_connections
-        )
-        scrapes, pods_by_source = source_scrapes(servers, pods, self._proxy_namespaces)
+            answers = replace(
+                answers,
+                request_bytes=add_up((answers.request_bytes, of_requests)),
+                response_bytes=add_up((answers.response_bytes, of_responses)),
+            )
+        scrapes, pods_by_source = source_scrapes(answers.servers, answers.pods, self._proxy_namespaces)
         naming = EndpointNaming(len(SOURCE_LABELS), source_workload, _destination, pods_by_source)
         rates = edge_rates(answers, self._proxy_namespaces, scope.mesh_cluster)
         return join_connections(rates, scrapes, naming, scope=scope, steps=steps)
@@ -156,70 +177,91 @@ def _with_own_cluster(build: Callable[[str, str], str], scope: Scope) -> str:
     )
 
 
-def _scrapers_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:
-    """The queries on scrapers with metrics of proxies, on new series, and on native histograms.
+def _jobs_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:
+    """The queries on jobs with metrics of proxies, on whether there are tunnels, and on native histograms.
 
-    A scraper has one series, and so has a job with native histograms. The query on new series is on all
-    scraped Pods: it would take another question to leave out those without a proxy.
+    A job has one series, and so has a job with native histograms.
     """
     sources = shard_matchers(SOURCE_LABELS[0], scope, shard)
     present = " or ".join(
-        aggregate("group", _SCRAPER_LABELS, selector(metric, matchers, scope))
+        aggregate("group", _JOB, selector(metric, matchers, scope))
         for metric, matchers in ((REQUESTS, sources), (TCP_SENT_BYTES, sources), (BUILD, ()))
     )
-    with_new = pods_with_new_series(_TARGETS, scope, seconds=STEP_SECONDS)
+    of_tunnels = " or ".join(selector(TCP_SENT_BYTES, (*label, *sources), scope) for label in _TUNNELS)
+    native = aggregate("group", _JOB, selector(REQUEST_BYTES, sources, scope))
     parts = (
-        LabeledQuery(present, _SCRAPER_LABELS, frozenset(_SCRAPER_LABELS)),
-        LabeledQuery(with_new, POD),
-        LabeledQuery(
-            aggregate("group", _JOB, selector(REQUEST_BYTES, sources, scope)), _JOB, frozenset(_JOB)
-        ),
+        LabeledQuery(present, _JOB, frozenset(_JOB)),
+        LabeledQuery(f"group({of_tunnels})", ()),
+        LabeledQuery(native, _JOB, frozenset(_JOB)),
+    )
+    return QueryBatch(parts, steps, is_of_pods=True)
+
+
+def _targets_batch(targets: Matchers, scope: Scope, steps: StepRange) -> QueryBatch:
+    """The queries on repeated targets, on Pods with new series, and on whether Pods have several targets."""
+    by_pod = aggregate("count", _POD_LABELS, selector(UP, targets, scope))
+    parts = (
+        repeated_targets(targets, scope),
+        LabeledQuery(new_series_of_pods(targets, scope, seconds=STEP_SECONDS), POD),
+        LabeledQuery(f"group({by_pod} > 1)", ()),
     )
     return QueryBatch(parts, steps, is_of_pods=True)
 
 
 class _EdgeQueries:
-    """Queries on the edges of the sources in *shard*, with metrics from *scrapers*, of the Pods in *part*."""
+    """Queries on the edges of the sources in *shard*."""
 
-    def __init__(self, scope: Scope, shard: Shard, scrapers: Collection[Key], part: PodPart) -> None:
-        self._scope, self._shard = scope, shard
-        jobs = {key[_SCRAPER_LABELS.index("job")] for key in scrapers}
-        self._targets = (*_TARGETS, *(equal_matchers("job", jobs) if all(jobs) else ()))
-        self._counters = ProxyCounters(SERIES_LABELS, self._targets, scope, len(scrapers) > 1, part)
+    def __init__(self, counters: ProxyCounters, shard: Shard, *, has_tunnels: bool = True) -> None:
+        self._counters, self._scope, self._shard = counters, counters.scope, shard
+        self._has_tunnels = has_tunnels
         self._ends = (
-            *shard_matchers(SOURCE_LABELS[0], scope, shard),
-            *destination_matchers(SERVER_LABELS[0], scope),
+            *shard_matchers(SOURCE_LABELS[0], self._scope, shard),
+            *destination_matchers(SERVER_LABELS[0], self._scope),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all answers on `batches`."""
+        return tuple(chain.from_iterable(self._groups))
+
+    @property
+    def _groups(self) -> tuple[tuple[str, ...], ...]:
+        """Those that are asked together, the ones with the most edges first."""
+        tunnels = ("tunnel_received", "tunnel_sent") if self._has_tunnels else ()
+        return (
+            ("requests", "unanswered", "sent_messages", "received_messages"),
+            ("request_bytes", "received", "servers"),
+            ("response_bytes", "sent", *tunnels, "pods"),
         )
 
     def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
-        """Requests; messages of gRPC; bytes of HTTP; bytes of TCP; bytes of the tunnels, and scrapes."""
-        rates, scrapes = self.rates(), (self._server_scrapes(), self._pod_scrapes())
-        *pairs, tunnels = (rates[place : place + 2] for place in range(0, len(rates), 2))
-        batches = (*pairs, (*tunnels, *scrapes))
-        return tuple(chain.from_iterable(packed(batch, steps) for batch in batches))
+        """Requests and messages; bytes of requests; bytes of responses. Scrapes are asked beside these."""
+        queries = self.rates() | {"servers": self._server_scrapes(), "pods": self._pod_scrapes()}
+        batches = (packed([queries[name] for name in group], steps) for group in self._groups)
+        return tuple(chain.from_iterable(batches))
 
-    def rates(self) -> tuple[LabeledQuery, ...]:
-        """Pairs of rates: requests, messages of gRPC, bytes of HTTP, bytes of TCP, bytes of the tunnels."""
+    def rates(self) -> dict[str, LabeledQuery]:
+        """The query on each of the rates by its name; those of tunnels are of all proxies."""
         edges = self._edges
-        return (
-            edges(REQUESTS, labels=_REQUEST_LABELS),
-            edges(REQUESTS, _UNANSWERED, labels=_REQUEST_LABELS),
-            edges(REQUEST_MESSAGES),
-            edges(RESPONSE_MESSAGES),
-            edges(f"{REQUEST_BYTES}_sum"),
-            edges(f"{RESPONSE_BYTES}_sum"),
-            edges(TCP_RECEIVED_BYTES, _PROXIES_OF_PODS),
-            edges(TCP_SENT_BYTES, _PROXIES_OF_PODS),
-            edges(TCP_RECEIVED_BYTES, _TUNNELS),
-            edges(TCP_SENT_BYTES, _TUNNELS),
-        )
+        return {
+            "requests": edges(REQUESTS, labels=_REQUEST_LABELS),
+            "unanswered": edges(REQUESTS, _UNANSWERED, labels=_REQUEST_LABELS),
+            "sent_messages": edges(REQUEST_MESSAGES),
+            "received_messages": edges(RESPONSE_MESSAGES),
+            "request_bytes": edges(f"{REQUEST_BYTES}_sum"),
+            "response_bytes": edges(f"{RESPONSE_BYTES}_sum"),
+            "received": edges(TCP_RECEIVED_BYTES, _PROXIES_OF_PODS),
+            "sent": edges(TCP_SENT_BYTES, _PROXIES_OF_PODS),
+            "tunnel_received": edges(TCP_RECEIVED_BYTES),
+            "tunnel_sent": edges(TCP_SENT_BYTES),
+        }
 
     def _server_scrapes(self) -> LabeledQuery:
         return LabeledQuery(server_scrapes(self._scope, self._shard), _SCRAPE_LABELS, _OPTIONAL)
 
     def _pod_scrapes(self) -> LabeledQuery:
         namespaces = shard_matchers("namespace", self._scope, self._shard)
-        up = selector(UP, (*self._targets, *namespaces), self._scope)
+        up = selector(UP, (*self._counters.targets, *namespaces), self._scope)
         return LabeledQuery(aggregate("max", _POD_LABELS, f"sum_over_time({up}[{WINDOW}])"), _POD_LABELS)
 
     def native_bytes(self, steps: StepRange) -> QueryBatch:

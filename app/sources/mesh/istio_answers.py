@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.domain.workloads import Workload
 from app.history.samples import EdgeFault
 from app.sources.clusters import own_cluster
-from app.sources.mesh.edges import EdgeRates, add, align_rows, combine
+from app.sources.mesh.edges import EdgeRates, add, add_up, align_rows, combine
 from app.sources.mesh.reports import (
     CLIENT,
     REPORT_LABELS,
@@ -34,17 +34,16 @@ _GRPC = "grpc"
 _UNKNOWN_CLUSTERS = frozenset({"", UNKNOWN})
 # In the place of a workload's name: the name of a Pod, after a character that no name has.
 _OF_POD = "/"
-_NO_SIZES = (
-    "neither istio_request_bytes_sum nor istio_request_bytes (a native histogram) has samples:"
-    " bytes of HTTP are not seen"
-)
-
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class IstioAnswers:
-    """The rates of edges by reporter; the labels of requests also have the protocol."""
+    """The rates of edges by reporter, of which requests have the protocol too; and scrapes.
+
+    Those of tunnels are what all proxies report, tunnels among them. Bytes received by a server are those of
+    requests. Scrapes are by workload, as a server, and by Pod.
+    """
 
     requests: SeriesMatrix
     unanswered: SeriesMatrix
@@ -54,16 +53,51 @@ class IstioAnswers:
     response_bytes: SeriesMatrix
     received: SeriesMatrix
     sent: SeriesMatrix
-    tunnel_received: SeriesMatrix
-    tunnel_sent: SeriesMatrix
+    servers: SeriesMatrix
+    pods: SeriesMatrix
+    tunnel_received: SeriesMatrix | None = None
+    tunnel_sent: SeriesMatrix | None = None
 
     @property
     def of_edges(self) -> tuple[SeriesMatrix, ...]:
-        """All answers without the protocol as a label."""
+        """All answers on edges without the protocol as a label."""
+        tunnels = (matrix for matrix in (self.tunnel_received, self.tunnel_sent) if matrix is not None)
         return (
             *(self.sent_messages, self.received_messages, self.request_bytes, self.response_bytes),
-            *(self.received, self.sent, self.tunnel_received, self.tunnel_sent),
+            *(self.received, self.sent, *tunnels),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """What proxies report on edges in the own cluster, as far as they are trusted."""
+
+    http: EdgeReports
+    grpc: EdgeReports
+    http_unanswered: EdgeReports
+    grpc_unanswered: EdgeReports
+    sent_messages: EdgeReports
+    received_messages: EdgeReports
+    request_bytes: EdgeReports
+    response_bytes: EdgeReports
+    received: EdgeReports
+    sent: EdgeReports
+    tunnel_received: EdgeReports
+    tunnel_sent: EdgeReports
+
+    @property
+    def with_edges(self) -> tuple[EdgeReports, ...]:
+        """All that make edges known; unanswered requests are among the requests."""
+        return (
+            *(self.http, self.grpc, self.sent_messages, self.received_messages),
+            *(self.request_bytes, self.response_bytes, self.received, self.sent),
+        )
+
+    @property
+    def of_tunnels(self) -> tuple[EdgeReports, EdgeReports]:
+        """Received and sent bytes of edges that no proxy of a Pod reports."""
+        known = all_reporters(self.with_edges)
+        return _of_others(self.tunnel_received, known), _of_others(self.tunnel_sent, known)
 
 
 def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str], cluster: str = "") -> EdgeRates:
@@ -72,6 +106,40 @@ def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str], cluster
     A stream of gRPC is one request with many messages, so that the larger of both counts. What tunnels report
     counts for edges that no other proxy reports.
     """
+    reports, foreign = _trusted_reports(answers, proxy_namespaces, cluster)
+    grpc = reports.grpc.rates
+    streams = combine(np.fmax, grpc, reports.sent_messages.rates)
+    answered = _less(grpc, reports.grpc_unanswered.rates)
+    answered = combine(np.fmax, answered, reports.received_messages.rates)
+    requests = combine(add, reports.http.rates, streams)
+    responses = combine(add, _less(reports.http.rates, reports.http_unanswered.rates), answered)
+
+    tunnel_received, tunnel_sent = reports.of_tunnels
+    received = add_up((reports.request_bytes.rates, reports.received.rates, tunnel_received.rates))
+    sent = add_up((reports.response_bytes.rates, reports.sent.rates, tunnel_sent.rates))
+
+    all_reports = (*reports.with_edges, tunnel_received, tunnel_sent)
+    reporters = all_reporters(all_reports)
+    dropped = Counter(dropped_claims(all_reports, reporters))
+    dropped.update(
+        (EdgeFault.OTHER_CLUSTER, namespace) for edge, namespace in foreign.items() if edge not in reporters
+    )
+    return EdgeRates(
+        requests,
+        replace(responses, unusable=0),
+        received,
+        sent,
+        reporters=reporters,
+        dropped=dropped,
+        grpc=_mostly(streams, reports.http.rates),
+        unseen=_without_bytes(requests, reports.request_bytes.rates, reports.response_bytes.rates),
+    )
+
+
+def _trusted_reports(
+    answers: IstioAnswers, proxy_namespaces: Collection[str], cluster: str
+) -> tuple[_Reports, Mapping[Key, str]]:
+    """The reports, and the namespace of a proxy that reports each edge of another cluster."""
     clusters = _Clusters.of(answers, cluster)
     foreign: dict[Key, str] = {}
 
@@ -80,34 +148,37 @@ def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str], cluster
         foreign.update(far)
         return trusted_rates(near, proxy_namespaces)
 
-    http, grpc = (trusted(side) for side in _by_protocol(answers.requests))
-    http_unanswered, grpc_unanswered = (trusted(side) for side in _by_protocol(answers.unanswered))
-    sent_messages, received_messages, *octets = (trusted(matrix) for matrix in answers.of_edges)
-    request_bytes, response_bytes, received, sent, *tunnels = octets
-
-    streams = combine(np.fmax, grpc.rates, sent_messages.rates)
-    answered = combine(np.fmax, _less(grpc.rates, grpc_unanswered.rates), received_messages.rates)
-    requests = combine(add, http.rates, streams)
-    responses = combine(add, _less(http.rates, http_unanswered.rates), answered)
-    by_proxies = (http, grpc, sent_messages, received_messages, request_bytes, response_bytes, received, sent)
-    known = all_reporters(by_proxies)
-    tunnels = [_of_others(report, known) for report in tunnels]
-    reports = (*by_proxies, *tunnels)
-    reporters = all_reporters(reports)
-    dropped = Counter(dropped_claims(reports, reporters))
-    dropped.update(
-        (EdgeFault.OTHER_CLUSTER, namespace) for edge, namespace in foreign.items() if edge not in reporters
+    nothing = SeriesMatrix((), np.empty((0, answers.requests.values.shape[1])))
+    http, grpc = _by_protocol(answers.requests)
+    http_unanswered, grpc_unanswered = _by_protocol(answers.unanswered)
+    reports = _Reports(
+        http=trusted(http),
+        grpc=trusted(grpc),
+        http_unanswered=trusted(http_unanswered),
+        grpc_unanswered=trusted(grpc_unanswered),
+        sent_messages=trusted(answers.sent_messages),
+        received_messages=trusted(answers.received_messages),
+        request_bytes=trusted(answers.request_bytes),
+        response_bytes=trusted(answers.response_bytes),
+        received=trusted(answers.received),
+        sent=trusted(answers.sent),
+        tunnel_received=trusted(answers.tunnel_received or nothing),
+        tunnel_sent=trusted(answers.tunnel_sent or nothing),
     )
-    has_sizes = not answers.requests.keys or answers.request_bytes.keys or answers.response_bytes.keys
-    return EdgeRates(
-        requests,
-        replace(responses, unusable=0),
-        combine(add, combine(add, request_bytes.rates, received.rates), tunnels[0].rates),
-        combine(add, combine(add, response_bytes.rates, sent.rates), tunnels[1].rates),
-        reporters,
-        dropped,
-        _mostly(streams, http.rates),
-        "" if has_sizes else _NO_SIZES,
+    return reports, foreign
+
+
+def _without_bytes(requests: SeriesMatrix, *sizes: SeriesMatrix) -> str:
+    """The number of edges with requests of which no bodies are seen, in words; empty if there are none."""
+    with_requests = [
+        edge for edge, rates in zip(requests.keys, requests.values, strict=True) if np.nansum(rates) > 0
+    ]
+    missing = len({*with_requests}.difference(*(side.keys for side in sizes)))
+    if not missing:
+        return ""
+    return (
+        "neither istio_request_bytes_sum nor istio_request_bytes (a native histogram) has samples of"
+        f" {missing} of {len(with_requests)} edges with requests: their bytes of HTTP are not seen"
     )
 
 

@@ -7,18 +7,29 @@ summed by the Pod's name without its suffix, which the Pods of one controller sh
 ReplicaSet in place of one per edge.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
+import numpy as np
+
 from app.domain.pod_names import may_generate
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, EdgeFault, StepRange
 from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch, packed
-from app.sources.mesh.counters import WINDOWS_PER_RATE, ProxyCounters
-from app.sources.mesh.edges import EdgeRates, EndpointNaming, add_up, join_connections
-from app.sources.mesh.new_series import EVERY_POD, POD, PodPart, parts_by_new_series, pods_with_new_series
+from app.sources.mesh.counters import WINDOWS_PER_RATE, ProxyCounters, ProxySeries
+from app.sources.mesh.edges import EdgeRates, EndpointNaming, join_connections
+from app.sources.mesh.new_series import (
+    ANY_POD,
+    POD,
+    UP,
+    PodsWithNewSeries,
+    new_series_of_pods,
+    pods_with_new_series,
+)
+from app.sources.mesh.scrapers import LONGEST_SCRAPER_LABELS, repeated_targets, scraper_labels
 from app.sources.queries import (
     LOAD_LABELS,
     WINDOW,
@@ -54,20 +65,27 @@ EDGE_LABELS = (*PROXY_LABELS, *_DESTINATION)
 POD_LABELS = ("namespace", "pod", REPLICAS, *KINDS)
 _OPTIONAL = frozenset({REPLICAS, *KINDS, *_DESTINATION})
 
-# The labels in which the outbound series of one proxy differ.
-SERIES_LABELS = (
-    *("namespace", "pod", "direction", "peer", "authority", "target_addr", "tls", "server_id"),
-    *("dst_pod", "dst_service", "classification", "status_code", "grpc_status", "error"),
-    *_DESTINATION,
+# The labels in which the outbound series of one proxy differ, and the start of its process.
+PROXY = ProxySeries(
+    (
+        *("namespace", "pod", "direction", "peer", "authority", "target_addr", "tls", "server_id"),
+        *("dst_pod", "dst_service", "classification", "status_code", "grpc_status", "error"),
+        *_DESTINATION,
+    ),
+    start="process_start_time_seconds",
 )
 OUTBOUND = ('direction="outbound"',)
 TO_SERVER = (*OUTBOUND, 'peer="dst"')
+_RATES = (
+    (REQUESTS, OUTBOUND),
+    (RESPONSES, OUTBOUND),
+    (WRITTEN_BYTES, TO_SERVER),
+    (READ_BYTES, TO_SERVER),
+)
 _GRPC = (*OUTBOUND, 'grpc_status!=""')
 # Linkerd's own scrape configurations set this label.
-_PROXIES = ('control_plane_ns!=""',)
+_PROXIES, _UNLABELLED = ('control_plane_ns!=""',), ('control_plane_ns=""',)
 _JOB = ("job",)
-# The places of the answers on `EdgeQueries.batches`; a second part of Pods has rates only.
-_RATES, _GRPC_EDGES, _SCRAPES = (0, 1, 3, 4), 2, 5
 _NAME_AND_SUFFIX = "(.+?)(-([a-z0-9]{5}|[0-9]+))?"
 
 
@@ -91,98 +109,126 @@ class Linkerd:
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """That of the long rates of proxies that are scraped twice."""
         sources = shard_matchers("namespace", scope, shard)
-        targets = ProxyTargets((*_PROXIES, *sources), has_duplicates=True, parts=(EVERY_POD,))
+        targets = ProxyTargets((*_PROXIES, *sources), LONGEST_SCRAPER_LABELS)
         queries = EdgeQueries(sources, targets, scope, by_replicas=True)
-        return max(len(part.query) for part in queries.rates(EVERY_POD))
+        return max(len(query) for query in map(queries.outbound_rate, _RATES))
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads the Pods of each source; then four rates of each edge, and the scrapes of each source.
 
-        The few Pods with new series, if there are any, have queries of their own. If a source has no known
-        Pod, its labels may not name its workload: the rates are queried once more.
+        Proxies without the label of the control plane are those of the scrape jobs with their requests. If a
+        source has no known Pod, its labels may not name its workload: the rates are queried once more.
         """
-        matchers = shard_matchers("namespace", scope, shard)
-        end = StepRange(steps.last, steps.last)
-        proxies: Matchers = _PROXIES
-        pods, with_new = yield (_pods_batch(proxies, matchers, scope, steps),)
-        if not pods.keys:
-            jobs_query = LabeledQuery(jobs_of_proxies(matchers, scope), _JOB)
-            [jobs] = yield (QueryBatch((jobs_query,), end, is_of_pods=True),)
-            if jobs.keys:
-                proxies = equal_matchers("job", (job for (job,) in jobs.keys))
-                pods, with_new = yield (_pods_batch(proxies, matchers, scope, steps),)
+        sources = shard_matchers("namespace", scope, shard)
+        proxies: Matchers = (*_PROXIES, *sources)
+        unlabelled_jobs = LabeledQuery(unlabelled_jobs_of_proxies(sources, scope), _JOB)
+        pods, added, unlabelled = yield (_pods_batch(proxies, scope, steps, unlabelled_jobs),)
+        if unlabelled.keys:
+            of_labelled = LabeledQuery(aggregate("group", _JOB, selector(UP, proxies, scope)), _JOB)
+            [labelled] = yield (QueryBatch((of_labelled,), steps, is_of_pods=True),)
+            jobs = (job for (job,) in (*unlabelled.keys, *labelled.keys))
+            proxies = (*equal_matchers("job", jobs), *sources)
+            pods, added = yield (_pods_batch(proxies, scope, steps),)
+        scrapers: tuple[str, ...] = ()
+        if _are_scraped_twice(pods):
+            [repeated] = yield (QueryBatch((repeated_targets(proxies, scope),), steps, is_of_pods=True),)
+            scrapers = scraper_labels(repeated.keys)
 
-        by_replicas = _pods_by_source(pods)
-        targets = ProxyTargets(
-            (*proxies, *matchers),
-            has_duplicates=bool((pods.values > 1).any()),
-            parts=parts_by_new_series([pod for (pod,) in with_new.keys]),
-        )
+        has_kinds = not _kinds_differ(pods)
+        by_replicas = _pods_by_source(pods, has_kinds=has_kinds)
+        targets = ProxyTargets(proxies, scrapers, pods_with_new_series(added))
         queries, pods_by_source = (
-            EdgeQueries(matchers, targets, scope, by_replicas=False),
+            EdgeQueries(sources, targets, scope, by_replicas=False, has_kinds=has_kinds),
             _merge_replicas(by_replicas),
         )
-        matrices = (yield queries.batches(steps)) if _all_labels_fit(by_replicas) else None
-        if matrices is None or _sources_of(matrices) - pods_by_source.keys():
+        answers = _Answers(*(yield queries.batches(steps))) if _all_labels_fit(by_replicas) else None
+        if answers is None or answers.sources - pods_by_source.keys():
             queries, pods_by_source = replace(queries, by_replicas=True), by_replicas
-            matrices = yield queries.batches(steps)
+            answers = _Answers(*(yield queries.batches(steps)))
 
-        grpc, scrapes = matrices[_GRPC_EDGES], matrices[_SCRAPES]
-        requests, responses, written, read = _rates_of(matrices)
-        rates = EdgeRates(requests, responses, written, read, grpc=frozenset(grpc.keys))
         naming = EndpointNaming(len(PROXY_LABELS), _source, _destination, pods_by_source)
-        return join_connections(rates, scrapes, naming, scope=scope, steps=steps)
+        return join_connections(answers.rates, answers.scrapes, naming, scope=scope, steps=steps)
 
 
-def _pods_batch(proxies: Matchers, sources: Matchers, scope: Scope, steps: StepRange) -> QueryBatch:
-    """The queries on the meshed Pods of *steps*, and on those with new series, at their end."""
-    targets, seconds = (*proxies, *sources), len(steps) * STEP_SECONDS
+def _pods_batch(targets: Matchers, scope: Scope, steps: StepRange, *others: LabeledQuery) -> QueryBatch:
+    """The queries on the meshed Pods of *steps*, and on those with new series, at their end; and *others*."""
+    seconds = len(steps) * STEP_SECONDS
     pods = LabeledQuery(proxy_pods(targets, scope, seconds=seconds), POD_LABELS, _OPTIONAL)
-    with_new = LabeledQuery(pods_with_new_series(targets, scope, seconds=seconds), POD)
-    return QueryBatch((pods, with_new), StepRange(steps.last, steps.last), is_of_pods=True)
+    added = LabeledQuery(new_series_of_pods(targets, scope, seconds=seconds), POD)
+    return QueryBatch((pods, added, *others), StepRange(steps.last, steps.last), is_of_pods=True)
+
+
+def _are_scraped_twice(pods: SeriesMatrix) -> bool:
+    """True if some Pod has several targets, whatever labels of its workload each of these has."""
+    targets: Counter[Key] = Counter()
+    for (namespace, pod, *_), number in zip(pods.keys, np.nan_to_num(pods.values[:, -1]), strict=True):
+        targets[namespace, pod] += number
+    return any(number > 1 for number in targets.values())
+
+
+def _kinds_differ(pods: SeriesMatrix) -> bool:
+    """True if scrapers name different workloads of one Pod: only one of them sets the labels of kinds."""
+    return len({key[:2] for key in pods.keys}) < len(pods.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The answers on `EdgeQueries.batches`."""
+
+    requests: SeriesMatrix
+    responses: SeriesMatrix
+    grpc: SeriesMatrix
+    written: SeriesMatrix
+    read: SeriesMatrix
+    scrapes: SeriesMatrix
+
+    @property
+    def rates(self) -> EdgeRates:
+        """The rates of all edges."""
+        return EdgeRates(
+            self.requests, self.responses, self.written, self.read, grpc=frozenset(self.grpc.keys)
+        )
+
+    @property
+    def sources(self) -> set[Key]:
+        """The sources of all requests and responses."""
+        return {key[: len(PROXY_LABELS)] for key in (*self.requests.keys, *self.responses.keys)}
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyTargets:
-    """The targets of proxies; some have several if they are scraped more than once, or were relabelled."""
+    """The targets of proxies, the labels by which their scrapers differ, and the Pods with new series."""
 
     matchers: Matchers
-    has_duplicates: bool
-    parts: tuple[PodPart, ...]
+    scraper_labels: tuple[str, ...] = ()
+    new_series: PodsWithNewSeries = ANY_POD
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeQueries:
-    """Queries on the proxies of some sources, summed over the Pods of a source."""
+    """Queries on the proxies of some sources, summed over the Pods of a source.
+
+    Without *has_kinds*, the sources have no labels of kinds.
+    """
 
     sources: Matchers
     targets: ProxyTargets
     scope: Scope
     by_replicas: bool
+    has_kinds: bool = True
 
     def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
-        """Requests; responses, and which of them are of gRPC; written bytes, read bytes and scrapes.
+        """Requests; responses and which edges are of gRPC; written and read bytes, and scrapes.
 
-        The rates of a second part of Pods come last.
+        Without duplicates all texts fit into three batches.
         """
-        first, *others = (self.rates(part) for part in self.targets.parts)
-        requests, responses, written, read = first
+        requests, responses, written, read = (
+            self._labeled(EDGE_LABELS, self.outbound_rate(rate)) for rate in _RATES
+        )
         grpc = self._labeled(EDGE_LABELS, self.grpc_edges())
         scrapes = self._labeled(PROXY_LABELS, self.proxy_scrapes())
-        batches = ((requests,), (responses, grpc), (written, read, scrapes), chain.from_iterable(others))
+        batches = ((requests,), (responses, grpc), (written, read, scrapes))
         return tuple(chain.from_iterable(packed(batch, steps) for batch in batches))
-
-    def rates(self, part: PodPart) -> tuple[LabeledQuery, ...]:
-        """Requests, responses, written bytes and read bytes of the Pods in *part*."""
-        return tuple(
-            self._labeled(EDGE_LABELS, self.outbound_rate(metric, matchers, part))
-            for metric, matchers in (
-                (REQUESTS, OUTBOUND),
-                (RESPONSES, OUTBOUND),
-                (WRITTEN_BYTES, TO_SERVER),
-                (READ_BYTES, TO_SERVER),
-            )
-        )
 
     @staticmethod
     def _labeled(labels: tuple[str, ...], query: str) -> LabeledQuery:
@@ -191,40 +237,44 @@ class EdgeQueries:
     @property
     def _counters(self) -> ProxyCounters:
         targets = self.targets
-        return ProxyCounters(SERIES_LABELS, targets.matchers, self.scope, targets.has_duplicates)
+        return ProxyCounters(PROXY, targets.matchers, self.scope, targets.scraper_labels, targets.new_series)
 
-    def outbound_rate(self, metric: str, matchers: Matchers, part: PodPart) -> str:
-        """A rate per second of each directed edge from the Pods in *part*.
+    def outbound_rate(self, counter: tuple[str, Matchers]) -> str:
+        """A rate per second of each directed edge.
 
         Only excluded namespaces are left out: no selector can express that one of two endpoints is included.
         """
+        metric, matchers = counter
         matchers = (*matchers, *self.sources, *destination_matchers("dst_namespace", self.scope))
-        labels, counters = _without_replicas(EDGE_LABELS), replace(self._counters, part=part)
+        labels = self._scraped(EDGE_LABELS)
         if not self.by_replicas:
-            return counters.total(labels, metric, matchers)
-        by_pod = counters.by_pod(labels, metric, matchers)
+            return self._counters.total(labels, metric, matchers)
+        by_pod = self._counters.by_pod(labels, metric, matchers)
         return _aggregate_by_replicas("sum", EDGE_LABELS, by_pod)
 
     def grpc_edges(self) -> str:
         """1 for each edge with a response of gRPC, which has a status of its own."""
         matchers = (*_GRPC, *self.sources, *destination_matchers("dst_namespace", self.scope))
-        labels = (*_without_replicas(EDGE_LABELS), "pod")
-        present = aggregate("group", labels, selector(RESPONSES, matchers, self.scope))
-        return self._by_replicas("group", EDGE_LABELS, present)
+        present = selector(RESPONSES, matchers, self.scope)
+        labels = self._scraped(EDGE_LABELS)
+        if not self.by_replicas:
+            return aggregate("group", labels, present)
+        return _aggregate_by_replicas("group", EDGE_LABELS, aggregate("group", (*labels, "pod"), present))
 
     def proxy_scrapes(self) -> str:
         """The number of successful scrapes of a source's proxies in the step (the maximum over its Pods).
 
         A proxy drops the series of an edge after ten idle minutes, but `up` remains.
         """
-        labels = (*_without_replicas(PROXY_LABELS), "pod")
-        return self._by_replicas("max", PROXY_LABELS, self._counters.scrapes(labels))
+        labels = self._scraped(PROXY_LABELS)
+        if not self.by_replicas:
+            return self._counters.scrapes(labels)
+        return _aggregate_by_replicas("max", PROXY_LABELS, self._counters.scrapes((*labels, "pod")))
 
-    def _by_replicas(self, operator: str, labels: tuple[str, ...], by_pod: str) -> str:
-        """The aggregation of the series of Pods to one series for each combination of *labels*."""
-        if self.by_replicas:
-            return _aggregate_by_replicas(operator, labels, by_pod)
-        return aggregate(operator, _without_replicas(labels), by_pod)
+    def _scraped(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of *labels* by which scraped series are added up."""
+        unused = {REPLICAS} if self.has_kinds else {REPLICAS, *KINDS}
+        return tuple(label for label in labels if label not in unused)
 
 
 def _without_replicas(labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -233,14 +283,17 @@ def _without_replicas(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def proxy_pods(targets: Matchers, scope: Scope, *, seconds: int) -> str:
     """The query on all meshed Pods of the last *seconds*, with the number of targets of each."""
-    present = f"max_over_time({selector('up', targets, scope)}[{seconds}s])"
+    present = f"max_over_time({selector(UP, targets, scope)}[{seconds}s])"
     by_pod = aggregate("count", (*_without_replicas(POD_LABELS), "pod"), present)
     return _aggregate_by_replicas("max", POD_LABELS, by_pod)
 
 
-def jobs_of_proxies(sources: Matchers, scope: Scope) -> str:
-    """The scrape jobs of proxies: those with requests of a client, a metric that only Linkerd has."""
-    requests = selector(REQUESTS, (*OUTBOUND, 'target_addr!=""', *sources), scope)
+def unlabelled_jobs_of_proxies(sources: Matchers, scope: Scope) -> str:
+    """The scrape jobs of proxies without the label of the control plane.
+
+    They have requests of a client to an address, as only Linkerd has.
+    """
+    requests = selector(REQUESTS, (*_UNLABELLED, *OUTBOUND, 'target_addr!=""', *sources), scope)
     return aggregate("group", _JOB, f"last_over_time({requests}[1h])")
 
 
@@ -256,10 +309,11 @@ def _aggregate_by_replicas(operator: str, labels: tuple[str, ...], by_pod: str) 
     )
 
 
-def _pods_by_source(pods: SeriesMatrix) -> dict[Key, list[str]]:
+def _pods_by_source(pods: SeriesMatrix, *, has_kinds: bool) -> dict[Key, list[str]]:
     by_source: dict[Key, list[str]] = {}
-    for namespace, pod, *source in pods.keys:
-        by_source.setdefault((namespace, *source), []).append(pod)
+    for namespace, pod, replicas, *names in pods.keys:
+        source = (namespace, replicas, *(names if has_kinds else [""] * len(names)))
+        by_source.setdefault(source, []).append(pod)
     return by_source
 
 
@@ -269,19 +323,6 @@ def _merge_replicas(pods_by_source: Mapping[Key, Sequence[str]]) -> dict[Key, li
     for (namespace, _, *names), pods in pods_by_source.items():
         merged.setdefault((namespace, "", *names), []).extend(pods)
     return merged
-
-
-def _sources_of(matrices: Sequence[SeriesMatrix]) -> set[Key]:
-    """The sources of all requests and responses."""
-    requests, responses, *_ = _rates_of(matrices)
-    return {key[: len(PROXY_LABELS)] for key in (*requests.keys, *responses.keys)}
-
-
-def _rates_of(matrices: Sequence[SeriesMatrix]) -> list[SeriesMatrix]:
-    """Requests, responses, written bytes and read bytes of all parts of Pods."""
-    first = [matrices[place] for place in _RATES]
-    others = matrices[_SCRAPES + 1 :]
-    return [add_up((matrix, *others[place :: len(first)])) for place, matrix in enumerate(first)]
 
 
 def _all_labels_fit(pods_by_source: Mapping[Key, Sequence[str]]) -> bool:

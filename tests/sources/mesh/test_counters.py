@@ -2,32 +2,35 @@
 
 from dataclasses import replace
 
-from app.sources.mesh.counters import SCRAPER_LABELS, ProxyCounters
-from app.sources.mesh.new_series import PodPart
+from app.sources.mesh.counters import ProxyCounters, ProxySeries
+from app.sources.mesh.new_series import NO_POD, PodsWithNewSeries
 from app.sources.queries import Scope
 
-COUNTERS = ProxyCounters(("pod", "target"), ('mesh="a"',), Scope(cluster="prod"))
-UP, STARTED = (f'{metric}{{mesh="a",cluster="prod"}}' for metric in ("up", "process_start_time_seconds"))
-TARGET = "namespace,pod,job,instance"
-SCRAPERS = ",".join(SCRAPER_LABELS)
+PROXY = ProxySeries(("pod", "target"), start="agent_start", uptime="uptime")
+COUNTERS = ProxyCounters(PROXY, ('mesh="a"',), Scope(cluster="prod"), ("job", "instance", "vmagent"))
+UP, STARTED, UPTIME = (f'{metric}{{mesh="a",cluster="prod"}}' for metric in ("up", "agent_start", "uptime"))
 
 
-def increases(series: str) -> str:
-    """The increase of each series in a step."""
-    seen = f"max by ({TARGET})({STARTED} > time() - 360 or sum_over_time({UP}[360s]))"
-    watched = f"count_over_time({series}[5m]) < on ({TARGET}) group_left () {seen}"
-    before = f"count_over_time({series}[1m] offset 5m)"
-    new = f"max_over_time({series}[5m]) and ({watched}) unless on (pod,target) {before}"
-    return f"{new} or increase({series}[5m])"
+def increases(every: str, some: str = "", *, target: str = "namespace,pod,job,instance") -> str:
+    """The increase of each series in a step; those that may be new are *some*."""
+    some = some or every
+    jobs = f"group by (job)({every} offset 5m)"
+    young = f"({STARTED} > time() - 420) + 1e9 or ({UPTIME} < 420) + 1e9"
+    scrapes = f"max by ({target})({young} or sum_over_time({UP}[420s]) and on (job) {jobs})"
+    watched = f"count_over_time({some}[5m]) < on ({target}) group_left () {scrapes}"
+    before = f"count_over_time({some}[2m] offset 5m)"
+    new = f"max_over_time({some}[5m]) and ({watched}) unless on (pod,target) {before}"
+    return f"{new} or increase({every}[5m])"
 
 
 def test_a_rate() -> None:
-    """A new series counts in full: its target was scraped more often than it, and it is not one minute older.
+    """A new series counts in full: its target was scraped more often than it, and it is not older.
 
     Series of one Pod and scraper are added, and the scraper with the highest rate counts.
     """
     of_pods, others = (f'x_total{{way="out",pod{sign}"",cluster="prod"}}' for sign in ("!=", "="))
-    by_scraper = f"sum by (a,b,pod,{SCRAPERS})({increases(of_pods)})"
+    by_target = increases(of_pods, target="namespace,pod,job,instance,vmagent")
+    by_scraper = f"sum by (a,b,pod,job,instance,vmagent)({by_target})"
     by_pod = f"max by (a,b,pod)({by_scraper}) / 300 or sum by (a,b)(increase({others}[5m])) / 300"
 
     question = ("a", "b"), "x_total", ('way="out"',)
@@ -38,26 +41,36 @@ def test_a_rate() -> None:
 
 def test_a_rate_of_proxies_that_are_scraped_once() -> None:
     """The rates of all series are added at once, which takes half of the time."""
-    query = replace(COUNTERS, has_duplicates=False).total(("a",), "x_total", ())
+    query = replace(COUNTERS, scraper_labels=()).total(("a",), "x_total", ())
 
     assert query == "sum by (a)(" + increases('x_total{cluster="prod"}') + ") / 300"
 
 
-def test_a_rate_of_pods_without_new_series() -> None:
-    """It is that of the server, of the Pods in the part."""
-    part = PodPart(('pod!="b"',), may_have_new=False)
-    query = replace(COUNTERS, has_duplicates=False, part=part).total(("a",), "x_total", ())
+def test_a_rate_of_which_some_pods_have_new_series() -> None:
+    """Only the series of these are read more than once; without any, the increase alone is asked."""
+    once = replace(COUNTERS, scraper_labels=())
+    some = PodsWithNewSeries(('pod="b"',))
+    every = 'x_total{cluster="prod"}'
 
-    assert query == 'sum by (a)(increase(x_total{pod!="b",cluster="prod"}[5m])) / 300'
+    query = replace(once, new_series=some).total(("a",), "x_total", ())
+    quiet = replace(once, new_series=NO_POD).total(("a",), "x_total", ())
+
+    of_b = increases(every, 'x_total{pod="b",cluster="prod"}')
+    assert query == f"sum by (a)({of_b}) / 300"
+    assert quiet == f"sum by (a)(increase({every}[5m])) / 300"
 
 
 def test_a_rate_of_native_histograms() -> None:
     """The sum of a native histogram, deduplicated in the same way, unless its classic form is kept too."""
     native = 'histogram_sum(increase(x{cluster="prod"}[5m]))'
     classic = 'last_over_time(x_sum{cluster="prod"}[5m])'
-    by_scraper = f"sum by (a,pod,{SCRAPERS})({native} unless on (pod,target) {classic})"
+    both = f"{native} unless on (pod,target) {classic}"
+    by_pod = f"max by (a,pod)(sum by (a,pod,job,instance,vmagent)({both}))"
 
-    assert COUNTERS.native_total(("a",), "x", ()) == f"sum by (a)(max by (a,pod)({by_scraper})) / 300"
+    once = replace(COUNTERS, scraper_labels=()).native_total(("a",), "x", ())
+
+    assert COUNTERS.native_total(("a",), "x", ()) == f"sum by (a)({by_pod}) / 300"
+    assert once == f"sum by (a)({both}) / 300"
 
 
 def test_scrapes() -> None:

@@ -6,10 +6,11 @@ from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 from app.history.samples import EdgeFault
 from app.sources.mesh.conversation import QueryBatch
-from app.sources.mesh.counters import SCRAPER_LABELS, ProxyCounters
-from app.sources.mesh.istio import SERIES_LABELS, Istio
+from app.sources.mesh.counters import ProxyCounters
+from app.sources.mesh.istio import PROXY, Istio
 from app.sources.mesh.istio_answers import EDGE_LABELS
-from app.sources.mesh.new_series import pods_with_new_series
+from app.sources.mesh.new_series import new_series_of_pods
+from app.sources.mesh.scrapers import repeated_targets
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
 from tests.sources.mesh.conversing import Answer, converse
@@ -26,16 +27,13 @@ HTTP_CART_DB, GRPC_CART_DB = ((*KEY, protocol, "shop", "source") for protocol in
 CART, DB = Workload("shop", "cart", ""), Workload("storage", "db", "")
 RATE_LABELS = (*EDGE_LABELS, "source_cluster", "destination_cluster", "namespace", "reporter")
 REQUEST_LABELS = (*RATE_LABELS[:6], "request_protocol", *RATE_LABELS[6:])
-PARTS = (
-    *("requests", "unanswered", "sent_messages", "received_messages"),
-    *("request_bytes", "response_bytes", "received", "sent"),
-    *("tunnel_received", "tunnel_sent", "servers", "pods"),
-)
+TUNNEL = '"(.*[-./])?ztunnel([-./].*)?"'
+OURS = ('app!="ztunnel"', f"pod!~{TUNNEL}", f"job!~{TUNNEL}")
 
 
 def rate(metric: str, *matchers: str, labels: tuple[str, ...] = RATE_LABELS) -> str:
     """The rate by edge and reporter; `test_counters` has the text of its parts."""
-    counters = ProxyCounters(SERIES_LABELS, ('pod!=""', 'job="envoy"'), SOME, has_duplicates=False)
+    counters = ProxyCounters(PROXY, ('pod!=""', 'job="envoy"'), SOME)
     ends = ('source_workload_namespace!="kube-system"', 'destination_workload_namespace!="kube-system"')
     client, server = (
         counters.total(labels, metric, (reporter, *matchers, *ends))
@@ -53,69 +51,88 @@ NOTHING = table({})
 MANY = table({(f"web-{number}",): [1.0] * 4 for number in range(51)})  # Pods with new series: too many names
 
 
-def _first_part(batch: QueryBatch) -> int:
-    """The place in PARTS of the first part of a batch."""
-    metrics = {"istio_requests_total": 0, "istio_request_messages_total": 2, "istio_request_bytes_sum": 4}
-    query = batch.parts[0].query
-    if "istio_tcp_received_bytes_total" in query:
-        return 8 if 'pod=~"ztunnel.*"' in query else 6
-    return next(place for metric, place in metrics.items() if f"({metric}{{" in query)
+def _name(query: str) -> str:
+    """The name of the answer on a part of a batch of rates or scrapes."""
+    if "count_over_time(istio_requests_total{reporter=" in query[:120] and query.startswith("max by"):
+        return "servers"
+    if query.startswith("max by (namespace,pod)"):
+        return "pods"
+    if "response_flags=~" in query:
+        return "unanswered"
+    for way in "received", "sent":
+        if f"istio_tcp_{way}_bytes_total" in query:
+            return way if 'app!="ztunnel"' in query else f"tunnel_{way}"
+    names = {
+        "request_messages_total": "sent_messages",
+        "response_messages_total": "received_messages",
+        "request_bytes_sum": "request_bytes",
+        "response_bytes_sum": "response_bytes",
+        "requests_total": "requests",
+    }
+    return next(name for metric, name in names.items() if f"istio_{metric}" in query)
 
 
-def answering(**parts: SeriesMatrix) -> Answer:
-    """Answers each part of PARTS by its name; native histograms have no samples."""
+def answering(*, is_scraped_twice: bool = False, **parts: SeriesMatrix) -> Answer:
+    """Answers each part by its name; there are tunnels and native histograms if *parts* has some."""
+
+    def present(beginning: str, key: tuple[str, ...]) -> SeriesMatrix:
+        return table({key: [1.0] * 4}) if any(name.startswith(beginning) for name in parts) else NOTHING
 
     def answer(batch: QueryBatch) -> list[SeriesMatrix]:
         if "istio_build" in batch.query:
-            native = table({("envoy",): [1.0] * 4}) if "native_request" in parts else NOTHING
-            return [table({("envoy", *[""] * 8): [1.0] * 4}), MANY, native]
+            return [table({("envoy",): [1.0] * 4}), present("tunnel", ()), present("native", ("envoy",))]
+        if "scrape_series_added" in batch.query:
+            return [NOTHING, MANY, table({(): [1.0] * 4}) if is_scraped_twice else NOTHING]
         if batch.may_be_refused:
             return [parts.get(f"native_{way}", NOTHING) for way in ("request", "response")]
-        first = _first_part(batch)
-        return [parts.get(name, NOTHING) for name in PARTS[first : first + len(batch.parts)]]
+        return [parts.get(_name(part.query), NOTHING) for part in batch.parts]
 
     return answer
 
 
 def test_queries() -> None:
-    """Clients and waypoints before servers; bytes of TCP with and without the nodes' tunnels; scrapes."""
-    batches, _ = converse(Istio(), answering(), SOME)
+    """Clients and waypoints before servers; bytes of TCP of Pods, then of all with the tunnels; scrapes."""
+    batches, _ = converse(Istio(), answering(tunnel_sent=NOTHING), SOME)
 
-    ours, tunnels = ('app!="ztunnel"', 'pod!~"ztunnel.*"'), ('pod=~"ztunnel.*"',)
+    sources = 'source_workload_namespace!="kube-system"'
     servers = 'istio_requests_total{reporter="destination",destination_workload_namespace!="kube-system"}'
     up = 'sum_over_time(up{pod!="",job="envoy",namespace!="kube-system"}[5m])'
-    scrapers = ",".join(label for label in SCRAPER_LABELS if label != "instance")
     present = " or ".join(
-        f"group by ({scrapers})({series})"
+        f"group by (job)({series})"
         for series in (
-            'istio_requests_total{source_workload_namespace!="kube-system"}',
-            'istio_tcp_sent_bytes_total{source_workload_namespace!="kube-system"}',
+            f"istio_requests_total{{{sources}}}",
+            f"istio_tcp_sent_bytes_total{{{sources}}}",
             "istio_build{}",
         )
     )
-    native = 'group by (job)(istio_request_bytes{source_workload_namespace!="kube-system"})'
+    tunnels = " or ".join(
+        f"istio_tcp_sent_bytes_total{{{matcher},{sources}}}"
+        for matcher in ('app="ztunnel"', f"pod=~{TUNNEL}", f"job=~{TUNNEL}")
+    )
     unanswered = 'response_flags=~"(.*,)?(UH|UF|NR|NC|UO)(,.*)?"'
-    assert [[part.query for part in batch.parts] for batch in batches] == [
-        [present, pods_with_new_series(('pod!=""',), SOME, seconds=300), native],
-        [
-            rate("istio_requests_total", labels=REQUEST_LABELS),
-            rate("istio_requests_total", unanswered, labels=REQUEST_LABELS),
-        ],
-        [rate("istio_request_messages_total"), rate("istio_response_messages_total")],
-        [rate("istio_request_bytes_sum"), rate("istio_response_bytes_sum")],
-        [
-            rate("istio_tcp_received_bytes_total", *ours),
-            rate("istio_tcp_sent_bytes_total", *ours),
-        ],
-        [
-            rate("istio_tcp_received_bytes_total", *tunnels),
-            rate("istio_tcp_sent_bytes_total", *tunnels),
-            f"max by ({SERVER},namespace)(count_over_time({servers}[5m]))",
-            f"max by (namespace,pod)({up})",
-        ],
+    targets = ('pod!=""', 'job="envoy"')
+    assert [part.query for batch in batches for part in batch.parts] == [
+        present,
+        f"group({tunnels})",
+        f"group by (job)(istio_request_bytes{{{sources}}})",
+        repeated_targets(targets, SOME).query,
+        new_series_of_pods(targets, SOME, seconds=300),
+        'group(count by (namespace,pod)(up{pod!="",job="envoy"}) > 1)',
+        rate("istio_requests_total", labels=REQUEST_LABELS),
+        rate("istio_requests_total", unanswered, labels=REQUEST_LABELS),
+        rate("istio_request_messages_total"),
+        rate("istio_response_messages_total"),
+        rate("istio_request_bytes_sum"),
+        rate("istio_tcp_received_bytes_total", *OURS),
+        f"max by ({SERVER},namespace)(count_over_time({servers}[5m]))",
+        rate("istio_response_bytes_sum"),
+        rate("istio_tcp_sent_bytes_total", *OURS),
+        rate("istio_tcp_received_bytes_total"),
+        rate("istio_tcp_sent_bytes_total"),
+        f"max by (namespace,pod)({up})",
     ]
     assert {batch.steps for batch in batches} == {STEPS}
-    assert all(len(batch.query) < 15_000 for batch in batches)
+    assert all(len(batch.query) <= 16_000 for batch in batches)
     assert ",".join(EDGE_LABELS) == LABELS
 
 
@@ -123,47 +140,52 @@ def test_a_shard_of_sources() -> None:
     """Every rate selects sources in these namespaces only, and scrapes select servers there."""
     batches, _ = converse(Istio(), answering(), SOME, shard=Shard(frozenset({"shop", "team"})))
 
-    _, _, _, *rates, servers, pods = (part.query for batch in batches for part in batch.parts)
-    assert all('source_workload_namespace=~"shop|team",' in query for query in rates)
+    by_name = {_name(part.query): part.query for batch in batches[2:] for part in batch.parts}
+    servers, pods = by_name.pop("servers"), by_name.pop("pods")
+    assert all('source_workload_namespace=~"shop|team",' in query for query in by_name.values())
+    assert len(by_name) == 8
     assert 'destination_workload_namespace=~"shop|team"' in servers
     assert 'up{pod!="",job="envoy",namespace=~"shop|team"' in pods
 
 
 def test_the_load() -> None:
-    """Two rates of two kinds of reporters read four windows each: 16 times the samples of requests.
+    """A rate reads up to four windows of each series; messages both ways are read beside requests.
 
     They are counted by the cluster of the proxy that reports.
     """
     load = Istio().load(SOME, ("cluster",))
 
     def side(end: str, reporter: str) -> str:
-        counts = f"count_over_time(istio_requests_total{{{BOTH},{reporter}}}[5m])"
-        totals = f"sum by (source_workload_namespace,namespace,cluster,{end})({counts})"
+        requests, messages = (
+            f"sum by (source_workload_namespace,namespace,cluster,{end})"
+            f"(count_over_time(istio_request{name}_total{{{BOTH},{reporter}}}[5m]))"
+            for name in ("s", "_messages")
+        )
+        totals = f"{requests} + 2 * {messages} or {requests}"
         return f'label_replace({totals},"__cluster","$1","{end}","(.+)")'
 
     client = side("source_cluster", 'reporter!="destination"')
     server = side("destination_cluster", 'reporter="destination"')
     labels = ("source_workload_namespace", "namespace", "cluster", "__cluster")
-    assert load.query == f"16 * sum by ({','.join(labels)})({client} or {server})"
+    assert load.query == f"4 * sum by ({','.join(labels)})({client} or {server})"
     assert load.labels == labels
 
 
 def test_without_metrics_of_its_proxies_there_are_no_edges() -> None:
-    """One query finds no scraper; two scrapers are duplicates, so that rates are deduplicated."""
+    """One query finds no scrape job."""
     nothing, samples = converse(Istio(), lambda _batch: [NOTHING] * 3, Scope())
-    scrapers = table({("envoy", *[""] * 8): [1.0] * 4, ("agent", *[""] * 8): [1.0] * 4})
-
-    def answer(batch: QueryBatch) -> list[SeriesMatrix]:
-        return [scrapers, MANY, NOTHING] if "istio_build" in batch.query else answering()(batch)
-
-    twice, _ = converse(Istio(), answer, Scope())
 
     assert (len(nothing), samples.edges, samples.sources) == (1, (), ())
-    assert "prometheus_replica" not in "".join(
-        batch.query for batch in converse(Istio(), answering(), SOME)[0][1:]
-    )
-    assert all("prometheus_replica" in part.query for batch in twice[1:5] for part in batch.parts)
-    assert 'job=~"agent|envoy"' in twice[-1].query
+
+
+def test_proxies_that_are_scraped_twice() -> None:
+    """Some Pod has two targets of the job: rates are those of one scraper by Pod, else they are added up."""
+    once, _ = converse(Istio(), answering(), Scope())
+    twice, _ = converse(Istio(), answering(is_scraped_twice=True), Scope())
+
+    by_scraper = "namespace,reporter,pod,job,instance)"
+    assert by_scraper not in "".join(batch.query for batch in once)
+    assert sum(part.query.count(by_scraper) for batch in twice for part in batch.parts) == 2 * 8
 
 
 def test_a_request_is_a_request_and_a_response() -> None:
@@ -232,14 +254,29 @@ def test_native_histograms_are_read_where_there_are_some() -> None:
     )
     _, neither = converse(Istio(), answering(requests=requests), Scope())
 
-    assert (len(classic), len(batches)) == (6, 7)
+    assert len(batches) == len(classic) + 1
     assert "histogram_sum(increase(istio_request_bytes{" in batches[-1].query
     assert native.request_bytes is not None
     assert both.request_bytes is not None
     np.testing.assert_array_equal(native.request_bytes, [[9] * 4])
     np.testing.assert_array_equal(both.request_bytes, [[18] * 4])
     assert native.unseen == ""
-    assert "istio_request_bytes_sum" in neither.unseen
+    assert neither.unseen == (
+        "neither istio_request_bytes_sum nor istio_request_bytes (a native histogram) has samples of"
+        " 1 of 1 edges with requests: their bytes of HTTP are not seen"
+    )
+
+
+def test_edges_without_bytes_are_counted() -> None:
+    """Two of three edges with requests have none, though others do; one has no request at all."""
+    edges = [(*HTTP_CART_DB[:3], name, *HTTP_CART_DB[4:]) for name in ("db", "cache", "feed", "idle")]
+    requests = table({edge: [float(edge[3] != "idle")] * 4 for edge in edges})
+
+    _, samples = converse(
+        Istio(), answering(requests=requests, response_bytes=table({CART_DB: [9] * 4})), Scope()
+    )
+
+    assert "2 of 3 edges" in samples.unseen
 
 
 def test_unknown_endpoints_are_dropped_and_counted() -> None:

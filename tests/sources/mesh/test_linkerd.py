@@ -11,8 +11,8 @@ from app.history.samples import ConnectionSamples, EdgeFault, StepRange
 from app.sources.answers import AnswerReader
 from app.sources.mesh.conversation import QueryBatch
 from app.sources.mesh.counters import ProxyCounters
-from app.sources.mesh.linkerd import KINDS, SERIES_LABELS, Linkerd
-from app.sources.mesh.new_series import EVERY_POD, PodPart, pods_with_new_series
+from app.sources.mesh.linkerd import KINDS, PROXY, Linkerd
+from app.sources.mesh.new_series import ANY_POD, NO_POD, PodsWithNewSeries, new_series_of_pods
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
 from tests.sources.mesh.conversing import Answer, converse
@@ -33,7 +33,13 @@ TO_VOTING = {"dst_namespace": "emojivoto", "dst_deployment": "voting"}
 # Pods with new series.
 PARTS = (
     *("request_total{", "response_total{", "tcp_write_bytes_total{", "tcp_read_bytes_total{"),
-    *("sum_over_time(up{", "max_over_time(up{", 'grpc_status!=""', "group by (job)", "scrape_series_added{"),
+    *(
+        "sum_over_time(up{",
+        "max_over_time(up{",
+        'grpc_status!=""',
+        "last_over_time(request_total{",
+        "scrape_series_added{",
+    ),
 )
 # In this order: the query on a rate has also the texts of the others.
 _PLACES = (8, 7, 6, 0, 1, 2, 3, 5, 4)
@@ -41,8 +47,11 @@ Series = Mapping[str, str] | Sequence[Mapping[str, str]]
 MANY = [{"pod": f"web-{number}"} for number in range(51)]  # so that all Pods are asked with the long query
 
 
-def answering(*series: Series) -> Answer:
-    """A function that answers batches: for each of PARTS one or several series with the sample 2, or none."""
+def answering(*series: Series, added: str = "2") -> Answer:
+    """A function that answers batches: for each of PARTS one or several series with the sample 2, or none.
+
+    The Pods with new series have *added* of them.
+    """
 
     def answer(batch: QueryBatch) -> list[SeriesMatrix]:
         time = FIRST if batch.steps == STEPS else batch.steps.last * 300
@@ -52,7 +61,7 @@ def answering(*series: Series) -> Answer:
             held = series[place] if place < len(series) else MANY if place == 8 else []
             of_part = [held] if isinstance(held, Mapping) else held
             rows += [
-                row({**labels, "part": str(number)}, [(time, "1" if place == 5 else "2")])
+                row({**labels, "part": str(number)}, [(time, {5: "1", 8: added}.get(place, "2"))])
                 for labels in of_part
             ]
         reader = AnswerReader(batch.labels, batch.steps, batch.optional)
@@ -72,12 +81,12 @@ def behind(*pods: Mapping[str, str]) -> Answer:
     return answering([], [], [], [], [], list(pods))
 
 
-def rate(metric: str, matchers: tuple[str, ...], *, by_pod: bool = False, part: PodPart = EVERY_POD) -> str:
+def rate(
+    metric: str, matchers: tuple[str, ...], *, by_pod: bool = False, new: PodsWithNewSeries = ANY_POD
+) -> str:
     """The rate by edge, or by edge and Pod; `test_counters` has its text."""
     excluded = ('namespace!~"kube-public|kube-system"', 'dst_namespace!~"kube-public|kube-system"')
-    counters = ProxyCounters(
-        SERIES_LABELS, ('control_plane_ns!=""', excluded[0]), SOME, has_duplicates=by_pod, part=part
-    )
+    counters = ProxyCounters(PROXY, ('control_plane_ns!=""', excluded[0]), SOME, new_series=new)
     labels = ("namespace", *KINDS, "dst_namespace", *(f"dst_{kind}" for kind in KINDS), "dst_target_cluster")
     rate = counters.by_pod if by_pod else counters.total
     return rate(labels, metric, (*matchers, *excluded))
@@ -94,48 +103,43 @@ def test_queries() -> None:
     edges, of_pods = f"namespace,{KIND_LABELS},{DESTINATION}", f"namespace,pod,replicas,{KIND_LABELS}"
     out, server = ('direction="outbound"',), ('direction="outbound"', 'peer="dst"')
     grpc = f'response_total{{direction="outbound",grpc_status!="",{BOTH}}}'
-    scrapes = f"max by (namespace,{KIND_LABELS},pod)(sum_over_time({PROXIES}[5m]))"
+    unlabelled = f'direction="outbound",target_addr!="",{BOTH.partition(",")[0]}'
+    unlabelled = f'request_total{{control_plane_ns="",{unlabelled}}}'
     assert [part.query for batch in batches for part in batch.parts] == [
         f"max by ({of_pods})(label_replace({pods_by_name},{TAIL}))",
-        pods_with_new_series(('control_plane_ns!=""', BOTH.partition(",")[0]), SOME, seconds=1200),
+        new_series_of_pods(('control_plane_ns!=""', BOTH.partition(",")[0]), SOME, seconds=1200),
+        f"group by (job)(last_over_time({unlabelled}[1h]))",
         rate("request_total", out),
         rate("response_total", out),
-        f"group by ({edges})(group by ({edges},pod)({grpc}))",
+        f"group by ({edges})({grpc})",
         rate("tcp_write_bytes_total", server),
         rate("tcp_read_bytes_total", server),
-        f"max by (namespace,{KIND_LABELS})({scrapes})",
+        f"max by (namespace,{KIND_LABELS})(sum_over_time({PROXIES}[5m]))",
     ]
     assert [(len(batch.parts), batch.steps) for batch in batches] == [
-        (2, StepRange(STEPS.last, STEPS.last)),
+        (3, StepRange(STEPS.last, STEPS.last)),
         (1, STEPS),
         (2, STEPS),
         (3, STEPS),
     ]
 
 
-def test_pods_without_new_series_are_asked_for_rates_alone() -> None:
-    """No Pod has one; two of them have: they are asked apart, and both answers are added up.
+def test_only_pods_with_new_series_are_read_more_than_once() -> None:
+    """No Pod has one; one of two has: its name is in the same queries; a server without their number."""
+    web = EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}
+    new, edge = [{"pod": "web-6b6f9d7d5c-2x8qz"}], EDGE | TO_VOTING | {"replicas": ""}
 
-    Both parts of the query on each of four metrics answer 2 a second.
-    """
-    web, edge = EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}, EDGE | TO_VOTING | {"replicas": ""}
-    old = PodPart((), may_have_new=False)
-    two = [{"pod": "web-6b6f9d7d5c-2x8qz"}, {"pod": "a.b"}]
-
-    quiet, once = converse(Linkerd(), answering(edge, [], [], [], [], web, [], [], []), SOME)
-    parts, twice = converse(Linkerd(), answering(edge, [], [], [], [], web, [], [], two), SOME)
+    def asked(*series: Series, added: str = "2") -> str:
+        answer = answering(edge, [], [], [], [], web, [], [], *series, added=added)
+        batches, _ = converse(Linkerd(), answer, SOME)
+        assert len(batches) == 4
+        return batches[1].query
 
     out = ('direction="outbound"',)
-    assert quiet[1].query == rate("request_total", out, part=old)
-    names = r"a\\.b|web-6b6f9d7d5c-2x8qz"
-    assert parts[1].query == rate(
-        "request_total", out, part=PodPart((f'pod!~"{names}"',), may_have_new=False)
-    )
-    assert (len(quiet), len(parts)) == (4, 5)
-    assert parts[4].parts[0].query == rate("request_total", out, part=PodPart((f'pod=~"{names}"',)))
-    assert len(parts[4].parts) == 4
-    np.testing.assert_array_equal(once.requests[:, 0], [2])
-    np.testing.assert_array_equal(twice.requests[:, 0], [4])
+    of_web = PodsWithNewSeries(('pod="web-6b6f9d7d5c-2x8qz"',))
+    assert asked(new, added="0") == rate("request_total", out, new=NO_POD)
+    assert asked(new) == rate("request_total", out, new=of_web)
+    assert asked([]) == asked(MANY) == rate("request_total", out)
 
 
 @pytest.mark.parametrize(
@@ -191,13 +195,13 @@ def test_a_source_without_a_known_pod_is_queried_by_names() -> None:
 
 def test_the_parts_of_a_batch_are_sent_as_one_query() -> None:
     """Series of all parts but the first have the part's number as a label: parts are never confused."""
-    (_, requests, _, octets), _ = converse(Linkerd(), behind(EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}), SOME)
+    (_, requests, _, sizes), _ = converse(Linkerd(), behind(EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}), SOME)
 
-    first, second, third = (part.query for part in octets.parts)
-    assert octets.query == (
-        f'{first} or label_replace({second},"part","1","","") or label_replace({third},"part","2","","")'
+    first, second, third = (part.query for part in sizes.parts)
+    assert sizes.query == (
+        f'{first} or (label_replace({second},"part","1","","") or (label_replace({third},"part","2","","")))'
     )
-    assert octets.labels[0] == "part"
+    assert sizes.labels[0] == "part"
     assert requests.query == requests.parts[0].query
 
 
