@@ -25,6 +25,7 @@ from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import NAMESPACE as EMOJIVOTO
 from tests.e2e.conftest import running
+from tests.e2e.from_noon import from_noon
 from tests.e2e.product import ProductProcess
 from tests.e2e.release import CHART, NAME, Release, job_profiler
 from tests.e2e.workloads import deployment, our_annotations, pods_of
@@ -210,7 +211,7 @@ def scene(
 ) -> Scene:
     """The whole product in one topology, with every value that grants rights."""
     namespace = f"profiling-rights-{request.param}"
-    release = Release(helm4, control_plane, kubectl, namespace, work_directory)
+    release = Release(helm4, control_plane, kubectl, namespace, work_directory, from_noon)
     extra = {"scheduling": {"enabled": True}, **TOPOLOGIES[request.param]}
     values = release.values(emojivoto_prometheus.url, extra)
     kubectl.apply(deployment("web", emojivoto))

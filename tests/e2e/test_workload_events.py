@@ -17,6 +17,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import AHEAD_SECONDS, recent_moment, running
+from tests.e2e.from_noon import BEHIND_SECONDS, from_noon
 from tests.e2e.release import Release
 from tests.e2e.workloads import deployment
 from tests.histories.emojivoto.metrics import write_past
@@ -40,8 +41,8 @@ CHANGED = "CPU 0.100 → 0.022 cores"
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Prometheus data directory with today and three days of emojivoto."""
-    directory, now = tmp_path_factory.mktemp("emojivoto"), recent_moment()
+    """A Prometheus data directory with the morning and three days of emojivoto, as of the profiler's noon."""
+    directory, now = tmp_path_factory.mktemp("emojivoto"), recent_moment() - BEHIND_SECONDS
     days = days_from_midnight(now, 3, ahead_seconds=AHEAD_SECONDS)
     end = now + AHEAD_SECONDS
     write_past(directory / "past.txt", end=end, days=days, scrape_seconds=60, flavour="constant")
@@ -74,7 +75,7 @@ def release(
     work_directory: Path,
 ) -> Iterator[Release]:
     """The product with a period of 5 s."""
-    installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
+    installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory, from_noon)
     extra = {"profiling": {"updateSeconds": PERIOD_SECONDS}}
     with running(installed, installed.values(prometheus.url, extra)):
         yield installed
