@@ -127,7 +127,7 @@ def parse(content: bytes, path: Path) -> Kubeconfig:
     """
     try:
         _check_size(content)
-        document = _without_nulls(yaml.load(content, _Loader))  # noqa: S506 - both loaders are safe ones
+        document = _without_nulls(_load(content))
         if document is None:
             return Kubeconfig()
         config = msgspec.convert(document, Kubeconfig)
@@ -146,6 +146,14 @@ def parse(content: bytes, path: Path) -> Kubeconfig:
             msgspec.structs.replace(named, user=_resolved_user(named.user, folder)) for named in config.users
         ],
     )
+
+
+def _load(content: bytes) -> object:
+    loader = _Loader(content)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def _check_size(content: bytes) -> None:
