@@ -5,6 +5,7 @@ stored in lanes. A lane holds one replica at a time, so a series has as many lan
 at the same time.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,7 +138,8 @@ class Usage:
 
 def pool_replicas(samples: Float32Array) -> Float32Array:
     """The samples of all replicas of a series in one row, [series, lanes * steps]."""
-    return samples.reshape(len(samples), -1)
+    # numpy cannot infer a length (-1) for zero series.
+    return samples.reshape(len(samples), math.prod(samples.shape[1:]))
 
 
 def percentile(samples: Float32Array, level: float) -> NDArray[np.float64]:

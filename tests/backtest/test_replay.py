@@ -107,6 +107,16 @@ def test_without_known_requests_they_are_no_policy() -> None:
     assert "requests" not in replayed([1.0] * 15).policies
 
 
+def test_a_day_on_which_no_container_was_seen_for_long_is_left_out() -> None:
+    """100 of 288 steps on day 7 and none on day 9: nothing is scored there, and the replay goes on."""
+    cpu: list[Day] = [1.0] * DAYS_OF_A_FULL_PAST
+    cpu[7], cpu[9], cpu[20] = day((100, 1.0)), np.nan, day((100, 1.0))
+
+    scores = replayed(cpu).policies["normal"].scores[Resource.CPU]
+
+    assert (scores.time_above, scores.container_days) == (0, 14)
+
+
 def test_steady_usage_is_published_as_it_is_and_stays() -> None:
     """With 1 core and 1 GiB on all days, the raise after 14 days is 1 / 15^2 = 0.44 % (CPU).
 
