@@ -11,10 +11,11 @@ from app.backtest.protocol import EvaluationPeriod, evaluation_mask, evaluation_
 from app.backtest.replay import Replay, replay
 from app.backtest.report import document
 from app.backtest.scores import build_scorers
+from app.backtest.usage import Lanes
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
 from app.recommendation.rules import rules_at
-from tests.backtest.pasts import GIBIBYTE, Day, day, lanes, usage
+from tests.backtest.pasts import GIBIBYTE, WEB, Day, day, lanes, usage
 
 DAYS_OF_A_FULL_PAST = 29
 
@@ -93,6 +94,64 @@ def test_the_scores_of_known_requests() -> None:
     assert of_memory.absolute_slack == pytest.approx(GIBIBYTE)
     assert (of_memory.time_above, of_memory.days_above, of_memory.changes_per_day) == (0, 0, 0)
     assert (of_cpu.container_days, of_memory.container_days) == (1, 1)
+
+
+def test_what_is_wasted_and_what_is_overused_are_amounts_and_shares_of_use() -> None:
+    """Requests are 2 cores and 0.95 GiB; usage is 1 GiB, and 1 or 3 cores for half of each day.
+
+    CPU: 1 core unused for half of the time, 1 core over for the other half: 0.5 cores each, 25 % of the 2
+    cores that are used. Half of P95 is 1.5 cores, below the value. Memory: nothing unused, 0.05 GiB over on
+    every day (5 % of use), which is less than a tenth of the value.
+    """
+    cpu: list[Day] = [day((144, 1.0), (144, 3.0))] * 15
+
+    scores = replayed(cpu, requests=(2.0, 0.95 * GIBIBYTE)).policies["requests"].scores
+
+    of_cpu, of_memory = scores[Resource.CPU], scores[Resource.MEMORY]
+    assert (of_cpu.absolute_slack, of_cpu.overuse) == pytest.approx((0.5, 0.5))
+    assert (of_cpu.waste_share, of_cpu.overuse_share) == pytest.approx((0.25, 0.25))
+    assert of_cpu.days_below_half_of_p95 == 0
+    assert (of_memory.absolute_slack, of_memory.overuse / GIBIBYTE) == pytest.approx((0, 0.05), rel=1e-4)
+    assert (of_memory.waste_share, of_memory.overuse_share) == pytest.approx((0, 0.05), rel=1e-4)
+    assert (of_memory.days_above, of_memory.days_far_above, of_memory.containers_never_above) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(("cores", "is_below"), [(1.49, 1), (1.51, 0)])
+def test_a_value_below_half_of_what_is_used_for_hours_is_counted(cores: float, is_below: int) -> None:
+    """P95 of each day is 3 cores; half of it is 1.5."""
+    cpu: list[Day] = [day((144, 1.0), (144, 3.0))] * 15
+
+    scores = replayed(cpu, requests=(cores, GIBIBYTE)).policies["requests"].scores
+
+    assert scores[Resource.CPU].days_below_half_of_p95 == is_below
+
+
+@pytest.mark.parametrize(("gibibytes", "is_far"), [(0.90, 1), (0.92, 0)])
+def test_a_day_far_above_has_a_sample_that_is_a_tenth_larger(gibibytes: float, is_far: int) -> None:
+    """1 GiB is 11 % more than 0.90 GiB and 9 % more than 0.92 GiB."""
+    scores = replayed([1.0] * 15, requests=(1.0, gibibytes * GIBIBYTE)).policies["requests"].scores
+
+    assert scores[Resource.MEMORY].days_far_above == is_far
+
+
+def test_a_container_is_never_above_if_no_evaluated_day_is() -> None:
+    """Two containers ask for 1.5 cores; one uses 2 cores on one of 15 days, the other 1 core always."""
+    calm, busy = [1.0] * DAYS_OF_A_FULL_PAST, [1.0] * 20 + [2.0] + [1.0] * 8
+    past = usage(calm, requests=(1.5, GIBIBYTE))
+    values = np.stack((past.lanes[Resource.CPU].values[0], lanes(busy).values[0]))
+    memory = np.repeat(past.lanes[Resource.MEMORY].values, 2, axis=0)
+    owner = np.arange(2)
+    two = replace(
+        past,
+        containers=(WEB, replace(WEB, container="other")),
+        lanes={Resource.CPU: Lanes(owner, values, 2), Resource.MEMORY: Lanes(owner, memory, 2)},
+        requests={resource: np.repeat(amounts, 2) for resource, amounts in past.requests.items()},
+    )
+
+    scores = replay(two, EvaluationPeriod(14, 28)).policies["requests"].scores[Resource.CPU]
+
+    assert scores.containers_never_above == 0.5
+    assert scores.days_above == pytest.approx(1 / 30)
 
 
 def test_slack_is_at_least_minus_one() -> None:
@@ -219,5 +278,14 @@ def test_the_document_has_all_keys() -> None:
             "memory_relative_slack",
             "memory_days_above",
             "changes_per_day",
+            "cpu_overuse_cores",
+            "cpu_waste_of_use",
+            "cpu_overuse_of_use",
+            "cpu_days_below_half_of_p95",
+            "memory_overuse_bytes",
+            "memory_waste_of_use",
+            "memory_overuse_of_use",
+            "memory_days_far_above",
+            "memory_containers_never_above",
         } <= policy_scores.keys()
         assert None not in policy_scores.values()
