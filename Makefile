@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-pods bench-derivation bench-accuracy bench-alternatives fuzz lint audit format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -81,9 +81,6 @@ bench-derivation: .venv/dev.stamp  ## Measure one step and the derivation of all
 
 bench-accuracy: .venv/dev.stamp  ## Score every policy on recorded usage, beside published results: HISTORY=FILE.npz
 	@$(BIN)/python -m benchmarks.accuracy "$(HISTORY)"
-
-bench-alternatives: .venv/dev.stamp  ## Score alternative inputs of the choice on recorded usage: HISTORY=FILE.npz
-	@$(BIN)/python -m benchmarks.alternatives "$(HISTORY)"
 
 fuzz: .venv/dev.stamp  ## Send 200,000 mutated reviews to the webhook; SEED=n and REVIEWS=n change the run
 	@$(BIN)/python -m benchmarks.fuzz $(if $(SEED),--seed $(SEED)) $(if $(REVIEWS),--reviews $(REVIEWS))

@@ -17,7 +17,8 @@ from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
 from app.history.samples import STEPS_PER_DAY
 from app.recommendation.array_types import Float32Array
-from app.recommendation.choice import choose, risk_of
+from app.recommendation.choice import choose
+from app.recommendation.cost import risk_of
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule, rules_at
 from app.recommendation.stated_risk import BOUND_SCALE, exceedance_bound, expected_exceedance, worst_past_day
@@ -84,7 +85,7 @@ def _raw_choice(
     def compute(day: int) -> tuple[Float32Array, ...]:
         days: DaySummaries = features.last_hours(day, hours)
         has_history = days.time_seen_days > 0
-        values = np.where(has_history, choose(days, rule).value, np.nan).astype(np.float32)
+        values = np.where(has_history, choose(days, rule), np.nan).astype(np.float32)
         bound = exceedance_bound(worst_past_day(values, days), days.time_seen_days, BOUND_SCALE)
         expected = expected_exceedance(risk_of(values, days, rule), days.time_seen_days, rule)
         return values, expected, np.maximum(bound, expected)

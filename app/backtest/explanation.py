@@ -1,4 +1,4 @@
-"""Explanation of one container's value: days, candidates, raises, and the values of other policies."""
+"""Explanation of one container's value: days, cost, raises, and the values of other policies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 
 from app.backtest.learning import DayFeatures
 from app.backtest.peers import PEERS
-from app.backtest.protocol import WINDOW_DAYS
 from app.backtest.usage import Container, Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
-from app.history.samples import STEPS_PER_DAY
+from app.recommendation.bands import LEVELS
 from app.recommendation.calibration import bound_scale
-from app.recommendation.candidates import candidate_values, little_history_raise
-from app.recommendation.choice import choose, choose_cheapest, exceeded_today
-from app.recommendation.cost import PricedValues, day_weights, price_values
+from app.recommendation.choice import choose, exceeded_today, least_cost
+from app.recommendation.cost import costs_of, risk_of
 from app.recommendation.day_summaries import DaySummaries
-from app.recommendation.rules import LEVELS, Candidate, ResourceRule, rules_at
+from app.recommendation.policy import LEARNING_DAYS
+from app.recommendation.recency import recency_weights
+from app.recommendation.rules import ResourceRule, rules_at
 from app.recommendation.series_table import SeriesTable
+from app.recommendation.short_past import short_past_raise
 from app.recommendation.stated_risk import BOUND_SCALE, exceedance_bound, expected_exceedance, worst_past_day
 
-SHOWN_CANDIDATES = 5
-_SHOWN_LEVELS = tuple(map(LEVELS.index, (0.5, 0.95, 0.99, 1.0)))
+_SHOWN_LEVELS = tuple(map(LEVELS.index, (0.5, 0.95, 0.985, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,15 @@ class WindowDay:
 
     day: int  # since 1970
     coverage: float
-    quantiles: tuple[float, ...]  # P50, P95, P99, maximum
+    quantiles: tuple[float, ...]  # P50, P95, P98.5, maximum
     weight: float
 
 
 @dataclass(frozen=True, slots=True)
 class PricedValue:
-    """A value with the slack, risk and cost that it would have had on the days of the window."""
+    """A value with the risk and cost (cores or bytes) that it would have had on the days of the window."""
 
     value: float
-    slack: float
     risk: float
     cost: float
 
@@ -90,8 +89,8 @@ class Explanation:
     """The explanation of the value of one resource of one container.
 
     `samples` counts the samples of the `history_days` days up to `today`, which is in `days` only if
-    `today_counts`. `base` is the value of the chosen candidate, `little_history` the share by which it is
-    raised because the history is short. If `siblings` is set, their median is the value instead. `expected`
+    `today_counts`. `base` is the value of least cost, `short_past` the share by which it is raised
+    because the past is short. If `siblings` is set, their median is the value instead. `expected`
     is the stated risk. `at_most` (CPU only) is the bound on the time above the value that holds on nine of
     ten days.
     """
@@ -105,14 +104,12 @@ class Explanation:
     today: int  # since 1970
     days: tuple[WindowDay, ...]
     today_counts: bool
-    candidate: Candidate
-    base: float
-    little_history: float
+    base: PricedValue
+    short_past: float
     siblings: Siblings | None
     chosen: PricedValue
     expected: float
     at_most: float | None
-    best: tuple[tuple[Candidate, PricedValue], ...]
     others: Mapping[str, PricedValue]
 
 
@@ -128,28 +125,20 @@ def bound_scale_of(usage: Usage, risk: RiskLevel) -> BoundScale:
     return BoundScale(scale, len(np.unique(table.owner[sample])))
 
 
-def explain(
-    subject: ContainerUsage, risk: RiskLevel, elapsed: float, bound: BoundScale = BoundScale()
-) -> Explanation | None:
-    """Explains the choice for *subject* as of the end of its usage; None without samples in the window.
-
-    *elapsed* is the share of the last day that has passed.
-    """
+def explain(subject: ContainerUsage, risk: RiskLevel, bound: BoundScale = BoundScale()) -> Explanation | None:
+    """Explains the choice for *subject* as of the end of its usage; None without samples in the window."""
     usage, lanes = subject.usage, subject.lanes
     features = DayFeatures(lanes, GRIDS[subject.resource])
     rule = rules_at(risk)[subject.resource]
-    days, today_counts = _days(features, usage.days - 1, rule, elapsed)
+    days, today_counts = _days(features, usage.days - 1, rule)
     if not days.time_seen_days[0]:
         return None
-    now = elapsed if today_counts else 0.0
-    candidates = price_values(candidate_values(days, rule), days, rule, elapsed=now)
-    choice = choose_cheapest(candidates, days, rule)
-    number, base = int(choice.candidate[0]), float(candidates.values[0, choice.candidate[0]])
+    value = float(choose(days, rule)[0])
     is_young = features.before(usage.days - 1).time_seen_days[0] < 1
     siblings = _siblings(subject, rule) if is_young else None
-    if siblings and siblings.median <= choice.value[0]:
+    if siblings and siblings.median <= value:
         siblings = None
-    chosen = _price(siblings.median if siblings else float(choice.value[0]), days, rule, now)
+    chosen = _price(siblings.median if siblings else value, days, rule)
     worst = worst_past_day(np.array([chosen.value], dtype=np.float32), days)
     expected = float(
         expected_exceedance(np.array([chosen.risk], dtype=np.float32), days.time_seen_days, rule)[0]
@@ -159,21 +148,19 @@ def explain(
         container=subject.container,
         resource=subject.resource,
         rule=rule,
-        samples=int(np.isfinite(lanes.values[:, -WINDOW_DAYS - 1 :]).sum()),
+        samples=int(np.isfinite(lanes.values[:, -LEARNING_DAYS - 1 :]).sum()),
         replicas=len(lanes.values),
-        history_days=min(usage.days, WINDOW_DAYS + 1),
+        history_days=min(usage.days, LEARNING_DAYS + 1),
         today=usage.first_day + usage.days - 1,
-        days=_window_days(usage, days, rule, now),
+        days=_window_days(usage, days),
         today_counts=today_counts,
-        candidate=rule.candidate(number),
-        base=base,
-        little_history=float(little_history_raise(days, rule)[0]),
+        base=_price(float(least_cost(days, rule)[0]), days, rule),
+        short_past=float(short_past_raise(days, rule)[0]),
         siblings=siblings,
         chosen=chosen,
         expected=expected,
         at_most=None if rule.by_maximum else max(at_most, expected),
-        best=_cheapest_candidates(candidates, rule),
-        others=_other_policies(subject, days, rule, now),
+        others=_other_policies(subject, days, rule),
     )
 
 
@@ -191,7 +178,7 @@ def _siblings(subject: ContainerUsage, rule: ResourceRule) -> Siblings | None:
     established = days[days.time_seen_days >= 1]
     if not len(established):
         return None
-    return Siblings(len(established), float(np.median(choose(established, rule).value)))
+    return Siblings(len(established), float(np.median(choose(established, rule))))
 
 
 def _are_siblings(left: Container, right: Container) -> bool:
@@ -202,7 +189,7 @@ def _are_siblings(left: Container, right: Container) -> bool:
     )
 
 
-def _days(features: DayFeatures, today: int, rule: ResourceRule, elapsed: float) -> tuple[DaySummaries, bool]:
+def _days(features: DayFeatures, today: int, rule: ResourceRule) -> tuple[DaySummaries, bool]:
     """The days of the choice, and True if they include today.
 
     Today is included if less than one day of history precedes it, or if today's usage outgrew the value of
@@ -213,23 +200,20 @@ def _days(features: DayFeatures, today: int, rule: ResourceRule, elapsed: float)
     with_today.quantiles[:, -1], with_today.share[:, -1] = partial.quantiles, partial.share
     if days.time_seen_days[0] < 1:
         return with_today, True
-    choice = choose(days, rule)
-    is_outgrown = exceeded_today(choice.value, choice.risk, partial.quantiles, partial.share, rule)[0]
-    rises = is_outgrown and choose(with_today, rule, elapsed=elapsed).value[0] > choice.value[0]
+    value = choose(days, rule)
+    is_exceeded = exceeded_today(value, partial.quantiles, partial.share, rule)[0]
+    rises = is_exceeded and choose(with_today, rule)[0] > value[0]
     return (with_today, True) if rises else (days, False)
 
 
-def _price(value: float, days: DaySummaries, rule: ResourceRule, elapsed: float) -> PricedValue:
-    result = price_values(np.array([[value]], dtype=np.float32), days, rule, elapsed=elapsed)
-    return PricedValue(
-        value, float(result.slack[0, 0]), float(result.risk[0, 0]), float(result.cost(rule)[0, 0])
-    )
+def _price(value: float, days: DaySummaries, rule: ResourceRule) -> PricedValue:
+    values = np.array([value], dtype=np.float32)
+    cost = costs_of(values[:, np.newaxis], days, rule)
+    return PricedValue(value, float(risk_of(values, days, rule)[0]), float(cost[0, 0]))
 
 
-def _window_days(
-    usage: Usage, days: DaySummaries, rule: ResourceRule, elapsed: float
-) -> tuple[WindowDay, ...]:
-    weights = day_weights(days, rule, elapsed=elapsed)[0]
+def _window_days(usage: Usage, days: DaySummaries) -> tuple[WindowDay, ...]:
+    weights = recency_weights(days.share)[0]
     first = usage.first_day + usage.days - days.share.shape[1]
     return tuple(
         WindowDay(
@@ -242,30 +226,13 @@ def _window_days(
     )
 
 
-def _cheapest_candidates(
-    candidates: PricedValues, rule: ResourceRule
-) -> tuple[tuple[Candidate, PricedValue], ...]:
-    """The cheapest candidates; of candidates with equal values only the first one."""
-    cost = candidates.cost(rule)[0]
-    by_value: dict[float, tuple[Candidate, PricedValue]] = {}
-    for number in np.argsort(cost, kind="stable").tolist():
-        value = float(candidates.values[0, number])
-        slack, risk = float(candidates.slack[0, number]), float(candidates.risk[0, number])
-        priced_value = PricedValue(value, slack, risk, float(cost[number]))
-        by_value.setdefault(value, (rule.candidate(number), priced_value))
-        if len(by_value) == SHOWN_CANDIDATES:
-            break
-    return tuple(by_value.values())
-
-
 def _other_policies(
-    subject: ContainerUsage, days: DaySummaries, rule: ResourceRule, elapsed: float
+    subject: ContainerUsage, days: DaySummaries, rule: ResourceRule
 ) -> dict[str, PricedValue]:
     """The values of all risk levels, of other tools' rules and of today's request, on the same days."""
     resource, lanes = subject.resource, subject.lanes
     arrays: dict[str, NDArray[np.float64]] = {
-        risk.value: choose(days, rules_at(risk)[resource], elapsed=elapsed).value.astype(np.float64)
-        for risk in RiskLevel
+        risk.value: choose(days, rules_at(risk)[resource]) for risk in RiskLevel
     }
     next_day = lanes.values.shape[1]
     arrays |= {
@@ -273,13 +240,4 @@ def _other_policies(
     }
     arrays["requests"] = subject.usage.requests[resource][subject.series : subject.series + 1]
     values = {name: float(array[0]) for name, array in arrays.items()}
-    return {
-        name: _price(value, days, rule, elapsed)
-        for name, value in values.items()
-        if np.isfinite(value) and value
-    }
-
-
-def elapsed_share(step: int) -> float:
-    """The share of its UTC day that has passed at the end of *step*."""
-    return ((step - 1) % STEPS_PER_DAY + 1) / STEPS_PER_DAY
+    return {name: _price(value, days, rule) for name, value in values.items() if np.isfinite(value) and value}

@@ -3,23 +3,24 @@
 At each moment the replay uses only the day summaries that the profiler would have at that moment.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.protocol import WINDOW_DAYS, EvaluationPeriod
+from app.backtest.protocol import EvaluationPeriod
 from app.backtest.usage import Lanes
 from app.history.grid import ExponentialGrid
 from app.history.samples import STEPS_PER_DAY
 from app.recommendation.array_types import Float32Array
-from app.recommendation.candidates import candidate_values
-from app.recommendation.choice import Choice, choose, choose_cheapest, exceeded_today, risk_of, stabilize
-from app.recommendation.cost import PricedValues, price_values
+from app.recommendation.bands import LEVELS
+from app.recommendation.choice import choose, exceeded_today, stabilize
+from app.recommendation.cost import risk_of
 from app.recommendation.day_quantiles import histogram_quantiles
 from app.recommendation.day_summaries import DaySummaries
-from app.recommendation.rules import LEVELS, ResourceRule
+from app.recommendation.policy import LEARNING_DAYS
+from app.recommendation.rules import ResourceRule
 from app.recommendation.stated_risk import (
     BOUND_SCALE,
     conformal_scale,
@@ -62,11 +63,11 @@ class DayFeatures:
         return self._lanes.series
 
     def before(self, day: int) -> DaySummaries:
-        """The window before *day*, followed by *day* itself without any coverage."""
-        window = EvaluationPeriod.window(day)
-        quantiles = np.zeros((self.series, WINDOW_DAYS + 1, len(LEVELS)), dtype=np.float32)
-        share = np.zeros((self.series, WINDOW_DAYS + 1), dtype=np.float32)
-        filled = slice(WINDOW_DAYS - (window.stop - window.start), WINDOW_DAYS)
+        """The days before *day* that make a choice, followed by *day* itself without any coverage."""
+        window = slice(max(0, day - LEARNING_DAYS), day)
+        quantiles = np.zeros((self.series, LEARNING_DAYS + 1, len(LEVELS)), dtype=np.float32)
+        share = np.zeros((self.series, LEARNING_DAYS + 1), dtype=np.float32)
+        filled = slice(LEARNING_DAYS - (window.stop - window.start), LEARNING_DAYS)
         quantiles[:, filled], share[:, filled] = self._quantiles[:, window], self._share[:, window]
         return DaySummaries(quantiles, share)
 
@@ -77,10 +78,10 @@ class DayFeatures:
         return self._partial[day, hour]
 
     def last_hours(self, day: int, hours: int) -> DaySummaries:
-        """The window before *day*, limited to its last *hours* hours."""
+        """The days before *day*, limited to its last *hours* hours."""
         days = self.before(day)
         whole, rest = divmod(hours, _HOURS)
-        first = WINDOW_DAYS - whole
+        first = LEARNING_DAYS - whole
         days.share[:, :first] = 0
         if rest:
             oldest = self.between(day - whole - 1, _HOURS - rest, _HOURS)
@@ -166,39 +167,33 @@ def replay_profiler(
             result.at_most[:, day] = np.maximum(bound, result.expected[:, day])
             _add_outcomes(record, time_above(day, current), unscaled, days)
         if day >= period.first_day:
-            hours = ((hour / _HOURS, features.until(day, hour)) for hour in range(1, _HOURS))
-            current, raises = _raise_within_day(current, risk, days, rule, hours)
+            hours = (features.until(day, hour) for hour in range(1, _HOURS))
+            current, raises = _raise_within_day(current, days, rule, hours)
             result.changes[:, day] += raises
         on_day()
     return result
 
 
 def _settle_at_midnight(current: Float32Array, days: DaySummaries, rule: ResourceRule) -> Float32Array:
-    settled = stabilize(current, choose(days, rule), days, rule, elapsed=0.0)
+    settled = stabilize(current, choose(days, rule), days, rule)
     return np.where(days.time_seen_days > 0, settled, np.nan).astype(np.float32)
 
 
 def _raise_within_day(
-    current: Float32Array,
-    risk: Float32Array,
-    days: DaySummaries,
-    rule: ResourceRule,
-    hours: Iterable[tuple[float, PartialDay]],
+    current: Float32Array, days: DaySummaries, rule: ResourceRule, hours: Iterable[PartialDay]
 ) -> tuple[Float32Array, NDArray[np.int64]]:
     """The values at the end of the day, and the number of raises of each.
 
-    Each hour, values that today's usage has outgrown may rise. *hours* yields the share of the day that has
-    passed and the day's summary at that time.
+    Each hour, values that today's usage has outgrown may rise. *hours* yields the day's summary so far.
     """
     raised, raises = current.copy(), np.zeros(len(current), dtype=np.int64)
-    for elapsed, today in hours:
-        is_outgrown = exceeded_today(raised, risk, today.quantiles, today.share, rule) & np.isfinite(raised)
+    for today in hours:
+        is_outgrown = exceeded_today(raised, today.quantiles, today.share, rule) & np.isfinite(raised)
         series = np.flatnonzero(is_outgrown)
         if not len(series):
             continue
         summaries = _with_today(days, today, series)
-        choice = choose(summaries, rule, elapsed=elapsed)
-        settled = stabilize(raised[series], choice, summaries, rule, elapsed=elapsed)
+        settled = stabilize(raised[series], choose(summaries, rule), summaries, rule)
         settled = np.maximum(settled, raised[series])
         raises[series] += settled != raised[series]
         raised[series] = settled
@@ -218,19 +213,3 @@ def _add_outcomes(
     counted = np.isfinite(time_above) & (days.time_seen_days >= 3)
     record.outcomes.append(time_above[counted].astype(np.float32))
     record.unscaled.append(unscaled[counted])
-
-
-def choose_at_prices(
-    features: DayFeatures, rule_by_price: Mapping[float, ResourceRule], period: EvaluationPeriod
-) -> dict[float, NDArray[np.float64]]:
-    """The values chosen at each midnight at several prices of risk, without stabilization."""
-    shape = features.series, period.last_day + 1
-    values = {price: np.full(shape, np.nan) for price in rule_by_price}
-    for day in period.days:
-        days = features.before(day)
-        any_rule = next(iter(rule_by_price.values()))
-        candidates: PricedValues = price_values(candidate_values(days, any_rule), days, any_rule, elapsed=0.0)
-        for price, rule in rule_by_price.items():
-            choice: Choice = choose_cheapest(candidates, days, rule)
-            values[price][:, day] = np.where(days.time_seen_days > 0, choice.value, np.nan)
-    return values

@@ -1,8 +1,9 @@
 """The evaluation period: the days on which values are scored.
 
 A value is computed from the days before a midnight and held for the day after it. The first fourteen days are
-used to learn only; up to fifteen days after them are evaluated. Usage of fewer than fifteen days is cut in
-half: each day of the second half is evaluated with a value that is computed from all days before it.
+used to learn only; up to fifteen days after them are evaluated. Other tools' rules read the last fourteen
+days, our policy all that the profiler keeps. Usage of fewer than fifteen days is cut in half: each day of the
+second half is evaluated with a value that is computed from all days before it.
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class EvaluationPeriod:
 
     @staticmethod
     def window(day: int) -> slice:
-        """The days from which a value for *day* is computed."""
+        """The days from which other tools compute a value for *day*."""
         return slice(max(0, day - WINDOW_DAYS), day)
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.learning import DayFeatures, PublishedValues, choose_at_prices, replay_profiler
+from app.backtest.learning import DayFeatures, PublishedValues, replay_profiler
 from app.backtest.peers import PEERS, DayRule
 from app.backtest.protocol import EvaluationPeriod, evaluation_mask
 from app.backtest.reliability import RiskStatements, compare_statements
@@ -20,8 +20,8 @@ Progress = Callable[[int, int], None]
 REQUESTS = "requests"
 # Prices of risk.
 _FRONTIER: Mapping[Resource, tuple[float, ...]] = {
-    Resource.CPU: (4, 5, 6, 7.7, 10, 13, 17, 19.8, 30, 45),
-    Resource.MEMORY: (1.2, 1.5, 1.8, 2.1, 2.5, 3.2, 4, 5, 6.5, 8, 11),
+    Resource.CPU: (8, 11, 15, 21, 29, 40, 56, 78, 108, 150),
+    Resource.MEMORY: (1.5, 2, 2.7, 3.6, 4.8, 6.3, 8.4, 11, 15, 20),
 }
 
 
@@ -36,7 +36,7 @@ class PolicyResult:
 
 @dataclass(frozen=True, slots=True)
 class FrontierPoint:
-    """The scores of the values chosen at one price of risk, without stabilization."""
+    """The scores of the values that would have been published at one price of risk."""
 
     price: float
     scores: ResourceScores
@@ -71,7 +71,8 @@ def replay(usage: Usage, period: EvaluationPeriod, progress: Progress = lambda _
     days = len(period.days)
     has_requests = any(np.isfinite(amounts).any() for amounts in usage.requests.values())
     peers_days = len(PEERS) * len(_peer_days(period))
-    total = len(Resource) * (len(RiskLevel) * period.last_day + peers_days + 2 * days)
+    replays = len(Resource) * len(RiskLevel) + sum(map(len, _FRONTIER.values()))
+    total = replays * period.last_day + len(Resource) * (peers_days + days)
     meter = _Meter(progress, total)
     mask = evaluation_mask(usage, period)
     scorers = build_scorers(usage, mask)
@@ -86,8 +87,7 @@ def replay(usage: Usage, period: EvaluationPeriod, progress: Progress = lambda _
         policies[REQUESTS] = _replay_requests(usage, scorers, period)
     frontier = {}
     for resource in Resource:
-        frontier[resource] = _frontier(resource, features[resource], scorers[resource], period)
-        meter.advance(days)
+        frontier[resource] = _frontier(resource, features[resource], scorers[resource], period, meter)
     return Replay(usage, period, mask, policies, frontier)
 
 
@@ -158,12 +158,15 @@ def _score_daily_values(values: Mapping[Resource, NDArray[np.float64]], scorers:
 
 
 def _frontier(
-    resource: Resource, features: DayFeatures, scorer: ResourceScorer, period: EvaluationPeriod
+    resource: Resource,
+    features: DayFeatures,
+    scorer: ResourceScorer,
+    period: EvaluationPeriod,
+    meter: _Meter,
 ) -> tuple[FrontierPoint, ...]:
-    normal = rules_at(RiskLevel.NORMAL)[resource]
-    rules = {price: replace(normal, price=price) for price in _FRONTIER[resource]}
-    values_by_price = choose_at_prices(features, rules, period)
-    return tuple(
-        FrontierPoint(price, scorer.scores(values, np.zeros(values.shape)))
-        for price, values in values_by_price.items()
-    )
+    normal, points = rules_at(RiskLevel.NORMAL)[resource], []
+    for price in _FRONTIER[resource]:
+        rule = replace(normal, price=price)
+        published = replay_profiler(features, rule, period, scorer.time_above_on, meter.advance)
+        points.append(FrontierPoint(price, scorer.scores(published.values, published.changes)))
+    return tuple(points)

@@ -19,11 +19,9 @@ from app.backtest.explanation import (
     Explanation,
     PricedValue,
     bound_scale_of,
-    elapsed_share,
     explain,
 )
 from app.backtest.plots import days_panel
-from app.backtest.protocol import WINDOW_DAYS
 from app.backtest.report import format_day
 from app.backtest.stored import StoredNeed, difference_reasons, format_sum, read_stored
 from app.backtest.svg import picture
@@ -39,7 +37,8 @@ from app.errors import ClusterError, NotFoundError, ProfilerError, SettingsError
 from app.history.samples import step_time
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.recommendation.rules import Candidate, rules_at
+from app.recommendation.policy import LEARNING_DAYS
+from app.recommendation.rules import rules_at
 from app.recommendation.series_table import SAMPLED_WORKLOADS
 from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
@@ -47,12 +46,13 @@ from app.settings.types import LogFormat
 
 _UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
 _LABELS = {Resource.CPU: "CPU", Resource.MEMORY: "memory"}
+_NORMAL_CPU = rules_at(RiskLevel.NORMAL)[Resource.CPU]
 _CLOSING = (
     "The stored profile may have another value: it sums only containers of one Pod that still run, changes"
-    " only if that saves more than {cpu:g} (CPU) or {memory:g} (memory) of cost, falls at most once a day, is"
-    " raised for a while after throttling and OOM kills, and uses siblings in all namespaces for new"
-    " containers. To compare, use --kubeconfig without --history."
-).format(**{resource.value: rule.min_saving for resource, rule in rules_at(RiskLevel.NORMAL).items()})
+    f" only if that saves more than {_NORMAL_CPU.min_saving:.0%} of cost, falls at most once a day, is raised"
+    " for a while after throttling and OOM kills, and uses siblings in all namespaces for new containers. To"
+    " compare, use --kubeconfig without --history."
+)
 
 
 def explain_and_print(settings: Settings, name: str, *, history: Path | None, plot: Path | None) -> None:
@@ -61,7 +61,7 @@ def explain_and_print(settings: Settings, name: str, *, history: Path | None, pl
     wanted = parse_workload(name)
     usage, workload, last_step = asyncio.run(_read_usage(settings, wanted, history))
     bound = bound_scale_of(usage, settings.risk)
-    explanations = _explanations(usage, workload, settings.risk, elapsed_share(last_step), bound)
+    explanations = _explanations(usage, workload, settings.risk, bound)
     out = console()
     out.print(f"{workload}, as of {format_time(step_time(last_step))}")
     _print(out, explanations, bound)
@@ -108,7 +108,7 @@ async def _read_usage(
         namespaces = tuple(dict.fromkeys((*namespaces, wanted.namespace)))
         settings = settings.model_copy(update={"profiling_namespace": namespaces})
     async with (
-        open_usage(settings, history, days=WINDOW_DAYS, with_today=True) as usage_input,
+        open_usage(settings, history, days=LEARNING_DAYS, with_today=True) as usage_input,
         progress_bar() as bar,
     ):
         usage = await collect_usage(
@@ -154,13 +154,11 @@ def _name(workload: Workload, *, with_kind: bool = True) -> str:
     return f"{workload.kind}/{name}" if with_kind else name
 
 
-def _explanations(
-    usage: Usage, workload: Workload, risk: RiskLevel, elapsed: float, bound: BoundScale
-) -> list[Explanation]:
+def _explanations(usage: Usage, workload: Workload, risk: RiskLevel, bound: BoundScale) -> list[Explanation]:
     series = [number for number, container in enumerate(usage.containers) if container.workload == workload]
     series.sort(key=lambda number: usage.containers[number].container)
     explanations = [
-        explain(ContainerUsage(usage, resource, number), risk, elapsed, bound)
+        explain(ContainerUsage(usage, resource, number), risk, bound)
         for resource in Resource
         for number in series
     ]
@@ -174,7 +172,7 @@ def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> 
         out.print(f"{explanation.container.container}, {amount}")
         for sentence in _sentences(explanation, bound):
             out.print(f"  {sentence}")
-        for table in (_days_table(explanation), _candidates_table(explanation), _policies_table(explanation)):
+        for table in (_days_table(explanation), _policies_table(explanation)):
             out.print()
             out.print(table)
     for resource in Resource:
@@ -249,7 +247,7 @@ def _comparison(stored: StoredNeed, computed: list[Explanation], risk: RiskLevel
     yield from (f"  - {reason}" for reason in difference_reasons(stored, computed, risk))
     yield (
         "  - Stabilization: a stored value stays until a change saves more than"
-        f" {computed[0].rule.min_saving:g} of cost, and falls at most once a day."
+        f" {computed[0].rule.min_saving:.0%} of cost, and falls at most once a day."
     )
 
 
@@ -264,17 +262,11 @@ def _amount(resource: Resource, value: float) -> str:
 def _sentences(explanation: Explanation, scale: BoundScale) -> Iterable[str]:
     yield from _basis(explanation)
     yield from _choice(explanation)
-    resource, chosen, rule = explanation.resource, explanation.chosen, explanation.rule
+    resource, chosen = explanation.resource, explanation.chosen
     yield (
-        f"On these days, weighted by recency, {_amount(resource, chosen.value)} has relative slack"
-        f" {chosen.slack:.3f} over the daily P95, and risk {_risk(resource, chosen.risk)}. The candidate is"
-        f" the cheapest of {rule.size}: cost = slack + {rule.price:g} x risk."
+        f"On these days, weighted by recency, {_amount(resource, chosen.value)} has the risk"
+        f" {_risk(resource, chosen.risk)}. {_meaning_of_cost(explanation)}"
     )
-    if _is_raised(explanation):
-        yield (
-            "The table of candidates has values, slack and risk before the raise; low, normal and high in the"
-            " table of policies are after it."
-        )
     yield f"Risk predicted for the next day: {_risk(resource, explanation.expected)}."
     if explanation.at_most is not None:
         yield (
@@ -313,15 +305,16 @@ def _basis(explanation: Explanation) -> Iterable[str]:
 
 
 def _choice(explanation: Explanation) -> Iterable[str]:
-    """The sentences about the candidate and the siblings."""
+    """The sentences about the value of least cost and the siblings."""
     subject = "Without siblings, the value would be" if explanation.siblings else "The value is"
-    base = _amount(explanation.resource, explanation.base)
+    base = _amount(explanation.resource, explanation.base.value)
+    # Smaller raises than 0.05 % are not shown.
     raised = (
-        f", raised by {explanation.little_history:.1%} because the history is short"
-        if _is_raised(explanation)
+        f", raised by {explanation.short_past:.1%} because the past is short"
+        if explanation.short_past > 0.0005
         else ""
     )
-    yield f"{subject} {_describe(explanation.candidate)}: {base}{raised}."
+    yield f"{subject} the one of least cost on these days: {base}{raised}."
     if explanation.siblings:
         yield (
             f"The value is the median of {explanation.siblings.count} siblings (the same container in other"
@@ -329,9 +322,18 @@ def _choice(explanation: Explanation) -> Iterable[str]:
         )
 
 
-def _is_raised(explanation: Explanation) -> bool:
-    """True if the history is so short that the raise is shown."""
-    return explanation.little_history > 0.0005
+def _meaning_of_cost(explanation: Explanation) -> str:
+    price = explanation.rule.price
+    if explanation.resource is Resource.CPU:
+        return (
+            f"Its cost is the value plus {1 + price:g} times the mean use above it: a core that is missing"
+            f" costs as much as {price:g} idle ones. So usage may exceed a value for {1 / (1 + price):.1%} of"
+            " the time."
+        )
+    return (
+        f"Its cost is the value plus, for the chance that a day's maximum exceeds it and the share by which,"
+        f" {price:g} times the largest of the maxima."
+    )
 
 
 def _risk(resource: Resource, risk: float) -> str:
@@ -344,15 +346,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _describe(candidate: Candidate) -> str:
-    rank = {1: "the largest", 2: "the 2nd largest", 3: "the 3rd largest"}.get(
-        candidate.rank, f"the {candidate.rank}th largest"
-    )
-    level = "maximum" if candidate.level == 1 else f"P{candidate.level * 100:g}"
-    margin = f", times {candidate.margin:g}" if candidate.margin != 1 else ""
-    return f"{rank} daily {level}{margin}"
-
-
 def _table(first: str, *others: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(f"  {first}", no_wrap=True)
@@ -362,29 +355,22 @@ def _table(first: str, *others: str) -> Table:
 
 
 def _days_table(explanation: Explanation) -> Table:
-    table = _table("DAY", "COVERAGE", "P50", "P95", "P99", "MAXIMUM", "WEIGHT")
+    table = _table("DAY", "COVERAGE", "P50", "P95", "P98.5", "MAXIMUM", "WEIGHT")
     for day in explanation.days:
         amounts = (format_need(explanation.resource, quantile) for quantile in day.quantiles)
         table.add_row(f"  {format_day(day.day)}", f"{day.coverage:.0%}", *amounts, f"{day.weight:.3f}")
     return table
 
 
-def _candidates_table(explanation: Explanation) -> Table:
-    table = _table("CANDIDATE", "VALUE", "SLACK", "RISK", "COST")
-    for candidate, value in explanation.best:
-        table.add_row(f"  {_describe(candidate)}", *_cells(explanation.resource, value))
-    return table
-
-
 def _policies_table(explanation: Explanation) -> Table:
-    table = _table("POLICY", "VALUE", "SLACK", "RISK", "COST")
+    table = _table("POLICY", "VALUE", "RISK", "COST")
     for name, value in explanation.others.items():
         table.add_row(f"  {name}", *_cells(explanation.resource, value))
     return table
 
 
-def _cells(resource: Resource, value: PricedValue) -> tuple[str, str, str, str]:
-    return format_need(resource, value.value), f"{value.slack:.3f}", f"{value.risk:.2%}", f"{value.cost:.3f}"
+def _cells(resource: Resource, value: PricedValue) -> tuple[str, str, str]:
+    return format_need(resource, value.value), f"{value.risk:.2%}", format_need(resource, value.cost)
 
 
 def _picture(usage: Usage, explanations: list[Explanation]) -> str:

@@ -199,7 +199,7 @@ def explain(
 ) -> None:
     """Explain the CPU and memory values of one workload.
 
-    Shows the days, the candidates and the values of other policies for each container. With --kubeconfig and
+    Shows the days and the values of other policies for each container. With --kubeconfig and
     without --history, also compares the values with the stored profiles.
     """
     from app.command_line.explain import explain_and_print

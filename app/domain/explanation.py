@@ -78,16 +78,26 @@ def _listed(items: Sequence[str], separator: str) -> str:
     return separator.join(items[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _rule(rule: ChosenRule) -> str:
+def _rule(resource: Resource, rule: ChosenRule) -> str:
     if rule.siblings:
         siblings = f"{rule.siblings} workload{'' if rule.siblings == 1 else 's'}"
         return f"median of {siblings} of this name in other namespaces, since its own history is short"
-    rank = "largest" if rule.rank == 1 else f"{_ordinal(rule.rank)} largest"
-    statistic = "maximum" if rule.level >= 1 else f"{_ordinal(rule.level * 100)} percentile"
-    base = f"{statistic} of 1 day" if rule.days == 1 else f"{rank} daily {statistic} of {rule.days} days"
-    additions = [(rule.margin, ""), (rule.little_history, " for short history")]
-    added = [f"plus {_percent(share)}{cause}" for share, cause in additions if round(share, 3)]
+    base = _margin(rule) if resource is Resource.MEMORY else _covered(rule)
+    added = [f"plus {_percent(rule.short_past)} for a short past"] if round(rule.short_past, 3) else []
     return ", ".join([base, *added])
+
+
+def _covered(rule: ChosenRule) -> str:
+    if rule.days == 1:
+        return f"covers {_percent(rule.measure)} of the time of 1 day"
+    return f"covers {_percent(rule.measure)} of the time of {rule.days} days, recent ones counting most"
+
+
+def _margin(rule: ChosenRule) -> str:
+    maximum = "maximum of 1 day" if rule.days == 1 else f"largest daily maximum of {rule.days} days"
+    if not round(rule.measure, 3):
+        return maximum
+    return f"{_percent(abs(rule.measure))} {'above' if rule.measure > 0 else 'below'} the {maximum}"
 
 
 def _risk(resource: Resource, risk: StatedRisk) -> str:
@@ -97,13 +107,6 @@ def _risk(resource: Resource, risk: StatedRisk) -> str:
     at_most = "" if risk.at_most is None else f", and for at most {_percent(risk.at_most)} on 9 of 10 days"
     expected = f"{_percent(risk.expected)} of the next day"
     return f"{level}, usage is expected to exceed the value for {expected}{at_most}."
-
-
-def _ordinal(number: float) -> str:
-    digits = f"{number:g}"
-    is_teen = number % 100 in {11, 12, 13}
-    suffix = "th" if is_teen else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1], "th")
-    return f"{digits}{suffix}"
 
 
 def _over(basis: Basis) -> str:
@@ -134,7 +137,7 @@ def _percent(share: float) -> str:
 
 
 def _container(resource: Resource, container: ContainerNeed) -> str:
-    rule = f" ({_rule(container.rule)})" if container.rule else ""
+    rule = f" ({_rule(resource, container.rule)})" if container.rule else ""
     return f"{container.name} {_amount(resource, container.value)}{rule}."
 
 

@@ -69,17 +69,17 @@ PRESSURE_OF: Mapping[Resource, Pressure] = {resource: kinds[0] for resource, kin
 
 @dataclass(frozen=True, slots=True)
 class ChosenRule:
-    """The computation of a container's value: the `rank`-th largest of the daily quantiles at `level`.
+    """How a container's value relates to the `days` days that it was chosen from.
 
-    `margin` and, for a short history, `little_history` are shares that are added to it. If `siblings` is not
-    0, the value is the median of that many containers of the same name in other namespaces.
+    `measure` is, for CPU, the share of their time that the value covers, recent days counting most; for
+    memory, by what share the value is above the largest of their maxima (below it if negative). For a short
+    past the share `short_past` is added. If `siblings` is not 0, the value is the median of that many
+    containers of the same name in other namespaces.
     """
 
-    rank: int
-    level: float
-    margin: float
     days: int
-    little_history: float
+    measure: float
+    short_past: float
     siblings: int = 0
 
 

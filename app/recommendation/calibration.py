@@ -6,10 +6,14 @@ Everything is derived from the days, so past statements are not stored.
 import numpy as np
 
 from app.recommendation.choice import choose
-from app.recommendation.cost import time_above
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule
-from app.recommendation.stated_risk import conformal_scale, exceedance_bound, worst_past_day
+from app.recommendation.stated_risk import (
+    conformal_scale,
+    exceedance_bound,
+    share_above,
+    worst_past_day,
+)
 
 _CHECKED_DAYS = 7  # the last closed days
 _LEAST_PAST_DAYS = 3  # of time seen before a checked day
@@ -29,7 +33,7 @@ def bound_scale(days: DaySummaries, rule: ResourceRule) -> float:
         past.share[:, -1] = 0
         is_checked = (past.time_seen_days >= _LEAST_PAST_DAYS) & (days.share[:, day] >= _LEAST_SHARE)
         before = past[is_checked]
-        values = choose(before, rule).value.astype(np.float32)
-        outcomes.append(time_above(values[:, np.newaxis], days.quantiles[is_checked, day])[:, 0])
+        values = choose(before, rule).astype(np.float32)
+        outcomes.append(share_above(values, days.quantiles[is_checked, day]))
         unscaled.append(exceedance_bound(worst_past_day(values, before), before.time_seen_days, 1.0))
     return conformal_scale(np.concatenate(outcomes), np.concatenate(unscaled))

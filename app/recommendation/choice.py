@@ -1,93 +1,76 @@
-"""The choice of every series: the candidate of least cost; and the replacement of a single value by it.
+"""The choice of every series: the value of least cost; and the replacement of a single value by it.
 
 Pure functions on arrays [series, days, quantiles]; each series is independent. `ResourceRule.price` is the
-only tuning parameter: the slack traded for a unit of risk.
+only tuning parameter: what it costs to fall short.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
-from app.recommendation.array_types import Float32Array, Float64Array, FloatArray
-from app.recommendation.candidates import candidate_values, raised_values
-from app.recommendation.cost import PricedValues, price_values, time_above
+from app.recommendation import cpu_cost, memory_cost
+from app.recommendation.array_types import BoolArray, Float32Array, Float64Array, FloatArray
+from app.recommendation.bands import BAND_SHARES
+from app.recommendation.cost import costs_of, past_maxima
 from app.recommendation.day_summaries import DaySummaries
-from app.recommendation.rules import MAXIMUM, ResourceRule
+from app.recommendation.recency import recency_weights
+from app.recommendation.rules import ResourceRule
+from app.recommendation.short_past import short_past_raise
 
-# Today's time above the value, as a share of a whole day, triggers a new choice if it is larger than this
-# many times the accepted risk, and than the least share.
-_ALLOWED_RISK_RATIO = 2.0
-_LEAST_ALLOWED_SHARE = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The cheapest candidate of every series [n]; `value` is raised for little history."""
-
-    candidate: NDArray[np.int64]
-    value: Float64Array
-    slack: Float32Array
-    risk: Float32Array
+# Today's overuse of CPU triggers a new choice once it has cost as much as the value does in this many days.
+_OUTGROWN_DAYS = 2.0
 
 
-def choose(days: DaySummaries, rule: ResourceRule, *, elapsed: float = 0.0) -> Choice:
-    """The cheapest candidate of every series; *elapsed* is the share of today that has passed."""
-    return choose_cheapest(
-        price_values(candidate_values(days, rule), days, rule, elapsed=elapsed), days, rule
-    )
+def choose(days: DaySummaries, rule: ResourceRule) -> Float64Array:
+    """The value of least cost of every series, raised for a short past, [n]."""
+    chosen: Float64Array = least_cost(days, rule) * (1 + short_past_raise(days, rule))
+    return chosen
 
 
-def choose_cheapest(candidates: PricedValues, days: DaySummaries, rule: ResourceRule) -> Choice:
-    """The choice among priced candidates; the first one at equal cost."""
-    series, numbers = np.arange(len(days)), candidates.cost(rule).argmin(axis=1)
-    return Choice(
-        numbers,
-        raised_values(days, rule, numbers),
-        candidates.slack[series, numbers],
-        candidates.risk[series, numbers],
-    )
-
-
-def risk_of(
-    values: FloatArray, days: DaySummaries, rule: ResourceRule, *, elapsed: float = 0.0
-) -> Float32Array:
-    """The risk of *values* [n] on the past days, [n]."""
-    return price_values(values[:, np.newaxis].astype(np.float32), days, rule, elapsed=elapsed).risk[:, 0]
+def least_cost(days: DaySummaries, rule: ResourceRule) -> Float64Array:
+    """The value of least cost of every series, before any raise, [n]."""
+    if rule.by_maximum:
+        values = memory_cost.least_cost_values(past_maxima(days, rule), rule.price)
+    else:
+        values = cpu_cost.least_cost_values(days.bands, recency_weights(days.share), rule.price)
+    return np.maximum(values.astype(np.float64), rule.floor)
 
 
 def stabilize(
-    published: FloatArray, choice: Choice, days: DaySummaries, rule: ResourceRule, *, elapsed: float
+    published: FloatArray, chosen: FloatArray, days: DaySummaries, rule: ResourceRule
 ) -> Float32Array:
-    """The values to publish: the old ones, unless the new ones save more than `rule.min_saving` of cost.
+    """The values to publish: the old ones, unless the *chosen* ones save more than `rule.min_saving`.
 
     A NaN in *published* means no published value; the chosen one is taken then.
     """
     is_published = published > 0
-    old = np.where(is_published, published, choice.value)
-    values = np.stack((old, choice.value), axis=1).astype(np.float32)
-    cost = price_values(values, days, rule, elapsed=elapsed).cost(rule)
-    moves = ~is_published | (cost[:, 0] - cost[:, 1] > rule.min_saving)
-    stabilized: Float32Array = np.where(moves, choice.value, published).astype(np.float32)
+    values = np.stack((np.where(is_published, published, chosen), chosen), axis=1).astype(np.float32)
+    cost = costs_of(values, days, rule)
+    moves = ~is_published | is_worthwhile(cost[:, 0] - cost[:, 1], cost[:, 1], rule)
+    stabilized: Float32Array = np.where(moves, chosen, published).astype(np.float32)
     return stabilized
 
 
+def is_worthwhile(saving: FloatArray, cost: FloatArray, rule: ResourceRule) -> BoolArray:
+    """True where a new value of this *cost* saves enough to replace the published one."""
+    worthwhile: BoolArray = saving > rule.min_saving * cost
+    return worthwhile
+
+
 def exceeded_today(
-    published: FloatArray, risk: Float32Array, today: Float32Array, share: Float32Array, rule: ResourceRule
-) -> NDArray[np.bool_]:
+    published: FloatArray, today: Float32Array, share: Float32Array, rule: ResourceRule
+) -> BoolArray:
     """True for each series to choose again before the day closes, [n].
 
-    CPU: today's time above the value so far, as a share of a whole day, is more than twice the *risk* [n]
-    that was accepted for a whole day, and more than 1 %. Memory: today's maximum is above the value. *today*
-    [n, levels] are today's quantiles so far, *share* [n] is the share of the day with samples.
+    CPU: today's overuse so far has cost two days of the value. Memory: today's maximum is above the value.
+    *today* [n, levels] are today's quantiles so far, *share* [n] is the share of the day with samples.
     """
     if rule.by_maximum:
-        return (share > 0) & (today[:, MAXIMUM] > published)
-    share_above = time_above(published[:, np.newaxis].astype(np.float32), today)[:, 0] * share
-    return exceeds_allowed_risk(share_above, risk)
+        exceeded: BoolArray = (share > 0) & (today[:, -1] > published)
+        return exceeded
+    over = np.maximum(today[:, :-1] - published[:, np.newaxis], 0) @ BAND_SHARES
+    return is_outgrown(published, over * share, rule)
 
 
-def exceeds_allowed_risk(share_above: Float32Array, risk: Float32Array) -> NDArray[np.bool_]:
-    """True where *share_above*, of a whole day above the value, is too large for the accepted *risk*."""
-    exceeds: NDArray[np.bool_] = share_above > np.maximum(_ALLOWED_RISK_RATIO * risk, _LEAST_ALLOWED_SHARE)
-    return exceeds
+def is_outgrown(values: FloatArray, overuse: FloatArray, rule: ResourceRule) -> BoolArray:
+    """True where today's *overuse* of CPU so far, as a mean over the whole day, is too large for *values*."""
+    outgrown: BoolArray = (1 + rule.price) * overuse > _OUTGROWN_DAYS * values
+    return outgrown

@@ -16,7 +16,7 @@ from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import ResourceRule
 
-_SERIES_AT_ONCE = 1000  # series with candidates priced in one go: about 10 MB
+_SERIES_AT_ONCE = 1000  # series that are chosen for in one go: about 10 MB
 
 
 class ChoiceCache:
@@ -25,7 +25,6 @@ class ChoiceCache:
     def __init__(self, summaries: DaySummaryCache) -> None:
         self._summaries = summaries
         self._version: tuple[int, ResourceRule] | None = None
-        self.candidate = np.empty(0, dtype=np.int64)
         self.value = np.empty(0)  # NaN without a choice
         self.sibling_count = np.empty(0, dtype=np.int64)  # siblings whose median is the value; 0 if it is not
         self.has_short_history = np.empty(0, dtype=np.bool_)
@@ -36,7 +35,6 @@ class ChoiceCache:
         is_valid = version == self._version and size >= len(self.value)
         self._version, self._rule, kept = version, rule, slice(None if is_valid else 0)
         self.value = pad(self.value[kept], size, np.nan)
-        self.candidate = pad(self.candidate[kept], size, 0)
         self.sibling_count = pad(self.sibling_count[kept], size, 0)
         self.has_short_history = self._summaries.closed_time_seen_days() < 1
         self.value[self.has_short_history] = np.nan
@@ -58,12 +56,7 @@ class ChoiceCache:
         self._apply_sibling_medians(short, siblings, groups)
 
     def _choose(self, series: Int64Array) -> None:
-        is_short = self.has_short_history[series]
-        for selected, elapsed in ((~is_short, 0.0), (is_short, self._summaries.elapsed)):
-            part = series[selected]
-            if len(part):
-                choice = choose(self.days(part), self._rule, elapsed=elapsed)
-                self.candidate[part], self.value[part] = choice.candidate, choice.value
+        self.value[series] = choose(self.days(series), self._rule)
 
     def _apply_sibling_medians(self, short: Int64Array, siblings: Int64Array, groups: Int64Array) -> None:
         """Raise *short* series to the median of their *siblings*; without siblings a value is unchanged."""

@@ -21,7 +21,7 @@ def least_cost_values(bands: Float32Array, weights: Float32Array, price: float) 
     *bands* [n, days, bands] are the quantiles of the days' bands, *weights* [n, days] sum to 1.
     """
     series = np.arange(len(bands))
-    values = bands.reshape(len(bands), -1)
+    values = bands.reshape(len(bands), bands.shape[1] * bands.shape[2])  # no -1: there may be no series
     shares = (weights[:, :, np.newaxis] * BAND_SHARES).reshape(values.shape)
     order = np.argsort(-values, axis=1, kind="stable")
     reached = np.take_along_axis(shares, order, axis=1).cumsum(axis=1, dtype=np.float64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.history.day_histograms import DayHistograms
 from app.history.grid import ExponentialGrid
 from app.recommendation.array_types import Float32Array, Int64Array
-from app.recommendation.rules import LEVELS
+from app.recommendation.bands import LEVELS
 
 
 def day_maxima(day: DayHistograms, timeslots: int) -> NDArray[np.float64]:

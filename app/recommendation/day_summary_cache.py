@@ -14,9 +14,9 @@ from app.history.day_histograms import DayHistograms, UsageHistograms
 from app.history.grid import ExponentialGrid
 from app.history.samples import STEPS_PER_DAY, day_of
 from app.recommendation.array_types import Float32Array, Int64Array
+from app.recommendation.bands import LEVELS
 from app.recommendation.day_quantiles import day_maxima, series_quantiles, slot_quantiles
 from app.recommendation.day_summaries import DaySummaries
-from app.recommendation.rules import LEVELS
 
 
 class _ClosedDay:
@@ -56,7 +56,6 @@ class DaySummaryCache:
         self._today_number = 0
         self._first_day = 0
         self.today = Today(DayHistograms(), histograms.grid, histograms.timeslots)
-        self.elapsed = 0.0  # share of today that has passed
         self.size = 0  # number of series
         self.closed_version = 0  # increases whenever a closed day or the window changes
 
@@ -64,7 +63,6 @@ class DaySummaryCache:
         """Update the summaries from *histograms*; closed days that did not change are kept."""
         self._histograms = histograms
         before, today = (self._today_number, self._first_day, self._closed_day_ids()), day_of(newest_step)
-        self.elapsed = (newest_step - today * STEPS_PER_DAY) / STEPS_PER_DAY
         self.size = self._histograms.size
         days = dict(self._histograms.window(today, window_days))
         self._today_number, self._first_day = today, min(days, default=today)
@@ -154,19 +152,18 @@ class Today:
         maxima[: len(stored)] = stored
         return maxima
 
-    def time_above(self, values: Float32Array) -> Float32Array:
-        """The time above *values* [series] so far, as a share of the whole day, for every series.
+    def overuse(self, values: Float32Array) -> Float32Array:
+        """The use above *values* [series] so far, in cores, as a mean over the whole day, for every series.
 
-        Within a bucket, samples are assumed to be evenly distributed on a logarithmic scale.
+        The samples of a bucket are taken to be in its middle, but no larger than the series' maximum.
         """
         size, grid = len(values), self._grid
-        with np.errstate(divide="ignore", invalid="ignore"):
-            bucket_of_value = np.log(values / np.float32(grid.first)) / np.float32(np.log(grid.ratio))
-        above = np.clip(self._bucket - bucket_of_value[self._series], 0, 1) * self.day.counts
-        share_above = np.bincount(self._series, above, size) / np.maximum(self.sample_counts(size), 1)
-        exceeds = self.maxima(size) > values
-        share_of_day = np.where(exceeds, share_above * self.share(size), 0)
-        return share_of_day.astype(np.float32)
+        middle = np.float32(grid.first) * np.float32(grid.ratio) ** (self._bucket - np.float32(0.5))
+        amounts = np.minimum(middle, self.maxima(size)[self._series])
+        above = np.maximum(amounts - values[self._series], 0) * self.day.counts
+        mean = np.bincount(self._series, above, size) / np.maximum(self.sample_counts(size), 1)
+        overuse: Float32Array = (mean * self.share(size)).astype(np.float32)
+        return overuse
 
 
 def _share(day: DayHistograms, size: int) -> Float32Array:

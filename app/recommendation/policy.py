@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from app.domain.profiles import Pressure, RiskLevel
 
+LEARNING_DAYS = 28  # closed days from which a value is chosen
+
 
 @dataclass(frozen=True, slots=True)
 class PressurePolicy:
@@ -26,9 +28,9 @@ RAISES: Mapping[Pressure, PressurePolicy] = {
 
 @dataclass(frozen=True, slots=True)
 class EstimationPolicy:
-    """The window, the least number of samples, the risk level, and the raises by pressure."""
+    """The window with today, the least number of samples, the risk level, and the raises by pressure."""
 
-    window_days: int = 14
+    window_days: int = LEARNING_DAYS + 1
     min_samples: int = 12
     risk: RiskLevel = RiskLevel.NORMAL
     raises: Mapping[Pressure, PressurePolicy] = field(default_factory=lambda: RAISES)

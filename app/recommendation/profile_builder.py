@@ -23,15 +23,16 @@ from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, step_time
 from app.recommendation.active_containers import SeriesSpans
 from app.recommendation.array_types import Float32Array, Float64Array, Int64Array
-from app.recommendation.candidates import little_history_raise, selected_values
-from app.recommendation.choice import risk_of
+from app.recommendation.choice import least_cost
 from app.recommendation.choice_cache import ChoiceCache
+from app.recommendation.cost import risk_of
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.policy import confidence
 from app.recommendation.pressure import PressureRaises
 from app.recommendation.rules import ResourceRule
 from app.recommendation.series_table import SeriesTable
+from app.recommendation.short_past import short_past_raise
 from app.recommendation.stabilization import SeriesGroups, StabilizationState
 from app.recommendation.stated_risk import exceedance_bound, expected_exceedance, worst_past_day
 
@@ -133,31 +134,27 @@ class ProfileBuilder:
         return expected, np.maximum(bound, expected)
 
     def _rules(self, stabilized: StabilizedValues, days: DaySummaries) -> list[ChosenRule]:
-        raises, day_counts = little_history_raise(days, self.rule).tolist(), days.sampled_days.tolist()
-        siblings = self.choices.sibling_count[stabilized.members.series].tolist()
-        rules = []
-        for position, number in enumerate(stabilized.state.candidate.tolist()):
-            candidate = self.rule.candidate(number)
-            rules.append(
-                ChosenRule(
-                    min(candidate.rank, max(day_counts[position], 1)),
-                    candidate.level,
-                    candidate.margin - 1,
-                    day_counts[position],
-                    raises[position],
-                    siblings[position],
-                )
-            )
-        return rules
+        raises = short_past_raise(days, self.rule)
+        base = stabilized.state.chosen / (1 + raises)
+        if self.rule.by_maximum:
+            measure = base / np.maximum(days.maxima.max(axis=1, initial=0), 1) - 1
+        else:
+            measure = 1 - risk_of(base, days, self.rule)
+        siblings = self.choices.sibling_count[stabilized.members.series]
+        columns = (days.sampled_days, measure, raises, siblings)
+        return [ChosenRule(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
     def _slot_values(
         self, stabilized: StabilizedValues, values: Float64Array
     ) -> tuple[Float64Array, Int64Array]:
-        """Each series' value by slot (by its candidate, at most its value of the day), and sample counts."""
+        """Each series' value by slot, and sample counts.
+
+        It is the value of least cost on the slot's samples, at most that of the day.
+        """
         state, series = stabilized.state, stabilized.members.series
         days, counts = self.summaries.slots(series)
-        history = 1 + little_history_raise(self.choices.days(series), self.rule)
-        by_slot = [selected_values(slot_days, self.rule, state.candidate) for slot_days in days]
+        history = 1 + short_past_raise(self.choices.days(series), self.rule)
+        by_slot = [least_cost(slot_days, self.rule) for slot_days in days]
         raised = np.stack(by_slot, axis=1) * (history * (1 + state.pressure_raises))[:, np.newaxis]
         return np.minimum(raised, values[:, np.newaxis]), counts
 

@@ -152,7 +152,6 @@ class ResourceRecommender:
             (changed_at < due_step * STEP_SECONDS)[decides]
             | self._has_short_history(members)
             | self._is_foreign(workloads, published[decides]),
-            self._choices.candidate[members.series],
             self._choices.value[members.series],
             request.raises.by[members.series],
             self._choices.has_short_history[members.series].copy(),

@@ -1,69 +1,37 @@
 """The constants of the choice, for each resource; the arithmetic takes them as an argument.
 
-Levels, ranks and margins are round numbers. Half-life, echo, widths and prices were set on recorded usage
-(docs/estimation.md names the trace, and shows how flat the result is around each constant).
+Each of them was set on some of the recorded sets of usage and judged on others (docs/estimation.md names the
+sets, and shows how flat the result is around each constant).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.domain.profiles import Resource, RiskLevel
-
-# The quantiles of a day's 5-minute samples that are used; the last one is the maximum.
-LEVELS = (0.5, 0.75, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
-P95 = LEVELS.index(0.95)
-MAXIMUM = len(LEVELS) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """The *rank*-th largest of the days' quantiles at *level*, times *margin*."""
-
-    rank: int
-    level: float
-    margin: float
+from app.recommendation.memory_cost import MaximumSpread
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceRule:
-    """All constants of one resource; no container gets less than *floor* (cores or bytes)."""
+    """All constants of one resource; no container gets less than *floor* (cores or bytes).
 
-    levels: tuple[int, ...]  # indexes into LEVELS
-    margins: tuple[float, ...]
-    price: float  # slack traded for one unit of risk; the only tuning parameter
+    `price` is the only one that the risk level sets: what a core of overuse costs beside an idle core (CPU),
+    and what a day above the value costs beside the largest recent maximum (memory).
+    """
+
+    price: float
     floor: float
     by_maximum: bool  # the risk is the chance that the day's maximum exceeds the value, not the time above it
-    ranks: tuple[int, ...] = (1, 2, 3, 5, 7)
-    half_life_days: float = 2.0
-    weekly_echo: float = 0.4  # additional weight of the same weekday of past weeks
-    min_saving: float = 0.02  # cost that a new value must save to replace the published one
-    # For little history a value is raised by first_margin / (1 + days seen / first_days)^2.
-    first_margin: float = 1.0
-    first_days: float = 1.0
-    # The distribution of a day's maximum around that of a past day, in log units: Laplace of a width that is
-    # width_factor times the mean deviation of the series' own days (and of one more day by prior_deviation),
-    # at most max_width; with the share tail_share of width tail_width.
-    width_factor: float = 0.7
-    prior_deviation: float = 0.2
-    max_width: float = 0.1
-    tail_share: float = 0.1
-    tail_width: float = 0.5
-
-    @property
-    def size(self) -> int:
-        """Number of candidates."""
-        return len(self.margins) * len(self.ranks) * len(self.levels)
-
-    def candidate(self, number: int) -> Candidate:
-        """The candidate with index *number*: margins outermost, then ranks, then levels."""
-        rest, level = divmod(int(number), len(self.levels))
-        margin, rank = divmod(rest, len(self.ranks))
-        return Candidate(self.ranks[rank], LEVELS[self.levels[level]], self.margins[margin])
+    # For a short past a value is raised by up to first_raise / (1 + days seen / first_days)^2.
+    first_raise: float
+    first_days: float
+    min_saving: float = 0.04  # share of the new value's cost that it must save to replace the published one
+    spread: MaximumSpread = field(default_factory=MaximumSpread)
 
 
 PRICES: Mapping[Resource, Mapping[RiskLevel, float]] = {
-    Resource.CPU: {RiskLevel.LOW: 19.8, RiskLevel.NORMAL: 7.7, RiskLevel.HIGH: 5.0},
-    Resource.MEMORY: {RiskLevel.LOW: 5.0, RiskLevel.NORMAL: 2.1, RiskLevel.HIGH: 1.5},
+    Resource.CPU: {RiskLevel.LOW: 110, RiskLevel.NORMAL: 36, RiskLevel.HIGH: 18},
+    Resource.MEMORY: {RiskLevel.LOW: 13, RiskLevel.NORMAL: 5.5, RiskLevel.HIGH: 3},
 }
 
 
@@ -76,20 +44,17 @@ def rules_at(risk: RiskLevel) -> Mapping[Resource, ResourceRule]:
 # day's maximum.
 _NORMAL: Mapping[Resource, ResourceRule] = {
     Resource.CPU: ResourceRule(
-        levels=tuple(range(len(LEVELS))),
-        margins=(1.0,),
         price=PRICES[Resource.CPU][RiskLevel.NORMAL],
         floor=0.001,
         by_maximum=False,
+        first_raise=0.5,
+        first_days=1.0,
     ),
     Resource.MEMORY: ResourceRule(
-        levels=(MAXIMUM,),
-        margins=(1.0, 1.03, 1.06, 1.1, 1.15, 1.2, 1.3, 1.4, 1.6, 1.8, 2.2),
         price=PRICES[Resource.MEMORY][RiskLevel.NORMAL],
         floor=1e6,
         by_maximum=True,
-        min_saving=0.01,
-        first_margin=3.0,
+        first_raise=3.0,
         first_days=0.6,
     ),
 }

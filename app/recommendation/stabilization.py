@@ -5,10 +5,10 @@ published value is split among them in proportion to the newest choice, so the n
 only state that must be remembered: the same days and the same published value give the same decision, on any
 leader and however often.
 
-1. A new choice replaces the published value if it saves more than `min_saving` of cost (the containers'
-   costs, weighted by their chosen values). A value falls at most once a day; it may fall at any time if its
+1. A new choice replaces the published value if that saves more than `min_saving` of its cost (the sum of the
+   containers' costs). A value falls at most once a day; it may fall at any time if its
    history is shorter than a day, or if another writer changed it.
-2. Within the day a value only rises, and only if today alone exceeded the accepted risk.
+2. Within the day a value only rises, and only if today alone has outgrown it.
 3. While pressure raises a value, it changes if the change is more than 5 % of it: the cost does not contain
    pressure.
 """
@@ -19,9 +19,9 @@ import numpy as np
 
 from app.history.padding import pad
 from app.recommendation.array_types import BoolArray, Float32Array, Float64Array, Int64Array
-from app.recommendation.choice import choose, exceeds_allowed_risk
+from app.recommendation.choice import choose, is_outgrown, is_worthwhile
 from app.recommendation.choice_cache import ChoiceCache, split_blocks
-from app.recommendation.cost import price_values
+from app.recommendation.cost import costs_of
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.pod_roles import NO_ROLES, PodRoles
 from app.recommendation.rules import ResourceRule
@@ -68,7 +68,6 @@ class StabilizationState:
 
     published: Float64Array  # NaN for none
     may_fall: BoolArray
-    candidate: Int64Array
     chosen: Float64Array
     pressure_raises: Float64Array  # the share by which pressure raises each series
     today_counts: BoolArray  # whether today is among the days of the choice
@@ -78,7 +77,6 @@ class StabilizationState:
         return StabilizationState(
             self.published[workloads],
             self.may_fall[workloads],
-            self.candidate[series],
             self.chosen[series],
             self.pressure_raises[series],
             self.today_counts[series],
@@ -101,9 +99,9 @@ class Stabilizer:
 
     def __init__(self, summaries: DaySummaryCache, choices: ChoiceCache) -> None:
         self._summaries, self._choices = summaries, choices
-        # By series: the kept value that was priced, the cost saved by the choice, the risk of the kept value.
+        # By series: the kept value that was priced, the cost of the choice, and what the choice saves.
         self._kept = np.empty(0)
-        self._saving, self._risk = (np.empty(0, dtype=np.float32) for _ in range(2))
+        self._saving, self._cost = (np.empty(0, dtype=np.float32) for _ in range(2))
 
     def refresh(self, *, is_invalid: bool) -> None:
         """Make room for new series; drop all prices if *is_invalid*, that is if the closed days have changed.
@@ -112,17 +110,17 @@ class Stabilizer:
         """
         size, kept = self._summaries.size, slice(0 if is_invalid else None)
         self._kept = pad(self._kept[kept], size, np.nan)
-        self._saving, self._risk = pad(self._saving[kept], size, 0), pad(self._risk[kept], size, 0)
+        self._saving, self._cost = pad(self._saving[kept], size, 0), pad(self._cost[kept], size, 0)
         self._kept[self._choices.has_short_history] = np.nan
 
     def decide(self, members: SeriesGroups, state: StabilizationState, rule: ResourceRule) -> Float64Array:
         """The new value of each workload: the published or the chosen one, [count]."""
         needs, kept, is_published = state.needs(members), state.kept_values(members), state.published > 0
         self.update_prices(members, state, rule)
-        saving = members.total(self._saving[members.series] * state.chosen) / members.total(state.chosen)
+        saving, cost = (members.total(amounts[members.series]) for amounts in (self._saving, self._cost))
         deviates = np.abs(needs - state.published) > _LEAST_CHANGE_UNDER_PRESSURE * state.published
-        is_worthwhile = np.where(members.any(state.pressure_raises > 0), deviates, saving > rule.min_saving)
-        moves = ~is_published | (is_worthwhile & ((needs > state.published) | state.may_fall))
+        pays = np.where(members.any(state.pressure_raises > 0), deviates, is_worthwhile(saving, cost, rule))
+        moves = ~is_published | (pays & ((needs > state.published) | state.may_fall))
         values = np.where(moves, needs, state.published)
         exceeded = ~moves & members.any(
             self._exceeded_today(members, kept * (1 + state.pressure_raises), rule)
@@ -132,18 +130,15 @@ class Stabilizer:
         return values
 
     def update_prices(self, members: SeriesGroups, state: StabilizationState, rule: ResourceRule) -> None:
-        """Update the cached saving and risk of the series whose kept value changed."""
+        """Update the cached saving and cost of the series whose kept value changed."""
         is_published = state.published[members.group] > 0
         series, chosen = members.series[is_published], state.chosen[is_published]
         kept = state.kept_values(members)[is_published]
-        changed, is_short = self._kept[series] != kept, self._choices.has_short_history[series]
-        for selected, elapsed in ((changed & ~is_short, 0.0), (changed & is_short, self._summaries.elapsed)):
-            for block in split_blocks(np.flatnonzero(selected)):
-                part = series[block]
-                values = np.stack((kept[block], chosen[block]), axis=1).astype(np.float32)
-                priced = price_values(values, self._choices.days(part), rule, elapsed=elapsed)
-                cost = priced.cost(rule)
-                self._saving[part], self._risk[part] = cost[:, 0] - cost[:, 1], priced.risk[:, 0]
+        for block in split_blocks(np.flatnonzero(self._kept[series] != kept)):
+            part = series[block]
+            values = np.stack((kept[block], chosen[block]), axis=1).astype(np.float32)
+            cost = costs_of(values, self._choices.days(part), rule)
+            self._saving[part], self._cost[part] = cost[:, 0] - cost[:, 1], cost[:, 1]
         self._kept[series] = kept
 
     def _exceeded_today(self, members: SeriesGroups, values: Float64Array, rule: ResourceRule) -> BoolArray:
@@ -154,7 +149,7 @@ class Stabilizer:
         if rule.by_maximum:
             exceeded = today.maxima(len(by_series)) > by_series
         else:
-            exceeded = exceeds_allowed_risk(today.time_above(by_series), self._risk)
+            exceeded = is_outgrown(by_series, today.overuse(by_series), rule)
         return (exceeded & ~self._choices.has_short_history)[members.series]
 
     def _raise_within_day(
@@ -166,28 +161,24 @@ class Stabilizer:
         rule: ResourceRule,
     ) -> None:
         """Choose for *workloads* with today's samples; update *values* and *state* of those worth raising."""
-        selected, elapsed = members.select(workloads), self._summaries.elapsed
+        selected = members.select(workloads)
         with_today = np.ones(len(selected.series), dtype=np.bool_)
         days = self._summaries.days(selected.series, with_today)
-        choice = choose(days, rule, elapsed=elapsed)
         is_selected = workloads[members.group]
         new_state = StabilizationState(
             state.published[workloads],
             state.may_fall[workloads],
-            choice.candidate,
-            choice.value,
+            choose(days, rule),
             state.pressure_raises[is_selected],
             with_today,
         )
         needs = new_state.needs(selected)
         priced = np.stack((new_state.kept_values(selected), new_state.chosen), axis=1).astype(np.float32)
-        cost = price_values(priced, days, rule, elapsed=elapsed).cost(rule)
-        weighted = selected.total((cost[:, 0] - cost[:, 1]) * new_state.chosen)
-        saving = weighted / selected.total(new_state.chosen)
-        rises = (needs > new_state.published) & (saving > rule.min_saving)
+        cost = costs_of(priced, days, rule)
+        saving, new_cost = selected.total(cost[:, 0] - cost[:, 1]), selected.total(cost[:, 1])
+        rises = (needs > new_state.published) & is_worthwhile(saving, new_cost, rule)
         values[np.flatnonzero(workloads)[rises]] = needs[rises]
         series_rises = rises[selected.group]
         positions = np.flatnonzero(is_selected)[series_rises]
-        state.candidate[positions] = new_state.candidate[series_rises]
         state.chosen[positions] = new_state.chosen[series_rises]
         state.today_counts[positions] = True

@@ -1,23 +1,24 @@
 """The stated risk of a value: its expected exceedance, and for CPU a bound that holds on nine days of ten.
 
-The risk on the past days is corrected: a value looks slightly better on the days that it was chosen on than
-on the next one, and the choice overestimates the chance that memory is exceeded. The constants were fitted
-to recorded usage; the outcomes of past statements correct the scale of the bound (split conformal
-prediction).
+The risk on the past days is corrected: a value looks better on the days that it was chosen on than on the
+next one, most so for a short past, and the choice overestimates the chance that memory is exceeded. The
+constants were fitted to several sets of recorded usage with pasts of 3 to 28 days; the outcomes of past
+statements correct the scale of the bound (split conformal prediction).
 """
 
 import numpy as np
 
 from app.recommendation.array_types import Float32Array, FloatArray
-from app.recommendation.cost import time_above
+from app.recommendation.bands import BAND_SHARES
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule
 
-# Slope and offset of the risk, and the unseen risk with no history at all.
-CPU_TIME = (1.1, 0.004, 0.03)  # share of time above
-MEMORY_CHANCE = (0.75, 0.002, 0.17)  # chance of a day above
+# CPU, the share of time above: the risk times a factor, and what t days have not shown, c / (1 + t).
+CPU_FACTOR, CPU_UNSEEN = 1.3, 0.03
+# Memory, the chance of a day above: the risk times a + b / (1 + t).
+MEMORY_FACTOR, MEMORY_UNSEEN = 0.3, 4.0
 # Calibrated to 92 %, so that 90 % hold if the coming days differ from the last ones.
-BOUND_OFFSET, BOUND_SCALE, BOUND_COVERAGE = 0.01, 0.85, 0.92
+BOUND_OFFSET, BOUND_SCALE, BOUND_COVERAGE = 0.01, 0.95, 0.92
 _RECORD_PRIOR = 200  # the weight of the default scale, in outcomes
 _LEAST_DAYS = 0.05
 
@@ -25,11 +26,12 @@ _LEAST_DAYS = 0.05
 def expected_exceedance(risk: Float32Array, days_seen: Float32Array, rule: ResourceRule) -> Float32Array:
     """The expected share of the next day's time above the value (CPU), the chance of exceeding it (memory).
 
-    *risk* is the value's risk on the past days; c / (1 + days seen)^2 is added for what a short history has
-    not shown yet.
+    *risk* is the value's risk on the past days.
     """
-    slope, offset, unseen = MEMORY_CHANCE if rule.by_maximum else CPU_TIME
-    expected = slope * risk + offset + unseen / (1 + days_seen) ** 2
+    if rule.by_maximum:
+        expected = risk * (MEMORY_FACTOR + MEMORY_UNSEEN / (1 + days_seen))
+    else:
+        expected = CPU_FACTOR * risk + CPU_UNSEEN / (1 + days_seen)
     capped: Float32Array = np.minimum(expected, 1).astype(np.float32)
     return capped
 
@@ -38,9 +40,15 @@ def worst_past_day(values: FloatArray, days: DaySummaries) -> Float32Array:
     """The largest share of time above *values* [n] on any day with samples, [n]."""
     worst = np.zeros(len(values), dtype=np.float32)
     for day in range(days.share.shape[1]):
-        above = time_above(values[:, np.newaxis].astype(np.float32), days.quantiles[:, day])[:, 0]
+        above = share_above(values, days.quantiles[:, day])
         worst = np.maximum(worst, np.where(days.share[:, day] > 0, above, 0))
     return worst
+
+
+def share_above(values: FloatArray, day: Float32Array) -> Float32Array:
+    """The share of time above *values* [n] on a day with these quantiles [n, levels], [n]."""
+    above: Float32Array = (day[:, :-1] > values[:, np.newaxis].astype(np.float32)) @ BAND_SHARES
+    return above
 
 
 def exceedance_bound(worst: Float32Array, days_seen: Float32Array, scale: float) -> Float32Array:

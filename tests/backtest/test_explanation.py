@@ -1,64 +1,59 @@
-"""Explanations of values: days, weights, candidates and other policies."""
+"""Explanations of values: days, weights, cost and other policies."""
 
 import numpy as np
 import pytest
 
-from app.backtest.explanation import ContainerUsage, elapsed_share, explain
+from app.backtest.explanation import ContainerUsage, explain
 from app.domain.profiles import Resource, RiskLevel
 from tests.backtest.pasts import FIRST_DAY, GIBIBYTE, day, usage
 
 
 def test_the_days_add_up() -> None:
-    """With 15 days and today, the 14 days before today count; the weights sum to 1, the newest is largest.
+    """With 29 days and today, the 28 days before today count; the weights sum to 1, the newest is largest.
 
-    The samples are 288 * 14 of whole days and 144 of today.
+    The samples are 288 * 28 of whole days and 144 of today.
     """
-    past = usage([1.0] * 15 + [day((144, 1.0))])
+    past = usage([1.0] * 29 + [day((144, 1.0))])
 
-    explanation = explain(ContainerUsage(past, Resource.CPU, 0), RiskLevel.NORMAL, 0.5)
+    explanation = explain(ContainerUsage(past, Resource.CPU, 0), RiskLevel.NORMAL)
 
     assert explanation
-    assert [day.day for day in explanation.days] == list(range(FIRST_DAY + 1, FIRST_DAY + 15))
+    assert [day.day for day in explanation.days] == list(range(FIRST_DAY + 1, FIRST_DAY + 29))
     assert sum(day.weight for day in explanation.days) == pytest.approx(1)
     assert max(explanation.days, key=lambda day: day.weight) is explanation.days[-1]
-    assert (explanation.samples, explanation.replicas, explanation.today_counts) == (288 * 14 + 144, 1, False)
+    assert (explanation.samples, explanation.replicas, explanation.today_counts) == (288 * 28 + 144, 1, False)
     assert explanation.days[0].quantiles == pytest.approx((1, 1, 1, 1), rel=0.05)
 
 
-def test_the_value_is_that_of_the_candidate_with_the_raise_for_short_history() -> None:
-    """With 14 days of 1 core each candidate's base is 1 core; it is raised by 1 / (1 + 14)^2 = 0.44 %."""
-    explanation = explain(
-        ContainerUsage(usage([1.0] * 14 + [np.nan]), Resource.CPU, 0), RiskLevel.NORMAL, 0.0
-    )
+def test_the_value_is_that_of_least_cost_with_the_raise_for_a_short_past() -> None:
+    """14 days of 1 core: the least cost is at 1 core; it is raised by .5 / (1 + 14)^2 = 0.22 %."""
+    explanation = explain(ContainerUsage(usage([1.0] * 14 + [np.nan]), Resource.CPU, 0), RiskLevel.NORMAL)
 
     assert explanation
-    assert explanation.little_history == pytest.approx(1 / 225)
-    assert explanation.base == pytest.approx(1, rel=0.05)
-    assert explanation.chosen.value == pytest.approx(explanation.base * (1 + 1 / 225))
+    assert explanation.short_past == pytest.approx(0.5 / 225)
+    assert explanation.base.value == pytest.approx(1, rel=0.05)
+    assert explanation.chosen.value == pytest.approx(explanation.base.value * (1 + 0.5 / 225))
     assert explanation.at_most is not None
     assert 0 <= explanation.expected <= 1
 
 
-def test_the_choice_is_the_cheapest_of_the_candidates_that_are_shown() -> None:
-    """The shown candidates are sorted by cost and have distinct values; the first one is the choice."""
+@pytest.mark.parametrize("resource", Resource)
+def test_no_other_policy_costs_less(resource: Resource) -> None:
+    """On the days that the value is chosen from, its cost before the raise is the least."""
     random = np.random.default_rng(5)
     past = usage([day((276, 1.0), (12, float(height))) for height in random.uniform(1, 4, 15)])
 
-    explanation = explain(ContainerUsage(past, Resource.CPU, 0), RiskLevel.LOW, 1.0)
+    explanation = explain(ContainerUsage(past, resource, 0), RiskLevel.LOW)
 
     assert explanation
-    costs = [value.cost for _, value in explanation.best]
-    assert costs == sorted(costs)
-    assert len({value.value for _, value in explanation.best}) == len(explanation.best) == 5
-    assert explanation.best[0][0] == explanation.candidate
-    assert explanation.best[0][1].value == pytest.approx(explanation.base)
+    assert explanation.base.cost <= min(other.cost for other in explanation.others.values()) * 1.001
 
 
 def test_values_of_other_policies_are_listed() -> None:
     """KRR's memory value is the maximum plus 15 %; without requests there is no such policy."""
-    explanation = explain(ContainerUsage(usage([1.0] * 15), Resource.MEMORY, 0), RiskLevel.NORMAL, 1.0)
+    explanation = explain(ContainerUsage(usage([1.0] * 15), Resource.MEMORY, 0), RiskLevel.NORMAL)
     with_requests = explain(
-        ContainerUsage(usage([1.0] * 15, requests=(2.0, GIBIBYTE)), Resource.CPU, 0), RiskLevel.NORMAL, 1.0
+        ContainerUsage(usage([1.0] * 15, requests=(2.0, GIBIBYTE)), Resource.CPU, 0), RiskLevel.NORMAL
     )
 
     assert explanation
@@ -68,12 +63,12 @@ def test_values_of_other_policies_are_listed() -> None:
     assert explanation.others["normal"].value == pytest.approx(explanation.chosen.value)
     assert explanation.at_most is None
     assert with_requests.others["requests"].value == 2
-    assert with_requests.others["requests"].slack == pytest.approx(0.5, abs=0.03)
+    assert with_requests.others["requests"].cost == pytest.approx(2)
 
 
 def test_today_counts_if_it_exceeds_the_days_before() -> None:
     """After 14 days of 1 core, 4 cores today raise the value, and `today_counts` is True."""
-    explanation = explain(ContainerUsage(usage([1.0] * 14 + [4.0]), Resource.CPU, 0), RiskLevel.NORMAL, 1.0)
+    explanation = explain(ContainerUsage(usage([1.0] * 14 + [4.0]), Resource.CPU, 0), RiskLevel.NORMAL)
 
     assert explanation
     assert explanation.today_counts
@@ -82,18 +77,18 @@ def test_today_counts_if_it_exceeds_the_days_before() -> None:
 
 def test_today_counts_without_earlier_days() -> None:
     """A container with only one hour of usage, today, is explained by it."""
-    explanation = explain(ContainerUsage(usage([day((12, 1.0))]), Resource.CPU, 0), RiskLevel.NORMAL, 1 / 24)
+    explanation = explain(ContainerUsage(usage([day((12, 1.0))]), Resource.CPU, 0), RiskLevel.NORMAL)
 
     assert explanation
     assert (explanation.today_counts, len(explanation.days)) == (True, 1)
-    assert explanation.little_history > 0.5
+    assert explanation.short_past > 0.4
 
 
 def test_today_counts_with_less_than_a_day_of_history() -> None:
     """With half a day of equal usage yesterday and today, both days count although today exceeds nothing."""
     half = day((144, 1.0))
 
-    explanation = explain(ContainerUsage(usage([half, half]), Resource.CPU, 0), RiskLevel.NORMAL, 0.5)
+    explanation = explain(ContainerUsage(usage([half, half]), Resource.CPU, 0), RiskLevel.NORMAL)
 
     assert explanation
     assert (explanation.today_counts, len(explanation.days)) == (True, 2)
@@ -101,12 +96,4 @@ def test_today_counts_with_less_than_a_day_of_history() -> None:
 
 def test_a_container_without_samples_is_not_explained() -> None:
     """A container that terminated before the window has no explanation."""
-    assert (
-        explain(ContainerUsage(usage([1.0] + [np.nan] * 15), Resource.CPU, 0), RiskLevel.NORMAL, 1.0) is None
-    )
-
-
-def test_how_much_of_a_day_has_passed() -> None:
-    """The first step of a day ends after 5 minutes, the last one at the end of the day."""
-    assert elapsed_share(288 * 7 + 1) == pytest.approx(1 / 288)
-    assert elapsed_share(288 * 8) == 1
+    assert explain(ContainerUsage(usage([1.0] + [np.nan] * 29), Resource.CPU, 0), RiskLevel.NORMAL) is None

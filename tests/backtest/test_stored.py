@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.backtest.explanation import ContainerUsage, Explanation, bound_scale_of, elapsed_share, explain
+from app.backtest.explanation import ContainerUsage, Explanation, bound_scale_of, explain
 from app.backtest.stored import StoredNeed, difference_reasons, format_sum, read_stored
 from app.domain.profiles import Resource, RiskLevel
 from app.recommendation.stated_risk import BOUND_SCALE
@@ -41,7 +41,7 @@ def stored(**status: Any) -> StoredNeed:
 @pytest.fixture(scope="module")
 def computed() -> Explanation:
     """The explanation for fifteen days of one core, the last one today."""
-    explanation = explain(ContainerUsage(usage([1.0] * 15), Resource.CPU, 0), RiskLevel.NORMAL, 1.0)
+    explanation = explain(ContainerUsage(usage([1.0] * 15), Resource.CPU, 0), RiskLevel.NORMAL)
     assert explanation
     return explanation
 
@@ -130,11 +130,10 @@ def test_the_scale_of_the_bound_follows_past_outcomes() -> None:
     """If usage was never above the value, each of a week's bounds would have held with scale 0.
 
     The last seven of 14 complete days give 7 outcomes of 0, the default has the weight of 200 outcomes:
-    .85 * 200 / 207 = .821. Without history the scale is the default.
+    .95 * 200 / 207 = .918. Without history the scale is the default.
     """
     steady, young = usage([1.0] * 15), usage([np.nan, day((12, 1.0))])
 
     assert bound_scale_of(steady, RiskLevel.NORMAL).scale == pytest.approx(BOUND_SCALE * 200 / 207)
     assert bound_scale_of(steady, RiskLevel.NORMAL).workloads == 1
     assert bound_scale_of(young, RiskLevel.NORMAL).scale == BOUND_SCALE
-    assert elapsed_share(288) == 1

@@ -37,7 +37,7 @@ BASIS = Basis(
     coverage=1.0,
     confidence=0.97,
 )
-CHOSEN = ChosenRule(2, 0.97, 0.0, 7, 0.016, siblings=3)
+CHOSEN = ChosenRule(7, 0.986, 0.016, siblings=3)
 PROFILES: dict[str, Profile] = {
     "cpu": ResourceProfile(
         WEB,

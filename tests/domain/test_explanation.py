@@ -35,8 +35,8 @@ CPU = ResourceProfile(
     "0.020",
     WEEK,
     containers=(
-        ContainerNeed("linkerd-proxy", "0.003", 4176, "MeshProxy", ChosenRule(1, 0.5, 0.0, 7, 0.0156)),
-        ContainerNeed("web", "0.017", 4176, rule=ChosenRule(2, 0.97, 0.0, 7, 0.0156)),
+        ContainerNeed("linkerd-proxy", "0.003", 4176, "MeshProxy", ChosenRule(7, 0.9731, 0.0156)),
+        ContainerNeed("web", "0.017", 4176, rule=ChosenRule(7, 0.9864, 0.0156)),
     ),
     risk=StatedRisk(RiskLevel.NORMAL, 0.0124, 0.045),
 )
@@ -45,7 +45,7 @@ MEMORY = ResourceProfile(
     Resource.MEMORY,
     "13800000",
     replace(WEEK, window_start=NOON - timedelta(hours=1), samples=12, coverage=1.0),
-    containers=(ContainerNeed("web", "13800000", 12, rule=ChosenRule(1, 1.0, 0.15, 1, 2.6236)),),
+    containers=(ContainerNeed("web", "13800000", 12, rule=ChosenRule(1, 0.15, 2.6236)),),
     risk=StatedRisk(RiskLevel.LOW, 0.02),
 )
 
@@ -55,35 +55,36 @@ def explained_by(rule: ChosenRule) -> str:
     return explain(replace(MEMORY, containers=(ContainerNeed("web", "13800000", 12, rule=rule),)))
 
 
-def test_cpu_is_made_of_a_quantile_of_each_day() -> None:
+def test_cpu_covers_a_share_of_the_time() -> None:
     """A coverage of 0.967 is rounded down to 0.96; a raise of 0.0156 is 1.6 %."""
     assert explain(CPU) == (
         "From 8,352 five-minute samples of 2 containers over 7.5 days (coverage 0.96):"
-        " linkerd-proxy 0.003 cores (largest daily 50th percentile of 7 days, plus 1.6 % for short history)."
-        " web 0.017 cores (2nd largest daily 97th percentile of 7 days, plus 1.6 % for short history)."
+        " linkerd-proxy 0.003 cores (covers 97.3 % of the time of 7 days, recent ones counting most, plus"
+        " 1.6 % for a short past). web 0.017 cores (covers 98.6 % of the time of 7 days, recent ones counting"
+        " most, plus 1.6 % for a short past)."
         " At normal risk, usage is expected to exceed the value for 1.2 % of the next day, and for at most"
         " 4.5 % on 9 of 10 days."
     )
 
 
-def test_memory_is_made_of_maxima() -> None:
-    """One container, one hour of one day: the margin and the raise for short history are separate."""
+def test_memory_is_compared_with_the_largest_maximum() -> None:
+    """One container, one hour of one day: the margin and the raise for a short past are separate."""
     assert explain(MEMORY) == (
         "From 12 five-minute samples of 1 container over 1 hour (coverage 1.00): web 13,800,000 bytes"
-        " (maximum of 1 day, plus 15 %, plus 262.4 % for short history)."
+        " (15 % above the maximum of 1 day, plus 262.4 % for a short past)."
         " At low risk, there is a 2 % chance that the daily peak exceeds the value."
     )
 
 
 def test_siblings_are_named_if_their_median_is_the_value() -> None:
     """The value is the siblings' median, so the container's own rule is not in the text."""
-    text = explained_by(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=3))
+    text = explained_by(ChosenRule(1, 0.15, 2.6, siblings=3))
 
     assert (
         "web 13,800,000 bytes (median of 3 workloads of this name in other namespaces,"
         " since its own history is short)." in text
     )
-    assert "(median of 1 workload of this name" in explained_by(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=1))
+    assert "(median of 1 workload of this name" in explained_by(ChosenRule(1, 0.15, 2.6, siblings=1))
 
 
 def test_the_newest_choice_is_named_if_the_value_stays() -> None:
@@ -106,7 +107,7 @@ def test_pressure_is_named_after_the_figures() -> None:
         " CPU throttling of web, last seen 2026-03-04T12:00:00Z, raises its value by 12 %. At normal",
     )
     assert (
-        "history). An OOM kill of web, last seen 2026-03-02T12:00:00Z, raises its value by 5 %. At low"
+        "past). An OOM kill of web, last seen 2026-03-02T12:00:00Z, raises its value by 5 %. At low"
         in explain(replace(MEMORY, signals=(killed,)))
     )
 
@@ -141,26 +142,24 @@ def test_a_connection_is_a_mean_of_two_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "words"),
+    ("margin", "words"),
     [
-        (0.5, "50th"),
-        (0.91, "91st"),
-        (0.92, "92nd"),
-        (0.93, "93rd"),
-        (0.11, "11th"),
-        (0.995, "99.5th"),
-        (0.57, "57th"),
+        (0.07, "7 % above the largest daily maximum of 28 days"),
+        (-0.31, "31 % below the largest daily maximum of 28 days"),
+        (0.0004, "largest daily maximum of 28 days"),
     ],
 )
-def test_the_format_of_percentiles(level: float, words: str) -> None:
-    """0.57 * 100 is a little less than 57 in floating point, and is written as 57."""
-    assert f"({words} percentile of 1 day)." in explained_by(ChosenRule(1, level, 0.0, 1, 0.0))
+def test_a_memory_value_may_be_below_the_largest_maximum(margin: float, words: str) -> None:
+    """One large maximum weeks ago does not hold the value."""
+    assert f"({words})." in explained_by(ChosenRule(28, margin, 0.0))
 
 
-@pytest.mark.parametrize(("rank", "words"), [(2, "2nd"), (3, "3rd"), (5, "5th"), (7, "7th")])
-def test_the_format_of_ranks(rank: int, words: str) -> None:
-    """The ranks of 14 daily maxima."""
-    assert f"({words} largest daily maximum of 14 days)." in explained_by(ChosenRule(rank, 1.0, 0.0, 14, 0.0))
+def test_one_day_has_no_recent_ones() -> None:
+    """A value of CPU from one day."""
+    rule = ChosenRule(1, 0.975, 0.0)
+    text = explain(replace(CPU, containers=(ContainerNeed("web", "0.017", 288, rule=rule),)))
+
+    assert "web 0.017 cores (covers 97.5 % of the time of 1 day)." in text
 
 
 def test_a_workload_of_very_many_containers_still_fits() -> None:
@@ -188,7 +187,7 @@ def test_the_status_has_the_risk_rounded_up() -> None:
 
 def test_the_status_has_the_number_of_siblings() -> None:
     """The number of siblings; a container without siblings has no such field."""
-    rule = ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=3)
+    rule = ChosenRule(1, 0.15, 2.6, siblings=3)
     young = replace(MEMORY, containers=(ContainerNeed("web", "13800000", 12, rule=rule),))
 
     assert to_status(young, refreshed_at=NOON)["containers"][0]["siblings"] == 3

@@ -239,7 +239,7 @@ def status_map() -> dict[str, Any]:
 def profiles() -> dict[str, dict[str, Any]]:
     """One object of each kind, with status and condition, by the kind's short name."""
     basis = Basis(NOON - timedelta(days=14), NOON, 4032, 0.9, 0.87)
-    rule = ChosenRule(rank=2, level=0.95, margin=0.05, days=14, little_history=0.0)
+    rule = ChosenRule(days=14, measure=0.986, short_past=0.0)
     cpu = ResourceProfile(
         WEB,
         Resource.CPU,

@@ -17,10 +17,10 @@ from app.history.samples import (
 )
 from app.history.usage_history import UsageHistory
 from app.recommendation.array_types import Float32Array, FloatArray
+from app.recommendation.bands import LEVELS
 from app.recommendation.policy import EstimationPolicy
 from app.recommendation.recommender import Recommender
 from app.recommendation.resource_recommender import Recommendations
-from app.recommendation.rules import LEVELS
 
 # The day that begins at step MIDNIGHT + 1, chosen arbitrarily.
 DAY = 20_000

@@ -83,7 +83,7 @@ class Learner:
 
     def __init__(self, cluster: Cluster, *, timeslots: int = 4) -> None:
         self._cluster = cluster
-        self.history = UsageHistory(timeslots=timeslots, retained_days=15)
+        self.history = UsageHistory(timeslots=timeslots, retained_days=29)
         self.learned = LearnedState(self.history.state, ConnectionHistory())
 
     def fold(self, results: Iterable[Any]) -> None:

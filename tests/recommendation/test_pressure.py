@@ -28,7 +28,7 @@ NEXT_DAY = steps(STEPS_PER_DAY + 1, 2 * STEPS_PER_DAY)
 
 def measured(resource: Resource, of: StepRange, amount: float, *containers: str) -> UsageHistory:
     """A history in which each container (by default `app`) of one Pod of web used *amount*."""
-    history = UsageHistory(timeslots=4, retained_days=15)
+    history = UsageHistory(timeslots=4, retained_days=29)
     rows = [(WEB_POD, container, amount) for container in containers or ("app",)]
     history.fold(usage(of, *rows, resource=resource), ATTRIBUTE)
     return history
@@ -57,7 +57,7 @@ def raises(profile: ResourceProfile) -> list[float]:
 
 
 def test_throttling_raises_by_its_mean_share() -> None:
-    """Observed in 24 steps, throttled by 40 % in 12 of them: a mean of 0.2, so 0.1852 * 1.2 = 0.2223.
+    """Observed in 24 steps, throttled by 40 % in 12 of them: a mean of 0.2, so 0.1426 * 1.2 = 0.1711.
 
     The last of those steps is the 12th.
     """
@@ -66,18 +66,18 @@ def test_throttling_raises_by_its_mean_share() -> None:
 
     profile = web(history, Resource.CPU, 24)
 
-    assert (profile.value, profile.containers[0].value) == ("0.223", "0.223")
+    assert (profile.value, profile.containers[0].value) == ("0.172", "0.172")
     assert profile.signals == (
         PressureSignal("app", THROTTLING, step_time(MIDNIGHT + 12), pytest.approx(0.2)),  # type: ignore[arg-type]
     )
 
 
 def test_throttling_raises_by_half_at_most() -> None:
-    """Throttled by 90 % all the time: 0.3704 * 1.5 = 0.5556, and not 1.9 times."""
+    """Throttled by 90 % all the time: 0.2852 * 1.5 = 0.4278, and not 1.9 times."""
     history = measured(Resource.CPU, steps(1, 24), 0.2)
     throttled(history, steps(1, 24), 0.9)
 
-    assert web(history, Resource.CPU, 24).value == "0.556"
+    assert web(history, Resource.CPU, 24).value == "0.428"
 
 
 @pytest.mark.parametrize(("days_later", "expected"), [(0, 0.4), (1, 0.2), (2, 0.1), (3, None)])
@@ -103,7 +103,7 @@ def test_the_day_that_raises_most_counts(today: float, expected: float) -> None:
 
 def test_throttling_of_replicas_is_pooled_as_their_usage_is() -> None:
     """One of two replicas is throttled by 40 %: of the 48 samples half, so 0.2."""
-    history = UsageHistory(timeslots=4, retained_days=15)
+    history = UsageHistory(timeslots=4, retained_days=29)
     day = steps(1, 24)
     history.fold(usage(day, (WEB_POD, "app", 0.1), (WEB_POD_2, "app", 0.1)), ATTRIBUTE)
     throttled(history, day, 0.4, WEB_POD_2)
@@ -113,7 +113,7 @@ def test_throttling_of_replicas_is_pooled_as_their_usage_is() -> None:
 
 def test_steps_in_which_a_container_did_not_run_do_not_dilute_its_throttling() -> None:
     """It ran in the last 12 of 24 steps and was throttled by 30 % in all of them: 0.3."""
-    history = UsageHistory(timeslots=4, retained_days=15)
+    history = UsageHistory(timeslots=4, retained_days=29)
     ran = [np.nan] * 12 + [0.1] * 12
     history.fold(usage(steps(1, 24), (WEB_POD, "app", ran)), ATTRIBUTE)
     throttled(history, steps(1, 24), [0.0] * 12 + [0.3] * 12)
@@ -165,40 +165,40 @@ def test_stalling_on_memory_raises_it_by_a_fifth_at_most() -> None:
 
 
 def test_a_raise_below_one_percent_is_none() -> None:
-    """Throttled by 20 % in 1 of 24 steps is a mean of 0.0083: the value stays 0.1852."""
+    """Throttled by 20 % in 1 of 24 steps is a mean of 0.0083: the value stays 0.1426."""
     history = measured(Resource.CPU, steps(1, 24), 0.1)
     throttled(history, steps(1, 24), [0.2] + [0.0] * 23)
 
     profile = web(history, Resource.CPU, 24)
 
-    assert (profile.value, profile.signals) == ("0.186", ())
+    assert (profile.value, profile.signals) == ("0.143", ())
 
 
 def test_an_oom_kill_raises_memory_by_a_fifth() -> None:
-    """10,000,000 * 4.30678166 = 43,067,817; a kill in the newest step makes it 51,681,380."""
+    """10,000,000 * e^.28 = 13,231,299, all of them equal; a kill in the newest step makes it 15,877,559."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7)
-    assert web(history, Resource.MEMORY, 24).value == "43067817"
+    assert web(history, Resource.MEMORY, 24).value == "13231299"
 
     killed(history, steps(1, 24), 24)
     profile = web(history, Resource.MEMORY, 24)
 
-    assert (profile.value, profile.slots[0].value) == ("51681380", "51681380")
+    assert (profile.value, profile.slots[0].value) == ("15877559", "15877559")
     assert profile.signals == (PressureSignal("app", KILLED, step_time(MIDNIGHT + 24), 0.2),)
 
 
 def test_kills_do_not_compound() -> None:
-    """Ten kills, the last in the newest step: still 43,067,817 * 1.2."""
+    """Ten kills, the last in the newest step: still 13,231,299 * 1.2."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7)
     killed(history, steps(1, 24), *range(15, 25))
 
-    assert web(history, Resource.MEMORY, 24).value == "51681380"
+    assert web(history, Resource.MEMORY, 24).value == "15877559"
 
 
 @pytest.mark.parametrize(
-    ("hours_later", "expected"), [(12, "49158526"), (24, "47374598"), (48, "45221207"), (72, "43067817")]
+    ("hours_later", "expected"), [(12, "15102487"), (24, "14554429"), (48, "13892864"), (72, "13231299")]
 )
 def test_the_raise_of_a_kill_decays_with_its_age(hours_later: int, expected: str) -> None:
-    """0.2 * 2^(-age in days): 0.141421, 0.1, 0.05 on 43,067,816.6; on the third day it is dropped."""
+    """0.2 * 2^(-age in days): 0.141421, 0.1, 0.05 on 13,231,298; on the third day it is dropped."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7)
     killed(history, steps(1, 24), 24)
 
@@ -208,7 +208,7 @@ def test_the_raise_of_a_kill_decays_with_its_age(hours_later: int, expected: str
 def test_measured_usage_does_not_contain_the_raise() -> None:
     """The samples are equal with the raise and after it was dropped.
 
-    A whole day of 10,000,000 is 1.2 * (1 + 3 / (1 + 1 / 0.6)^2) = 1.70625 times itself.
+    A whole day of 10,000,000 needs e^.28 times itself, and no more, since it is steady.
     """
     history = measured(Resource.MEMORY, WHOLE_DAY, 1e7)
     killed(history, WHOLE_DAY, *range(1, 289))
@@ -216,21 +216,21 @@ def test_measured_usage_does_not_contain_the_raise() -> None:
 
     profile = web(history, Resource.MEMORY, 5 * STEPS_PER_DAY)
 
-    assert (profile.value, profile.basis.samples) == ("17062500", 288)
+    assert (profile.value, profile.basis.samples) == ("13231299", 288)
 
 
 def test_only_the_container_under_pressure_is_raised() -> None:
-    """Two containers of 10,000,000: 43,067,816.56 * (1.2 + 1) = 94,749,196; the slot likewise."""
+    """Two containers of 10,000,000: 13,231,298 * (1.2 + 1) = 29,108,858; the slot likewise."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7, "app", "linkerd-proxy")
     killed(history, steps(1, 24), 24)
 
     profile = web(history, Resource.MEMORY, 24)
 
     assert [(each.name, each.value) for each in profile.containers] == [
-        ("app", "51681380"),
-        ("linkerd-proxy", "43067817"),
+        ("app", "15877559"),
+        ("linkerd-proxy", "13231299"),
     ]
-    assert (profile.value, profile.slots[0].value) == ("94749196", "94749196")
+    assert (profile.value, profile.slots[0].value) == ("29108858", "29108858")
 
 
 def test_throttling_does_not_affect_memory_and_a_kill_does_not_affect_cpu() -> None:
@@ -240,8 +240,8 @@ def test_throttling_does_not_affect_memory_and_a_kill_does_not_affect_cpu() -> N
     killed(history, steps(1, 24), 24)
 
     assert (web(history, Resource.CPU, 24).value, web(history, Resource.MEMORY, 24).value) == (
-        "0.186",
-        "51681380",
+        "0.143",
+        "15877559",
     )
 
 
@@ -252,7 +252,7 @@ def test_pressure_without_a_workload_raises_nothing() -> None:
     history.fold_pressure(samples, ATTRIBUTE)
 
     profile = web(history, Resource.CPU, 24)
-    assert (profile.value, profile.signals) == ("0.186", ())
+    assert (profile.value, profile.signals) == ("0.143", ())
 
 
 def test_pressure_is_queried_for_days_with_usage() -> None:
@@ -260,7 +260,7 @@ def test_pressure_is_queried_for_days_with_usage() -> None:
 
     Steps that were read are not queried again, even in the middle of missing ones.
     """
-    history = UsageHistory(timeslots=4, retained_days=15)
+    history = UsageHistory(timeslots=4, retained_days=29)
     assert history.missing_pressure(Resource.CPU, MIDNIGHT + 24) == []
 
     history = measured(Resource.CPU, StepRange(MIDNIGHT - 5 * STEPS_PER_DAY, MIDNIGHT + 24), 0.1)
