@@ -352,7 +352,7 @@ def test_one_port_can_not_have_two_listeners() -> None:
         ("prometheus_tenant", "a\nb"),
         ("background_routine_update_time", "0.5"),
         ("background_routine_enabled", "perhaps"),
-        ("history_days", "15"),
+        ("history_days", "29"),
         ("history_days", "1.5"),
         ("min_samples", "0"),
         ("max_connections", "-1"),

@@ -10,7 +10,7 @@ class EstimationSettings(BaseModel):
     """The history that profiles are estimated from, the accepted risk, and the lifetime of profiles."""
 
     history_days: int = Field(
-        7, ge=1, le=14, description="Days of history that the first profiling cycles read"
+        7, ge=1, le=28, description="Days of history that the first profiling cycles read"
     )
     timeslots: int = Field(
         4,

@@ -51,7 +51,7 @@ WRONG: list[tuple[str, object]] = [
     ),
     ("profiling.profilesNamespace", "-"),
     ("profiling.updateSeconds", 0),
-    ("profiling.historyDays", 15),
+    ("profiling.historyDays", 29),
     ("profiling.timeslots", 5),
     ("profiling.timeslots", "4"),
     ("profiling.minSamples", 0),

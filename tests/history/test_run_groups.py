@@ -30,7 +30,7 @@ def samples(number: int, value: float, first: int, last: int) -> ContainerSample
 
 
 def history_of(*runs: ContainerSamples) -> UsageHistory:
-    history = UsageHistory(timeslots=4, retained_days=15)
+    history = UsageHistory(timeslots=4, retained_days=29)
     for run in runs:
         history.fold(run, lambda namespace, pod: PODS[namespace, pod])
     return history
@@ -74,7 +74,7 @@ def test_the_third_run_makes_them_a_group() -> None:
 
 def test_samples_of_open_steps_become_those_of_the_group() -> None:
     """Three runs of 1 open step each: the group has 3 samples and web 3, none of them settled."""
-    history = UsageHistory(timeslots=4, retained_days=15)
+    history = UsageHistory(timeslots=4, retained_days=29)
     for number in range(3):
         run = samples(number, 1.0 + number, FIRST + number, FIRST + number)
         history.fold(run, lambda namespace, pod: PODS[namespace, pod], Settlement(FIRST + number, FIRST - 1))
@@ -160,8 +160,8 @@ def test_a_group_survives_a_restart() -> None:
     """The check-point has the group, so one more run joins it at once."""
     history = history_of(*(samples(number, 1.0, FIRST + number, FIRST + number) for number in range(3)))
     shard = Checkpoint(KeyRange(), NamespaceSelection(), history.state, ConnectionHistory())
-    restored = UsageHistory(timeslots=4, retained_days=15)
-    back = decode(encode(shard), timeslots=4, retained_days=15).usage
+    restored = UsageHistory(timeslots=4, retained_days=29)
+    back = decode(encode(shard), timeslots=4, retained_days=29).usage
     restored.state.replace_with({KeyRange(): back})
 
     restored.fold(samples(3, 1.0, FIRST + 3, FIRST + 3), lambda namespace, pod: PODS[namespace, pod])

@@ -39,11 +39,11 @@ from app.profiler.cycle.status_report import Reasons, question_faults, reasons_w
 from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.rate_limiter import RateLimiter
 from app.recommendation.active_containers import ContainerChecks
-from app.recommendation.policy import EstimationPolicy
+from app.recommendation.policy import LEARNING_DAYS, EstimationPolicy
 
 InScope = Callable[[str], bool]
 _USAGE_SIGNALS = (Signal.CPU, Signal.MEMORY)
-RETAINED_DAYS = 15  # 14 closed days and today
+RETAINED_DAYS = LEARNING_DAYS + 1  # closed days and today
 
 
 @dataclass(frozen=True, slots=True)

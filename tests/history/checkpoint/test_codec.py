@@ -136,6 +136,23 @@ def test_open_steps_make_version_2_and_come_out(whole: Checkpoint) -> None:
     assert (read(encode(whole)).open_steps, read(encode(late)).open_steps) == ({}, {"cpu": 6})
 
 
+def test_an_older_checkpoint_is_kept_for_as_long_as_the_profiler_retains_days(whole: Checkpoint) -> None:
+    """A release that retained 15 days stored it: one that retains 29 reads the same days.
+
+    20 days after the last of them a step is read: all are still there, and would be gone with 15.
+    """
+    later = PAST.last + 20 * 288
+    days: dict[int, list[int]] = {}
+    for retained in (15, 29):
+        histograms = decode(encode(whole), timeslots=4, retained_days=retained).usage.histograms[Resource.CPU]
+        days[0] = sorted(histograms.days)
+        histograms.forget_old_days(later)
+        days[retained] = sorted(histograms.days)
+
+    assert (days[15], days[29]) == ([], days[0])
+    assert days[0]
+
+
 def test_another_number_of_time_slots_is_an_error(whole: Checkpoint) -> None:
     """Histograms of four time slots can not be read with six."""
     with pytest.raises(UnreadableCheckpointError, match="TIMESLOTS") as caught:
