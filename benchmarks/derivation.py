@@ -1,7 +1,7 @@
 """Cost of computing all values at the largest supported size: `make bench-derivation`.
 
-10,000 workloads of two containers have four weeks of history. Then, as in an ordinary cycle, one 5-minute step
-of CPU and of memory is folded into the history, and every value is computed. The limit is half a second of
+10,000 workloads of two containers have four weeks of history. Then, as in an ordinary cycle, one step of CPU
+and of memory is folded into the history, and every value is computed. The limit is half a second of
 one core. For comparison, the same process measures numpy's time for one quantile (partition) of all samples
 of the days, which is the minimum for any rule that reads the samples.
 """
