@@ -13,10 +13,11 @@ from app.recommendation.bands import BAND_SHARES
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule
 
-# CPU, the share of time above: the risk times a factor, and what t days have not shown, c / (1 + t).
-CPU_FACTOR, CPU_UNSEEN = 1.3, 0.03
+# Both have c / (1 + t)^4 for the hours of a day that were never seen, in t days.
+# CPU, the share of time above: the risk times a factor, and b / (1 + t).
+CPU_FACTOR, CPU_UNSEEN, CPU_HOURS = 1.3, 0.03, 0.02
 # Memory, the chance of a day above: the risk times a + b / (1 + t).
-MEMORY_FACTOR, MEMORY_UNSEEN = 0.3, 4.0
+MEMORY_FACTOR, MEMORY_UNSEEN, MEMORY_HOURS = 0.3, 4.0, 0.2
 # Calibrated to 92 %, so that 90 % hold if the coming days differ from the last ones.
 BOUND_OFFSET, BOUND_SCALE, BOUND_COVERAGE = 0.01, 0.95, 0.92
 _RECORD_PRIOR = 200  # the weight of the default scale, in outcomes
@@ -30,8 +31,10 @@ def expected_exceedance(risk: Float32Array, days_seen: Float32Array, rule: Resou
     """
     if rule.by_maximum:
         expected = risk * (MEMORY_FACTOR + MEMORY_UNSEEN / (1 + days_seen))
+        expected += MEMORY_HOURS / (1 + days_seen) ** 4
     else:
         expected = CPU_FACTOR * risk + CPU_UNSEEN / (1 + days_seen)
+        expected += CPU_HOURS / (1 + days_seen) ** 4
     capped: Float32Array = np.minimum(expected, 1).astype(np.float32)
     return capped
 
