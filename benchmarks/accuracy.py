@@ -36,19 +36,13 @@ ROWS: Mapping[str, tuple[float, float, float, float]] = {
 }
 # Upper limits for our policies.
 GOALS: Mapping[str, Mapping[str, float]] = {
-    "low": {
-        "cpu_relative_slack": 0.36,
-        "cpu_time_above": 0.010,
-        "memory_relative_slack": 0.68,
-        "memory_days_above": 0.010,
-    },
+    "low": {"cpu_time_above": 0.014, "memory_days_above": 0.0152},  # .75 of KRR's share of days
     "normal": {
-        "cpu_relative_slack": 0.15,
-        "cpu_time_above": 0.030,
-        "cpu_days_mostly_above": 0.026,
-        "memory_relative_slack": 0.62,
-        "memory_days_above": 0.020,
-        "changes_per_day": 0.3,
+        "cpu_time_above": 0.035,
+        "cpu_days_below_half_of_p95": 0.02,
+        "memory_days_above": 0.0203,  # KRR's
+        "cpu_changes_per_day": 0.12,
+        "memory_changes_per_day": 0.2,
     },
 }
 # Lower limits for our policies.
