@@ -41,7 +41,7 @@ def test_the_table_has_a_row_for_each_policy(program: Program, tmp_path: Path) -
 def test_predicted_risk_beside_observed_risk(program: Program, tmp_path: Path) -> None:
     """With bursts of 10 of 288 samples (3.5 %) on each of 15 days, `high` is below them, `low` is not.
 
-    No time above on 14 past days gives a predicted risk of .4 % + 3 % / 15^2 = .413 %.
+    No time above on 14 past days gives a predicted risk of 3 % / 15 = .2 %.
     """
     past = write_past(tmp_path / "usage.npz", 15)
 
@@ -53,7 +53,7 @@ def test_predicted_risk_beside_observed_risk(program: Program, tmp_path: Path) -
     rows = {line[0]: line[1:] for line in lines}
     assert title[:3] == ["POLICY", "CPU", "TIME"]
     assert list(rows) == ["low", "normal", "high"]
-    assert rows["low"][:2] == ["0.41%", "0.00%"]
+    assert rows["low"][:2] == ["0.20%", "0.00%"]
     assert rows["high"][1] == "3.47%"
     assert float(rows["high"][0].rstrip("%")) == pytest.approx(100 * scores["cpu_expected_above"], abs=0.005)
     assert float(rows["high"][3].rstrip("%")) == pytest.approx(100 * scores["cpu_bound_held"])

@@ -2,10 +2,10 @@
 
 Deployment  container      CPU cores  memory bytes   cores * 1.25       bytes * 1.70625
 web         web-svc            0.100    20,000,000   (0.1 + 0.02) ...   30,000,000 ...
-(web)       linkerd-proxy      0.020    10,000,000   = 0.150            = 51187500
-voting      voting-svc         0.060    12,000,000   0.075              20475000
-emoji       emoji-svc          0.040    16,000,000   0.050              27300000
-vote-bot    vote-bot           0.020     8,000,000   0.025              13650000
+(web)       linkerd-proxy      0.020    10,000,000   = 0.135            = 39693897
+voting      voting-svc         0.060    12,000,000   0.068              15877558
+emoji       emoji-svc          0.040    16,000,000   0.045              21170076
+vote-bot    vote-bot           0.020     8,000,000   0.023              10585038
 
 With one whole day before today, t = 1, CPU is raised by 1 / (1 + 1)^2 = 0.25 and memory by
 3 / (1 + 1 / 0.6)^2 = 0.421875. Constant memory has a margin m as well. With t = 1 its width is

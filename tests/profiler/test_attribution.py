@@ -119,12 +119,12 @@ async def test_web_has_no_usage_of_web_api() -> None:
 
     values = {profile.identity: profile.value for profile in scenario.profiles.catalogue}
     assert (values[Identity(ProfileKind.CPU, WEB)], values[Identity(ProfileKind.CPU, WEB_API)]) == (
-        "0.150",
-        "1.250",
+        "0.135",
+        "1.125",
     )
     assert (values[Identity(ProfileKind.MEMORY, WEB)], values[Identity(ProfileKind.MEMORY, WEB_API)]) == (
-        "51187500",
-        "1706250000",
+        "39693897",
+        "1323129856",
     )
 
 
@@ -142,7 +142,7 @@ async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
     await scenario.cycle()
 
     values = {identity: profile.value for identity, profile in scenario.learned().items()}
-    assert values[Identity(ProfileKind.CPU, WEB)] == "0.150"
+    assert values[Identity(ProfileKind.CPU, WEB)] == "0.135"
     assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "db", "StatefulSet"))] == "6.250"
     assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "web", "Job"))] == "6.250"
 
@@ -170,4 +170,4 @@ async def test_running_and_terminated_replicas_are_pooled() -> None:
     await scenario.cycle()
 
     web = scenario.learned()[Identity(ProfileKind.CPU, WEB)]
-    assert (web.value, web.basis.samples) == ("0.150", 4 * 432)
+    assert (web.value, web.basis.samples) == ("0.135", 4 * 432)

@@ -49,17 +49,17 @@ async def test_a_profile_has_the_role_of_each_container() -> None:
 async def test_a_long_running_init_container_is_not_counted() -> None:
     """`migrate` ran as long as the other containers: value and list of containers lack it.
 
-    (0.1 + 0.02) * 1.25 = 0.150 cores and (20 + 10) MB * 1.70625 = 51,187,500 bytes, as without the container;
-    the value is the sum of the listed containers: 0.125 + 0.025.
+    (0.1 + 0.02) * 1.125 = 0.135 cores and (20 + 10) MB * e^.28 = 39,693,897 bytes, as without the container;
+    the value is the sum of the listed containers: 0.1125 + 0.0225, each rounded up.
     """
     scenario = Scenario(with_container("migrate"), snapshot=snapshot(("migrate", "")))
 
     await scenario.cycle()
 
-    assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.150", "51187500")
+    assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.135", "39693897")
     assert [(entry["name"], entry["value"]) for entry in containers(scenario)] == [
-        ("linkerd-proxy", "0.025"),
-        ("web-svc", "0.125"),
+        ("linkerd-proxy", "0.023"),
+        ("web-svc", "0.113"),
     ]
     assert scenario.profiles.manifests[CPU]["status"]["samples"] == 864
 

@@ -44,14 +44,14 @@ async def test_the_first_cycle_publishes_exact_values() -> None:
     report = await scenario.cycle()
 
     assert {profile.identity: profile.value for profile in scenario.profiles.catalogue} == {
-        Identity(ProfileKind.CPU, workload("web")): "0.150",
-        Identity(ProfileKind.CPU, workload("voting")): "0.075",
-        Identity(ProfileKind.CPU, workload("emoji")): "0.050",
-        Identity(ProfileKind.CPU, workload("vote-bot")): "0.025",
-        Identity(ProfileKind.MEMORY, workload("web")): "51187500",
-        Identity(ProfileKind.MEMORY, workload("voting")): "20475000",
-        Identity(ProfileKind.MEMORY, workload("emoji")): "27300000",
-        Identity(ProfileKind.MEMORY, workload("vote-bot")): "13650000",
+        Identity(ProfileKind.CPU, workload("web")): "0.135",
+        Identity(ProfileKind.CPU, workload("voting")): "0.068",
+        Identity(ProfileKind.CPU, workload("emoji")): "0.045",
+        Identity(ProfileKind.CPU, workload("vote-bot")): "0.023",
+        Identity(ProfileKind.MEMORY, workload("web")): "39693897",
+        Identity(ProfileKind.MEMORY, workload("voting")): "15877558",
+        Identity(ProfileKind.MEMORY, workload("emoji")): "21170076",
+        Identity(ProfileKind.MEMORY, workload("vote-bot")): "10585038",
         connection("web", "voting"): "54.00",
         connection("web", "emoji"): "120.00",
         connection("vote-bot", "web"): "180.00",
@@ -65,8 +65,8 @@ async def test_profiles_have_the_names_of_the_contract() -> None:
     await scenario.cycle()
 
     assert scenario.values.items() >= {
-        ("cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "0.150"),
-        ("memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "51187500"),
+        ("cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "0.135"),
+        ("memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "39693897"),
         ("connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33", "54.00"),
         ("connprofile-fc09272092ec5b7073153c9134d0156117451784", "120.00"),
         ("connprofile-d4cb52bc5247b3dd31773292d8853db6eb96466b", "180.00"),
@@ -83,13 +83,13 @@ async def test_the_status_describes_the_samples() -> None:
 
     manifest = scenario.profiles.manifests["cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"]
 
-    assert manifest["spec"] == {"cpuProfiling": {"updateTime": NOON_TEXT, "value": "0.150"}}
+    assert manifest["spec"] == {"cpuProfiling": {"updateTime": NOON_TEXT, "value": "0.135"}}
     status = manifest["status"]
     assert status["window"] == {"start": "2026-03-03T00:00:00Z", "end": "2026-03-04T12:00:00Z"}
     assert (status["samples"], status["coverage"], status["confidence"]) == (864, "1.00", "0.60")
     assert [(entry["name"], entry["value"], entry["samples"]) for entry in status["containers"]] == [
-        ("linkerd-proxy", "0.025", 432),
-        ("web-svc", "0.125", 432),
+        ("linkerd-proxy", "0.023", 432),
+        ("web-svc", "0.113", 432),
     ]
     assert [slot["samples"] for slot in status["slots"]] == [288, 288, 144, 144]
 

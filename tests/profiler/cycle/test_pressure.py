@@ -43,23 +43,23 @@ def broken(_question: Question, _body: object) -> httpx.Response:
 
 
 async def test_throttling_raises_its_container() -> None:
-    """web-svc is throttled by 20 % since midnight: 0.125 * 1.2 = 0.150, plus 0.025 of the proxy, is 0.175.
+    """web-svc is throttled by 20 % since midnight: 0.1125 * 1.2 = 0.135, plus 0.0225 of the proxy, is 0.1575.
 
     The raise applies to all time slots, also to those of yesterday. In the one day of history nothing was
-    above the value: the explanation has 0.4 % + 3 % / (1 + 1)^2 = 1.15 %.
+    above the value: the explanation has 3 % / (1 + 1) + 2 % / (1 + 1)^4 = 1.625 %.
     """
     scenario = Scenario(EmojivotoPrometheus())
     scenario.prometheus.throttled[APP] = lambda moment: 0.2 * (moment > MIDNIGHT_SECONDS)
 
     await scenario.cycle()
 
-    assert scenario.values[WEB_CPU] == "0.175"
+    assert scenario.values[WEB_CPU] == "0.158"
     cpu_status = status(scenario, WEB_CPU)
     assert [(entry["name"], entry["value"]) for entry in cpu_status["containers"]] == [
-        ("linkerd-proxy", "0.025"),
-        ("web-svc", "0.150"),
+        ("linkerd-proxy", "0.023"),
+        ("web-svc", "0.135"),
     ]
-    assert {slot["value"] for slot in cpu_status["slots"]} == {"0.175"}
+    assert {slot["value"] for slot in cpu_status["slots"]} == {"0.158"}
     assert cpu_status["signals"] == [
         {
             "container": "web-svc",
@@ -70,19 +70,19 @@ async def test_throttling_raises_its_container() -> None:
     ]
     assert cpu_status["explanation"] == (
         "From 864 five-minute samples of 2 containers over 36 hours (coverage 1.00):"
-        " linkerd-proxy 0.025 cores (75th percentile of 1 day, plus 25 % for short history)."
-        " web-svc 0.150 cores (75th percentile of 1 day, plus 25 % for short history)."
+        " linkerd-proxy 0.023 cores (covers 100 % of the time of 1 day, plus 12.5 % for a short past)."
+        " web-svc 0.135 cores (covers 100 % of the time of 1 day, plus 12.5 % for a short past)."
         " CPU throttling of web-svc, last seen 2026-03-04T12:00:00Z, raises its value by 20 %."
-        " At normal risk, usage is expected to exceed the value for 1.2 % of the next day, and for at most"
-        " 1.7 % on 9 of 10 days."
+        " At normal risk, usage is expected to exceed the value for 1.6 % of the next day, and for at most"
+        " 1.9 % on 9 of 10 days."
     )
-    assert scenario.values[WEB_MEMORY] == "51187500"
+    assert scenario.values[WEB_MEMORY] == "39693897"
 
 
 async def test_a_decaying_raise_is_written_in_steps_of_five_percent() -> None:
-    """A kill at noon raises web-svc's 34,125,000 by 20 % to 40,950,000; with 17,062,500 that is 58,012,500.
+    """A kill at noon raises web-svc's 26,462,598 by 20 % to 31,755,118; with 13,231,299 that is 44,986,417.
 
-    In five hours the raise falls from 6,825,000 to 5,907,287, which is 1.6 % of the sum: 60 cycles write
+    In five hours the raise falls from 5,292,520 to 4,580,870, which is 1.6 % of the sum: 60 cycles write
     nothing. After a day the raise is 10 %, and two days of history raise by 3 / (1 + 2 / 0.6)^2 = 0.159763.
     The width is .7 * .2 / (2 + 1) = .0467: a margin of 15 % costs .257, 20 % .259, and 10 % more than both.
     1.15 * 1.159763 * (20,000,000 * 1.1 + 10,000,000) = 42,679,290.
@@ -90,7 +90,7 @@ async def test_a_decaying_raise_is_written_in_steps_of_five_percent() -> None:
     scenario = Scenario(EmojivotoPrometheus())
     scenario.prometheus.killed[APP] = killed_at(NEWEST_STEP_SECONDS)
     await scenario.cycle()
-    assert scenario.values[WEB_MEMORY] == "58012500"
+    assert scenario.values[WEB_MEMORY] == "44986417"
     before = scenario.stored
 
     written = [(await scenario.cycle(minutes)).written for minutes in range(5, 301, 5)]
