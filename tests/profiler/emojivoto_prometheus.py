@@ -1,16 +1,15 @@
 """Prometheus' HTTP API with a past of emojivoto that is constant unless a test changes it.
 
-Deployment  container      CPU cores  memory bytes   cores * 1.25       bytes * 1.70625
+Deployment  container      CPU cores  memory bytes   cores * 1.125      bytes * 1.32313
 web         web-svc            0.100    20,000,000   (0.1 + 0.02) ...   30,000,000 ...
 (web)       linkerd-proxy      0.020    10,000,000   = 0.135            = 39693897
 voting      voting-svc         0.060    12,000,000   0.068              15877558
 emoji       emoji-svc          0.040    16,000,000   0.045              21170076
 vote-bot    vote-bot           0.020     8,000,000   0.023              10585038
 
-With one whole day before today, t = 1, CPU is raised by 1 / (1 + 1)^2 = 0.25 and memory by
-3 / (1 + 1 / 0.6)^2 = 0.421875. Constant memory has a margin m as well. With t = 1 its width is
-.7 * .2 / (1 + 1) = .07, and m costs 1 - 1/m of slack and 2.1 * (.45 * m^(-1 / .07) + .05 * m^(-1 / .5)) of
-risk: .338 for 1.15, .3095 for 1.2, .3152 for 1.3. The factor is 1.2 * 1.421875 = 1.70625.
+With one whole day before today, t = 1, CPU is raised by .5 / (1 + 1)^2 = 0.125, and memory, which is steady,
+by nothing. Its least cost is above the maximum: with one day the width is .07, and one step up costs as much
+as it saves at .28: e^x = 5.5 * (.425 * 1.07 / .07 * e^(-x / .07) + .225 * e^(-2 x)). e^.28 = 1.32313.
 
 connection         requests/s  responses/s   per minute
 web -> voting             0.5          0.4   60 * 0.9 =  54.00

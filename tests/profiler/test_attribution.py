@@ -131,7 +131,7 @@ async def test_web_has_no_usage_of_web_api() -> None:
 async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
     """`db-0` of a StatefulSet, and a Job's Pod named like one of `web`: the value of web has neither.
 
-    db uses 5 cores: 5 * 1.25 = 6.250.
+    db uses 5 cores: 5 * 1.125 = 5.625.
     """
     prometheus = EmojivotoPrometheus()
     job = "web-6b6f9d7d5c-zzzzz"
@@ -143,8 +143,8 @@ async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
 
     values = {identity: profile.value for identity, profile in scenario.learned().items()}
     assert values[Identity(ProfileKind.CPU, WEB)] == "0.135"
-    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "db", "StatefulSet"))] == "6.250"
-    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "web", "Job"))] == "6.250"
+    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "db", "StatefulSet"))] == "5.625"
+    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "web", "Job"))] == "5.625"
 
 
 async def test_namespaces_with_unattributed_pods_are_reported() -> None:

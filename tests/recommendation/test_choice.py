@@ -142,7 +142,9 @@ def test_a_short_past_raises_less_with_each_day() -> None:
         assert only(short_past_raise(days, CPU)) == pytest.approx(raised, rel=1e-6)
 
 
-@pytest.mark.parametrize(("ratio", "share"), [(1.0, 0.0), (1.05, 0.0), (1.1, 0.0930), (1.74, 1.0), (5.0, 1.0)])
+@pytest.mark.parametrize(
+    ("ratio", "share"), [(1.0, 0.0), (1.05, 0.0), (1.1, 0.0930), (1.74, 1.0), (5.0, 1.0)]
+)
 def test_what_is_steady_is_raised_less(ratio: float, share: float) -> None:
     """Memory after 6 hours: 3 / (1 + .25 / .6)^2 = 1.495 times 2 ln(maximum / median / 1.05)."""
     days = days_of(bursting(0.05, base=1e9, height=ratio * 1e9), seen=0.25)

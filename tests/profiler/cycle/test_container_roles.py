@@ -43,7 +43,7 @@ async def test_a_profile_has_the_role_of_each_container() -> None:
     for name in (CPU, MEMORY):
         roles = [(entry["name"], entry.get("role")) for entry in containers(scenario, name)]
         assert roles == [("linkerd-proxy", "MeshProxy"), ("log-shipper", "Sidecar"), ("web-svc", None)]
-    assert scenario.values[CPU] == "0.525"  # (0.1 + 0.02 + 0.3) * 1.25
+    assert scenario.values[CPU] == "0.473"  # (0.1 + 0.02 + 0.3) * 1.125
 
 
 async def test_a_long_running_init_container_is_not_counted() -> None:
@@ -72,8 +72,8 @@ async def test_the_same_name_in_another_workload_counts() -> None:
 
     await scenario.cycle()
 
-    assert scenario.values["cpuprofile-80ea9c2558c9dcb9608e57b48d117f8735783881"] == "0.450"  # 0.36 * 1.25
-    assert scenario.values[CPU] == "0.025"
+    assert scenario.values["cpuprofile-80ea9c2558c9dcb9608e57b48d117f8735783881"] == "0.405"  # 0.36 * 1.125
+    assert scenario.values[CPU] == "0.023"
 
 
 async def test_a_workload_in_its_init_container_has_no_profile() -> None:

@@ -323,11 +323,10 @@ async def test_a_mesh_without_traffic_is_no_fault() -> None:
 async def test_only_the_changed_value_is_written() -> None:
     """At 12:05 the memory of web doubles, a change that a day of history does not allow for.
 
-    The history has a day and 145 steps, t = 1.503472: 3 / (1 + t / 0.6)^2 = 0.244090. Yesterday weighs .584,
-    today .416. Both containers' maxima doubled: with that spread the width has its limit, .1. A margin m on
-    the larger maximum costs 1 - 1 / 2m of slack (today's P95 is yesterday's) and a risk of 2.1 *
-    (.416 * (.45 * m^-10 + .05 * m^-2) + .584 * (.45 * (2m)^-10 + .05 * (2m)^-2)): .688 for 1.2, .679 for 1.3,
-    .687 for 1.4. 60,000,000 * 1.3 * 1.244090 = 97,039,029. The other ten objects stay.
+    The history has a day and 145 steps, t = 1.503472: 3 / (1 + t / 0.6)^2 = 0.244090, in full, since the
+    maximum is twice the median. Yesterday and today weigh as much, 1 and .503 / .5. The width has its limit, .07: one
+    step up costs as much as it saves at .22 above the larger maximum, in steps of .02. 60,000,000 * e^.22 *
+    1.244090 = 93,013,910. The other ten objects stay.
     """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
@@ -340,7 +339,7 @@ async def test_only_the_changed_value_is_written() -> None:
 
     name = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
     assert report.written == 1
-    assert scenario.values == before | {name: "97039029"}
+    assert scenario.values == before | {name: "93013910"}
     need = scenario.profiles.manifests[name]["spec"]["memoryProfiling"]
     assert need["updateTime"] == "2026-03-04T12:06:00Z"
 

@@ -45,17 +45,17 @@ async def test_new_profiles_are_one_event_per_deployment() -> None:
 
     per_minute = "requests and responses a minute to emojivoto"
     assert scenario.events.lines == [
-        ("emojivoto/emoji", CREATED, "CPU 0.050 cores, memory 27300000 bytes"),
+        ("emojivoto/emoji", CREATED, "CPU 0.045 cores, memory 21170076 bytes"),
         (
             "emojivoto/vote-bot",
             CREATED,
-            f"CPU 0.025 cores, memory 13650000 bytes, 180.00 {per_minute}/web",
+            f"CPU 0.023 cores, memory 10585038 bytes, 180.00 {per_minute}/web",
         ),
-        ("emojivoto/voting", CREATED, "CPU 0.075 cores, memory 20475000 bytes"),
+        ("emojivoto/voting", CREATED, "CPU 0.068 cores, memory 15877558 bytes"),
         (
             "emojivoto/web",
             CREATED,
-            f"CPU 0.150 cores, memory 51187500 bytes, 120.00 {per_minute}/emoji, 54.00 {per_minute}/voting",
+            f"CPU 0.135 cores, memory 39693897 bytes, 120.00 {per_minute}/emoji, 54.00 {per_minute}/voting",
         ),
     ]
     assert [(event.api_version, event.uid) for event in scenario.events.recorded[-1:]] == [("apps/v1", "u1")]
@@ -64,12 +64,10 @@ async def test_new_profiles_are_one_event_per_deployment() -> None:
 async def test_a_large_change_is_an_event_with_both_values() -> None:
     """At 12:05 the memory of web-svc triples; CPU stays.
 
-    The history has a day and 145 steps, t = 1.503472, which raises all by 3 / (1 + t / 0.6)^2 = 0.244090.
-    Yesterday weighs 1, today 1.414214 * 0.503472: .584 and .416 of all. With maxima of 20 and 60 MB the width
-    has its limit, .1. A value of v MB costs 1 - 20 / v of slack (today's P95 is 20 MB, too), and 2.1 times a
-    risk of .45 * (v / maximum)^-10 + .05 * (v / maximum)^-2 of each day: 72 MB .821, 78 MB .802, 84 MB .801,
-    96 MB .815. The proxy's width is .7 * .2 / (t + 1) = .0559: a margin of 15 % costs .287, 20 % .276,
-    30 % .302. (60,000,000 * 1.4 + 10,000,000 * 1.2) * 1.244090 = 119,432,651.
+    The history has a day and 145 steps, t = 1.503472. What is not steady is raised by 3 / (1 + t / 0.6)^2, by
+    0.244090. With maxima of 20 and 60 MB the width has its limit, .07, and e^.22 times the larger one costs
+    least; the steady proxy's is .05, and it needs e^.24 times itself: 60,000,000 * e^.22 * 1.244090 +
+    10,000,000 * e^.24 = 105,726,402.
     """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
@@ -77,14 +75,14 @@ async def test_a_large_change_is_an_event_with_both_values() -> None:
 
     await scenario.cycle(minutes=5)
 
-    assert scenario.events.lines == [("emojivoto/web", CHANGED, "memory 51187500 → 119432651 bytes")]
+    assert scenario.events.lines == [("emojivoto/web", CHANGED, "memory 39693897 → 105726402 bytes")]
 
 
 async def test_a_small_change_is_no_event() -> None:
-    """web-svc goes from 20 to 36 MB, less than 50 % of the value: it is written without an Event."""
+    """web-svc goes from 20 to 28 MB, less than 50 % of the value: it is written without an Event."""
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
-    scenario.prometheus.containers[WEB_POD, "web-svc"] = (0.1, 3.6e7)
+    scenario.prometheus.containers[WEB_POD, "web-svc"] = (0.1, 2.8e7)
 
     report = await scenario.cycle(minutes=5)
 
@@ -107,7 +105,7 @@ async def test_expired_profiles_are_events() -> None:
         (
             "emojivoto/voting",
             EXPIRED,
-            "no new samples, so removed: CPU 0.075 cores, memory 20475000 bytes",
+            "no new samples, so removed: CPU 0.068 cores, memory 15877558 bytes",
         ),
         (
             "emojivoto/web",
@@ -146,6 +144,6 @@ async def test_a_rejected_profile_has_its_event_when_it_is_written() -> None:
     await scenario.cycle(minutes=10)
 
     assert scenario.events.lines == [
-        ("emojivoto/web", CREATED, "CPU 0.125 cores"),
-        ("emojivoto/web", CREATED, "memory 34125000 bytes"),
+        ("emojivoto/web", CREATED, "CPU 0.113 cores"),
+        ("emojivoto/web", CREATED, "memory 26462598 bytes"),
     ]
