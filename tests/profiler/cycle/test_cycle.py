@@ -324,9 +324,9 @@ async def test_only_the_changed_value_is_written() -> None:
     """At 12:05 the memory of web doubles, a change that a day of history does not allow for.
 
     The history has a day and 145 steps, t = 1.503472: 3 / (1 + t / 0.6)^2 = 0.244090, in full, since the
-    maximum is twice the median. Yesterday and today weigh as much, 1 and .503 / .5. The width has its limit, .07: one
-    step up costs as much as it saves at .22 above the larger maximum, in steps of .02. 60,000,000 * e^.22 *
-    1.244090 = 93,013,910. The other ten objects stay.
+    maximum is twice the median. Yesterday and today weigh as much, 1 and .503 / .5. The width has its limit,
+    .07: one step up costs as much as it saves at .22 above the larger maximum, in steps of .02. 60,000,000 *
+    e^.22 * 1.244090 = 93,013,910. The other ten objects stay.
     """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
