@@ -25,9 +25,9 @@ from app.sources.queries import (
     aggregate,
     cadvisor_selector,
     equal_matchers,
-    if_young,
     ratio,
     slope,
+    young,
 )
 from app.sources.query_result import QueryResult
 
@@ -60,8 +60,8 @@ def pressure_query(resource: Resource, scope: Scope) -> str:
     first = throttled_share(scope) if resource is Resource.CPU else oom_kills(scope)
     series = cadvisor_selector(_STALLS[resource], scope)
     stalled = f"{_per_container(f'rate({series}[{WINDOW}])')} > {_LEAST_SHARE}"
-    young = _per_container(if_young(f"rate({series}[{WINDOW}]) > {_LEAST_MARKED_SHARE}", series))
-    return f"{first} or {_of_kind(_stall(resource), stalled)} or {_of_kind(YOUNG, young)}"
+    marks = _per_container(f"rate({series}[{WINDOW}]) > {_LEAST_MARKED_SHARE} and {young(series)}")
+    return f"{first} or {_of_kind(_stall(resource), stalled)} or {_of_kind(YOUNG, marks)}"
 
 
 def slopes_query(resource: Resource, pods: Iterable[str], scope: Scope) -> str:

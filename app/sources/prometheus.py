@@ -54,7 +54,7 @@ from app.sources.query_result import (
     concatenate_results,
 )
 from app.sources.state_reporter import StateReporter
-from app.sources.young_series import with_slopes, young_pods
+from app.sources.young_series import with_rates, with_slopes, young_pods
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -72,8 +72,8 @@ DEFAULT_MAX_EDGES = 30_000
 OWNERS = "owners"
 _PRESSURE_SIGNALS = {Resource.CPU: "throttling", Resource.MEMORY: "kills"}
 # The windows of its series that a query reads, if instants are half a window: two scrapes are the fewest.
-_USAGE_WINDOWS = {Resource.CPU: 2.5, Resource.MEMORY: 1.0}  # of CPU a rate, a count and an instant
-# Throttling has two rates, stalls two and an instant. Kills twice read an hour before each step: as hours of
+_USAGE_WINDOWS = {Resource.CPU: 2.5, Resource.MEMORY: 1.0}  # of CPU a rate, last samples and six of these
+# Throttling has two rates, stalls three. Kills twice read an hour before each step: as hours of
 # the steps of a chunk overlap, that is four windows for each of twelve steps; and there are seven instants.
 _PRESSURE_WINDOWS = {Resource.CPU: 4.5, Resource.MEMORY: 8.0}
 
@@ -229,10 +229,10 @@ class PrometheusSource:
             labels, optional = usage_labels(resource), frozenset({CORE_LABEL, YOUNG_LABEL})
             ask = partial(self.api.query_range, labels=labels, optional=optional, signal=resource.value)
             result = await ask(text(shard), steps=chunk)
-            return [
-                result,
-                *await _slopes(ask, queries.cpu_slopes, scope, result),
-            ]
+            if resource is Resource.MEMORY:
+                return [result]
+            result = await asyncio.to_thread(with_rates, result)
+            return [result, *await _slopes(ask, queries.cpu_slopes, scope, result)]
 
         load = measured.within(namespaces).scaled(_USAGE_WINDOWS[resource])
         chunked = self._queries.chunked(resource.value, run, load, lambda shard: len(text(shard)))

@@ -31,6 +31,8 @@ CONTAINER_REQUESTS = "kube_pod_container_resource_requests"
 WINDOW, TWO_WINDOWS = "5m", "10m"
 # The points at which a slope looks for samples: those of a step and, in every version, its begin.
 _POINTS = "[301s:15s]"
+# The ends of six steps. In every version: from both ends of the range, no other step is near.
+_LAST_STEPS = f"[26m:{WINDOW}]"
 # cAdvisor also has series for the whole Pod (no container name) and its pause container: both count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
 # VictoriaMetrics refuses texts of more than 16 KiB; a part is left to names in other alphabets.
@@ -117,18 +119,21 @@ def usage_labels(resource: Resource) -> tuple[str, ...]:
 
 
 def _rates_and_marks(series: str) -> str:
-    """The rates by container and core, and a mark for those with two samples of a series that is young.
+    """The rates by container and core, and a mark for those with a series that is young.
 
     Both are aggregated apart, since a server hashes the labels of all that `or` joins.
     """
-    young = if_young(f"count_over_time({series}[{WINDOW}]) > 1", series)
-    rates, marks = (aggregate("max", CORE_LABELS, each) for each in (f"rate({series}[{WINDOW}])", young))
+    rates = aggregate("max", CORE_LABELS, f"rate({series}[{WINDOW}])")
+    marks = aggregate("max", CORE_LABELS, young(series))
     return f'{rates} or label_replace({marks},"{YOUNG_LABEL}","{YOUNG}","","")'
 
 
-def if_young(expression: str, series: str) -> str:
-    """The *expression* on *series*, of those that are younger than two steps."""
-    return f"{expression} unless {series} offset {TWO_WINDOWS}"
+def young(series: str) -> str:
+    """The *series* with samples in one or two of the last steps, the newest among them or not.
+
+    A comparison with `offset` would be of labels, which cost a server more than the samples.
+    """
+    return f"count_over_time(last_over_time({series}[{WINDOW}]){_LAST_STEPS}) < 3"
 
 
 def cpu_slopes(pods: Iterable[str], scope: Scope) -> str:

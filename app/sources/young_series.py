@@ -33,6 +33,16 @@ class YoungPods(NamedTuple):
     steps: StepRange
 
 
+def with_rates(result: QueryResult) -> QueryResult:
+    """The *result* without marks at points where their container has no rate: one sample has no slope."""
+    numbers: dict[Key, int] = {}
+    series = np.array([numbers.setdefault(key[:-1], len(numbers)) for key in result.keys], dtype=np.int64)
+    points = series[result.rows] * len(result.steps) + result.columns
+    are_rates = ~_are_marks(result)[result.rows]
+    kept = are_rates | np.isin(points, points[are_rates])
+    return replace(result, rows=result.rows[kept], columns=result.columns[kept], samples=result.samples[kept])
+
+
 def young_pods(result: QueryResult) -> list[YoungPods]:
     """The Pods that *result* marks, in the order of their steps, in parts of which each fits into a query.
 

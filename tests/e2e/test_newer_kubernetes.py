@@ -8,6 +8,7 @@ scheduling derive.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ PROXY = {"cpu": "10m", "memory": "8Mi"}
 PODS = f"/api/v1/namespaces/{EMOJIVOTO}/pods"
 # Cycles start every second; back-fill waits a second for profiles to settle.
 REPAIRED_SECONDS = 20
+KEPT_SECONDS = 2  # a text of metrics that took 0.2 s to render
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,11 @@ def summary_of(manifest: Object) -> str | None:
 
 
 def reviews(release: Release) -> float:
-    """The number of reviews of Pods that the webhook has answered."""
+    """The number of reviews of Pods that the webhook has answered.
+
+    The text of the metrics is kept for nine times as long as it took to render, and a first one may be old.
+    """
+    time.sleep(KEPT_SECONDS)
     text = loopback_http.request(f"{release.processes['webhook'].health_url}/metrics").decode()
     samples = re.findall(r"^job_profiler_admission_requests_total\{(.*)\} (\S+)$", text, re.MULTILINE)
     return sum(float(count) for labels, count in samples if "self_probe" not in labels)

@@ -26,6 +26,11 @@ def of_containers(metric: str) -> str:
     return f'{metric}{{container!="",container!="POD",namespace="shop"}}'
 
 
+def young_series(series: str) -> str:
+    """The query on *series* with samples in fewer than three of the last six steps."""
+    return f"count_over_time(last_over_time({series}[5m])[26m:5m]) < 3"
+
+
 def test_the_query_on_pressure_on_cpu() -> None:
     """Throttled periods divided by periods, and the waiting time; both where the share exceeds 5 %.
 
@@ -35,7 +40,7 @@ def test_the_query_on_pressure_on_cpu() -> None:
     periods = f"rate({of_containers('container_cpu_cfs_periods_total')}[5m])"
     counter = of_containers("container_pressure_cpu_waiting_seconds_total")
     waiting = f"rate({counter}[5m])"
-    young = f"{waiting} > 0.005 unless {counter} offset 10m"
+    young = f"{waiting} > 0.005 and {young_series(counter)}"
 
     assert pressure_query(Resource.CPU, SHOP) == (
         f"{largest(f'{throttled} / {periods}')} > 0.05"
@@ -85,7 +90,7 @@ def test_the_query_on_pressure_on_memory() -> None:
     rise = f"{largest(f'{events} > 0', 'id')} > {largest(f'{events} offset 10m', 'id')}"
     counter = of_containers("container_pressure_memory_stalled_seconds_total")
     stalled = f"rate({counter}[5m])"
-    young = f"{stalled} > 0.005 unless {counter} offset 10m"
+    young = f"{stalled} > 0.005 and {young_series(counter)}"
 
     query = pressure_query(Resource.MEMORY, SHOP)
 

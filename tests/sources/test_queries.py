@@ -30,12 +30,12 @@ NOTHING = Scope(included=())
     ids=["everything", "one namespace", "some but not others", "one of several clusters", "nothing"],
 )
 def test_cpu_query(scope: Scope, matchers: str) -> None:
-    """The rate over one step by core, and marks of younger series with two samples.
+    """The rate over one step by core, and marks of series with samples in fewer than three of six steps.
 
     Several namespaces become one expression in sorted order.
     """
     series = f'container_cpu_usage_seconds_total{{container!="",container!="POD"{matchers}}}'
-    young = f"count_over_time({series}[5m]) > 1 unless {series} offset 10m"
+    young = f"count_over_time(last_over_time({series}[5m])[26m:5m]) < 3"
     by_core = "max by (namespace,pod,container,cpu)"
 
     assert container_usage(Resource.CPU, scope) == (

@@ -5,7 +5,7 @@ import numpy as np
 from app.history.samples import StepRange
 from app.sources.queries import YOUNG
 from app.sources.query_result import QueryResult
-from app.sources.young_series import MOST_YOUNG_PODS_PER_HOUR, young_pods
+from app.sources.young_series import MOST_YOUNG_PODS_PER_HOUR, with_rates, young_pods
 
 
 def marked(*pods: tuple[str, str, int]) -> QueryResult:
@@ -14,6 +14,28 @@ def marked(*pods: tuple[str, str, int]) -> QueryResult:
     columns = np.array([column for *_, column in pods], dtype=np.int32)
     rows = np.arange(len(pods), dtype=np.int32)
     return QueryResult(keys, StepRange(100, 111), rows, columns, np.ones(len(pods)))
+
+
+def test_marks_without_a_rate_are_left_out() -> None:
+    """`a` has a rate at its second mark, `b` at none: a scrape of its first step was its only one."""
+    keys = (
+        ("ci", "a", "app", YOUNG),
+        ("ci", "b", "app", YOUNG),
+        ("ci", "a", "app", ""),
+        ("ci", "c", "app", ""),
+    )
+    rows, columns = (
+        np.array(numbers, dtype=np.int32) for numbers in ([0, 0, 1, 2, 2, 3], [1, 2, 1, 2, 3, 1])
+    )
+
+    found = with_rates(QueryResult(keys, StepRange(100, 111), rows, columns, np.arange(6.0)))
+
+    assert [*zip(found.rows.tolist(), found.columns.tolist(), found.samples.tolist(), strict=True)] == [
+        (0, 2, 1.0),
+        (2, 2, 3.0),
+        (2, 3, 4.0),
+        (3, 1, 5.0),
+    ]
 
 
 def test_young_pods_are_asked_for_where_they_are_young() -> None:

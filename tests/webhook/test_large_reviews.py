@@ -149,9 +149,12 @@ async def status_of_complete(webhook: Webhook, body: bytes) -> int:
     return statuses[0]
 
 
-async def test_complete_bodies_count_until_they_are_answered(webhook: Webhook) -> None:
-    """Of five reviews of 18 MiB one is answered at once, and two that wait fit into 48 MiB: two get 429."""
-    body = escaped(3 * MEBIBYTE)
+async def test_complete_bodies_count_until_they_are_answered() -> None:
+    """Of five reviews of 18 MiB one is answered at once, and two that wait fit into 48 MiB: two get 429.
+
+    The webhook is the test's own: the served one counts bodies of closed connections until it has noticed.
+    """
+    webhook, body = sizing_webhook(*web_profiles(), settings=LARGE), escaped(3 * MEBIBYTE)
     statuses = await asyncio.gather(*(status_of_complete(webhook, body) for _ in range(5)))
 
     assert statuses == [200, 429, 429, 200, 200]
