@@ -41,7 +41,7 @@ def cold_start(
     the default scale, since no container has past statements to calibrate it.
     """
     usage = usage.first_days(period.last_day + 1)
-    scorers = build_scorers(usage, evaluation_mask(usage, period))
+    scorers = build_scorers(usage, evaluation_mask(usage, period), period.min_steps)
     features = {resource: DayFeatures(lanes, GRIDS[resource]) for resource, lanes in usage.lanes.items()}
     results: dict[int, dict[str, PolicyResult]] = {}
     for length in (length for length in hours if length <= period.first_day * _HOURS):

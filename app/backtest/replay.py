@@ -75,7 +75,7 @@ def replay(usage: Usage, period: EvaluationPeriod, progress: Progress = lambda _
     total = replays * period.last_day + len(Resource) * (peers_days + days)
     meter = _Meter(progress, total)
     mask = evaluation_mask(usage, period)
-    scorers = build_scorers(usage, mask)
+    scorers = build_scorers(usage, mask, period.min_steps)
     features = {}
     for resource, lanes in usage.lanes.items():
         features[resource] = DayFeatures(lanes, GRIDS[resource])

@@ -23,6 +23,7 @@ def document(replay: Replay) -> dict[str, Any]:
             "last_day": format_day(first_day + replay.period.last_day),
             "containers": int(mask.any(axis=1).sum()),
             "container_days": int(mask.sum()),
+            "short_past": replay.period.is_short_past,
         },
         "policies": {name: scores_of(policy) for name, policy in replay.policies.items()},
         "reliability": {

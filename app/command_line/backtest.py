@@ -10,7 +10,13 @@ from rich.table import Table
 
 from app.backtest import plots
 from app.backtest.collecting import collect_usage
-from app.backtest.protocol import MIN_STEPS, WINDOW_DAYS, EvaluationPeriod, evaluation_period
+from app.backtest.protocol import (
+    SHORT_PAST_HOURS,
+    SHORTEST_PAST,
+    WINDOW_DAYS,
+    EvaluationPeriod,
+    evaluated_usage,
+)
 from app.backtest.replay import Replay, replay
 from app.backtest.report import document, format_day, scores_of
 from app.backtest.usage import Usage
@@ -24,7 +30,6 @@ from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
 PLOTTED_CONTAINERS = 50
-_TWO_DAYS = "a backtest needs at least two UTC days, one to learn from and one to evaluate"
 # Title, key of the score, format.
 _SCORES = (
     ("CPU SLACK", "cpu_relative_slack", "{:.3f}"),
@@ -59,8 +64,8 @@ def backtest_and_print(
 ) -> None:
     """Replays all policies and prints their scores."""
     configure_logs("warning", LogFormat.CONSOLE)
-    if days < 2:
-        raise SettingsError([f"--days is {days}: {_TWO_DAYS}"])
+    if days < 1:
+        raise SettingsError([f"--days is {days}: no day is read"])
     result = asyncio.run(_replay(settings, history, days))
     if plot:
         _plot(result, plot)
@@ -85,26 +90,26 @@ async def _replay(settings: Settings, history: Path | None, days: int) -> Replay
 
 
 async def _replay_usage(usage: Usage, source_name: str, bar: ProgressBar, *, is_file: bool) -> Replay:
-    period = evaluation_period(usage.days)
-    if period is None:
+    evaluated = await asyncio.to_thread(evaluated_usage, usage)
+    if evaluated is None:
         error = HistoryFileError if is_file else ProfilerError
-        raise error(f"{source_name} has {usage.days} UTC day of usage: {_TWO_DAYS}")
+        raise error(f"no container of {source_name} can be evaluated: {SHORTEST_PAST}")
+    replayed, period = evaluated
     if not period.is_full:
-        print_error(_short_usage(usage, period, source_name))
-    result = await asyncio.to_thread(replay, usage, period, bar.task("replaying"))
-    if not result.evaluation_mask.any():
-        raise ProfilerError(
-            f"no container of {source_name} can be evaluated: a day needs samples in {MIN_STEPS} 5-minute"
-            f" steps, and the days before it in {period.min_training_steps}"
-        )
-    return result
+        print_error(_short_usage(usage.days, period, source_name))
+    return await asyncio.to_thread(replay, replayed, period, bar.task("replaying"))
 
 
-def _short_usage(usage: Usage, period: EvaluationPeriod, source_name: str) -> str:
+def _short_usage(days: int, period: EvaluationPeriod, source_name: str) -> str:
     """The warning for usage that is shorter than a full window."""
+    if period.is_short_past:
+        return (
+            f"{source_name} has too little usage to evaluate days: values are computed from the first"
+            f" {SHORT_PAST_HOURS} hours of each container, and the 24 hours after them are evaluated"
+        )
     first, last = period.first_day + 1, period.last_day + 1
     return (
-        f"{source_name} has {usage.days} UTC days of usage, fewer than {WINDOW_DAYS + 1}: values are computed"
+        f"{source_name} has {days} UTC days of usage, fewer than {WINDOW_DAYS + 1}: values are computed"
         f" from {period.first_day} to {period.last_day} days instead of {WINDOW_DAYS}, and days {first} to"
         f" {last} are evaluated"
     )
@@ -113,10 +118,11 @@ def _short_usage(usage: Usage, period: EvaluationPeriod, source_name: str) -> st
 def _print(result: Replay) -> None:
     period, mask, first_day = result.period, result.evaluation_mask, result.usage.first_day
     out = console()
+    learned = "first hours" if period.is_short_past else "days before"
     out.print(
         f"Evaluated {int(mask.sum())} container-days ({int(mask.any(axis=1).sum())} containers,"
         f" {format_day(first_day + period.first_day)} to {format_day(first_day + period.last_day)})."
-        " Each value is computed from the days before, and held for one day."
+        f" Each value is computed from the {learned}, and held for one day."
     )
     for line in _LEGEND:
         out.print(line)

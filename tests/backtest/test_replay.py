@@ -270,6 +270,7 @@ def test_the_document_has_all_keys() -> None:
         "last_day": "2024-10-18",
         "containers": 1,
         "container_days": 1,
+        "short_past": False,
     }
     assert list(scores["policies"]) == ["low", "normal", "high", "krr", "vpa", "autopilot", "clairvoyant"]
     for policy_scores in scores["policies"].values():
@@ -292,3 +293,17 @@ def test_the_document_has_all_keys() -> None:
             "memory_containers_never_above",
         } <= policy_scores.keys()
         assert None not in policy_scores.values()
+
+
+def test_a_day_with_hardly_any_memory_samples_is_not_evaluated() -> None:
+    """Memory has 199 of 288 steps on day 16 and 200 on day 17: only the second can be scored.
+
+    A day with CPU samples alone would have no share of memory, and no mean would have one.
+    """
+    memory: list[Day] = [GIBIBYTE] * 18
+    memory[16], memory[17] = day((199, GIBIBYTE)), day((200, GIBIBYTE))
+
+    scores = replay(usage([1.0] * 18, memory), EvaluationPeriod(14, 17)).policies["normal"].scores
+
+    assert scores[Resource.MEMORY].container_days == scores[Resource.CPU].container_days == 3
+    assert scores[Resource.MEMORY].waste_share >= 0

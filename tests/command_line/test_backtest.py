@@ -86,16 +86,35 @@ def test_a_short_history_is_replayed_with_a_note(program: Program, tmp_path: Pat
     )
 
 
-def test_a_single_day_is_too_short(program: Program, tmp_path: Path) -> None:
-    """Exit code 2; the message has the number of days and the minimum."""
+def test_of_a_single_day_the_hours_after_the_first_six_are_evaluated(
+    program: Program, tmp_path: Path
+) -> None:
+    """The containers' bursts are in their first hours, so nothing is above a value; JSON says so too."""
     past = write_past(tmp_path / "usage.npz", 1)
+
+    outcome = program.run("backtest", "--history", past)
+    scores = json.loads(program.run("backtest", "--history", past, "--json").out)
+
+    assert outcome.code == 0
+    assert outcome.err == (
+        f"{past} has too little usage to evaluate days: values are computed from the first 6 hours of each"
+        " container, and the 24 hours after them are evaluated\n"
+    )
+    assert outcome.out.startswith("Evaluated 2 container-days (2 containers, 2024-10-04 to 2024-10-04). ")
+    assert scores["judged"]["short_past"]
+    assert scores["policies"]["normal"]["cpu_time_above"] == 0
+
+
+def test_less_than_twelve_hours_are_refused(program: Program, tmp_path: Path) -> None:
+    """Exit code 2; the message has what is needed."""
+    past = write_past(tmp_path / "usage.npz", 1, steps=143)
 
     outcome = program.run("backtest", "--history", past)
 
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        f"job-profiler: {past} has 1 UTC day of usage: a backtest needs at least two UTC days, one to learn"
-        " from and one to evaluate\n"
+        f"job-profiler: no container of {past} can be evaluated: it needs CPU and memory samples in the first"
+        " 6 hours of the container, and in 6 hours after them\n"
     )
 
 
@@ -115,7 +134,7 @@ def test_plots_are_written(program: Program, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--days", "1"], "--days is 1: a backtest needs at least two UTC days"),
+        (["--days", "0"], "--days is 0: no day is read"),
         (["--history", "/nowhere/usage.npz"], "/nowhere/usage.npz: there is no such file"),
         (["--prometheus-port", "0"], "PROMETHEUS_PORT (--prometheus-port) is '0'"),
     ],
