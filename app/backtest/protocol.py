@@ -35,12 +35,14 @@ _SHORT_PAST_STEPS = SHORT_PAST_HOURS * STEPS_PER_DAY // 24
 class EvaluationPeriod:
     """The evaluated days, counted from the first day of the usage; *last_day* is included.
 
-    Of a short past the usage is `aligned_starts`: the second of its two days is evaluated.
+    Of a short past the usage is `aligned_starts`: the second of its two days is evaluated. Days before
+    *first_learned_day* are as if they had not been seen.
     """
 
     first_day: int
     last_day: int
     is_short_past: bool = False
+    first_learned_day: int = 0
 
     @property
     def days(self) -> range:
@@ -67,7 +69,7 @@ class EvaluationPeriod:
         """Covered steps that a container needs in the window before a day, for the day to be evaluated."""
         if self.is_short_past:
             return MIN_STEPS * _SHORT_PAST_STEPS // STEPS_PER_DAY
-        return min(_MIN_TRAINING_STEPS, MIN_STEPS * self.first_day)
+        return min(_MIN_TRAINING_STEPS, MIN_STEPS * (self.first_day - self.first_learned_day))
 
 
 def evaluation_period(days: int) -> EvaluationPeriod | None:
@@ -102,6 +104,7 @@ def evaluation_mask(usage: Usage, period: EvaluationPeriod) -> NDArray[np.bool_]
         highest = lanes.measure_by_day(lambda x: maximum(pool_replicas(x)))
         mask &= (np.nan_to_num(highest) > 0) & (usage.covered_steps[resource] >= period.min_steps)
     for day in range(steps.shape[1]):
-        is_trained = steps[:, period.window(day)].sum(axis=1) >= period.min_training_steps
+        learned = slice(max(period.first_learned_day, day - WINDOW_DAYS), day)
+        is_trained = steps[:, learned].sum(axis=1) >= period.min_training_steps
         mask[:, day] &= is_trained & (day in period.days)
     return mask

@@ -59,8 +59,8 @@ def test_one_day_is_evaluated_after_its_first_six_hours() -> None:
     assert policies["normal"].statements is not None
 
 
-def test_the_document_says_so() -> None:
-    """The date is that of the first sample."""
+def test_a_short_past_has_no_packing_and_no_updater() -> None:
+    """Containers that started at different times of the day can't be placed on nodes together."""
     scores = document(replayed(usage([1.0])))
 
     assert scores["judged"] == {
@@ -70,6 +70,7 @@ def test_the_document_says_so() -> None:
         "container_days": 1,
         "short_past": True,
     }
+    assert (scores["policies"]["normal"]["nodes"], scores["updater"]) == (None, {})
 
 
 @pytest.mark.parametrize(
