@@ -44,7 +44,7 @@ def cold_start(
     scorers = build_scorers(usage, evaluation_mask(usage, period), period.min_steps)
     features = {resource: DayFeatures(lanes, GRIDS[resource]) for resource, lanes in usage.lanes.items()}
     results: dict[int, dict[str, PolicyResult]] = {}
-    for length in (length for length in hours if length <= period.first_day * _HOURS):
+    for length in (length for length in hours if length <= period.learned_hours):
         results[length] = {
             risk.value: _replay_level(risk, features, scorers, period, length) for risk in RiskLevel
         }

@@ -54,6 +54,11 @@ class EvaluationPeriod:
         """True if every value is computed from a whole window."""
         return self.first_day >= WINDOW_DAYS
 
+    @property
+    def learned_hours(self) -> int:
+        """The hours before the first evaluated day from which values can be computed."""
+        return SHORT_PAST_HOURS if self.is_short_past else (self.first_day - self.first_learned_day) * 24
+
     @staticmethod
     def window(day: int) -> slice:
         """The days from which other tools compute a value for *day*."""
