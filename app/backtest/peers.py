@@ -152,9 +152,9 @@ RULES: Mapping[str, Mapping[Resource, DayRule]] = {
     "autopilot": {Resource.CPU: autopilot_cpu, Resource.MEMORY: autopilot_memory},
     "clairvoyant": {Resource.CPU: clairvoyant_cpu, Resource.MEMORY: clairvoyant_memory},
 }
-# What no container gets less than: cores and bytes.
+# What no container gets less than: cores and bytes. KRR counts in megabytes, VPA in mebibytes.
 FLOORS: Mapping[str, Mapping[Resource, float]] = {
-    "krr": {Resource.CPU: 0.010, Resource.MEMORY: 100 * _MEBIBYTE},
+    "krr": {Resource.CPU: 0.010, Resource.MEMORY: 100e6},
     "vpa": {Resource.CPU: 0.025, Resource.MEMORY: 250 * _MEBIBYTE},
 }
 

@@ -69,7 +69,7 @@ def test_autopilot_weighs_by_load() -> None:
 
 
 def test_the_floors() -> None:
-    """With little usage, KRR's values are 10 millicores and 100 MiB, VPA's 25 millicores and 250 MiB.
+    """With little usage, KRR's values are 10 millicores and 100 MB, VPA's 25 millicores and 250 MiB.
 
     The rules alone give 0 cores; VPA's first bucket ends at 10 millicores and at 10 MB, plus 15 %.
     """
@@ -78,7 +78,7 @@ def test_the_floors() -> None:
     of_memory = {name: float(PEERS[name][Resource.MEMORY](empty, 1)[0]) for name in ("krr", "vpa")}
 
     assert cores == {"krr": 0.010, "vpa": 0.025}
-    assert of_memory == {"krr": 100 * MEBIBYTE, "vpa": 250 * MEBIBYTE}
+    assert of_memory == {"krr": 100e6, "vpa": 250 * MEBIBYTE}
     assert (peers.krr_cpu(idle, 1).tolist(), peers.krr_memory(empty, 1).tolist()) == ([0], [1.15])
     assert peers.vpa_cpu(idle, 1) == pytest.approx([0.0115])
     assert peers.vpa_memory(empty, 1) == pytest.approx([1.15e7])

@@ -302,14 +302,14 @@ def test_the_document_has_all_keys() -> None:
 
 
 def test_a_rule_is_scored_with_its_tools_floor_and_without_it() -> None:
-    """1 millicore and 1 MiB: KRR's rule gives 1m and 1.15 MiB, KRR itself its floors of 10m and 100 MiB."""
+    """1 millicore and 1 MiB: KRR's rule gives 1m and 1.15 MiB, KRR itself its floors of 10m and 100 MB."""
     past = usage([0.001] * 15, memory=MEBIBYTE)
     policies = replay(past, EvaluationPeriod(14, 14)).policies
 
     of_tool, of_rule = policies["krr"].scores, policies["krr-no-floor"].scores
     assert of_tool[Resource.CPU].absolute_slack == pytest.approx(0.009)
     assert of_rule[Resource.CPU].absolute_slack == pytest.approx(0, abs=1e-9)
-    assert of_tool[Resource.MEMORY].absolute_slack == pytest.approx(99 * MEBIBYTE)
+    assert of_tool[Resource.MEMORY].absolute_slack == pytest.approx(100e6 - MEBIBYTE)
     assert of_rule[Resource.MEMORY].absolute_slack == pytest.approx(0.15 * MEBIBYTE, rel=1e-3)
 
 
