@@ -79,8 +79,8 @@ bench-pods: .venv/dev.stamp parts  ## Measure memory and writes of the profiler 
 bench-derivation: .venv/dev.stamp  ## Measure one step and the derivation of all values for 10,000 workloads
 	@$(BIN)/python -m benchmarks.derivation
 
-bench-accuracy: .venv/dev.stamp  ## Score every policy on recorded usage, beside published results: HISTORY=FILE.npz
-	@$(BIN)/python -m benchmarks.accuracy "$(HISTORY)"
+bench-accuracy: .venv/dev.stamp  ## Score every policy on sets of usage, beside limits: HISTORIES="A.npz B.npz" [TUNING=1]
+	@$(BIN)/python -m benchmarks.accuracy $(if $(TUNING),--tuning) $(HISTORIES) $(HISTORY)
 
 fuzz: .venv/dev.stamp  ## Send 200,000 mutated reviews to the webhook; SEED=n and REVIEWS=n change the run
 	@$(BIN)/python -m benchmarks.fuzz $(if $(SEED),--seed $(SEED)) $(if $(REVIEWS),--reviews $(REVIEWS))

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from app.backtest.learning import DayFeatures
 from app.backtest.peers import PEERS, DayRule
 from app.backtest.protocol import EvaluationPeriod, evaluation_mask
-from app.backtest.reliability import compare_statements
+from app.backtest.reliability import RiskStatements, compare_statements
 from app.backtest.replay import PolicyResult
-from app.backtest.scores import ResourceScores, Scorers, build_scorers
+from app.backtest.scores import Scorers, build_scorers
 from app.backtest.usage import Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
@@ -41,10 +41,10 @@ def cold_start(
     the default scale, since no container has past statements to calibrate it.
     """
     usage = usage.first_days(period.last_day + 1)
-    scorers = build_scorers(usage, evaluation_mask(usage, period))
+    scorers = build_scorers(usage, evaluation_mask(usage, period), period.min_steps)
     features = {resource: DayFeatures(lanes, GRIDS[resource]) for resource, lanes in usage.lanes.items()}
     results: dict[int, dict[str, PolicyResult]] = {}
-    for length in (length for length in hours if length <= period.first_day * _HOURS):
+    for length in (length for length in hours if length <= period.learned_hours):
         results[length] = {
             risk.value: _replay_level(risk, features, scorers, period, length) for risk in RiskLevel
         }
@@ -74,7 +74,7 @@ def _replay_level(
         arrays = _compute_days(features[resource].series, period, compute)
         values[resource], expected[resource], at_most[resource] = arrays
     statements = compare_statements(values, expected, at_most[Resource.CPU], scorers)
-    return PolicyResult(values, _scores(values, scorers), statements)
+    return _held_for_the_day(values, scorers, statements)
 
 
 def _raw_choice(
@@ -100,7 +100,7 @@ def _replay_peer(
     for resource, rule in rules.items():
         lanes = usage.lanes[resource]
         (values[resource],) = _compute_days(lanes.series, period, _peer_rule(rule, lanes, hours))
-    return PolicyResult(values, _scores(values, scorers))
+    return _held_for_the_day(values, scorers)
 
 
 def _peer_rule(rule: DayRule, lanes: Lanes, hours: int) -> Callable[[int], tuple[Values, ...]]:
@@ -122,8 +122,11 @@ def _compute_days(
     return arrays
 
 
-def _scores(values: Mapping[Resource, Values], scorers: Scorers) -> dict[Resource, ResourceScores]:
-    return {
-        resource: scorers[resource].scores(amounts, np.zeros(amounts.shape))
-        for resource, amounts in values.items()
+def _held_for_the_day(
+    values: Mapping[Resource, Values], scorers: Scorers, statements: RiskStatements | None = None
+) -> PolicyResult:
+    changes = {resource: np.zeros(amounts.shape) for resource, amounts in values.items()}
+    scores = {
+        resource: scorers[resource].scores(amounts, changes[resource]) for resource, amounts in values.items()
     }
+    return PolicyResult(values, changes, scores, statements=statements)

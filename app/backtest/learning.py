@@ -3,13 +3,14 @@
 At each moment the replay uses only the day summaries that the profiler would have at that moment.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.backtest.protocol import EvaluationPeriod
+from app.backtest.stated_bounds import BoundRecord
 from app.backtest.usage import Lanes
 from app.history.grid import ExponentialGrid
 from app.history.samples import STEPS_PER_DAY
@@ -21,17 +22,11 @@ from app.recommendation.day_quantiles import histogram_quantiles
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.policy import LEARNING_DAYS
 from app.recommendation.rules import ResourceRule
-from app.recommendation.stated_risk import (
-    BOUND_SCALE,
-    conformal_scale,
-    exceedance_bound,
-    expected_exceedance,
-    worst_past_day,
-)
+from app.recommendation.stated_risk import exceedance_bound, expected_exceedance, worst_past_day
 
 _HOURS = 24
 _STEPS_PER_HOUR = STEPS_PER_DAY // _HOURS
-_RECORD_DAYS = 7  # the last days whose stated bounds calibrate the next one
+_CALIBRATING_DAYS = 3  # seen before a day whose outcome calibrates later bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +57,12 @@ class DayFeatures:
         """Number of series."""
         return self._lanes.series
 
-    def before(self, day: int) -> DaySummaries:
-        """The days before *day* that make a choice, followed by *day* itself without any coverage."""
-        window = slice(max(0, day - LEARNING_DAYS), day)
+    def before(self, day: int, first_day: int = 0) -> DaySummaries:
+        """The days before *day* that make a choice, followed by *day* itself without any coverage.
+
+        Days before *first_day* are as if they had not been seen.
+        """
+        window = slice(max(first_day, day - LEARNING_DAYS), max(first_day, day))
         quantiles = np.zeros((self.series, LEARNING_DAYS + 1, len(LEVELS)), dtype=np.float32)
         share = np.zeros((self.series, LEARNING_DAYS + 1), dtype=np.float32)
         filled = slice(LEARNING_DAYS - (window.stop - window.start), LEARNING_DAYS)
@@ -110,29 +108,16 @@ class DayFeatures:
 class PublishedValues:
     """The values at the start of each day, their changes during the day, and their stated risk.
 
-    All arrays are [series, days]. `expected` is the share of the day's time above the value (CPU) or the
-    chance that the day's maximum exceeds it (memory). `at_most` (CPU only) is the bound on that share that
-    holds on nine of ten days.
+    Arrays are [series, days]; `hourly` is [series, evaluated days, 24], the values at the start of each hour.
+    `expected` is the share of the day's time above the value (CPU) or the chance that the day's maximum
+    exceeds it (memory). `bounds` (CPU only) has the bound on that share that holds on nine of ten days.
     """
 
     values: NDArray[np.float64]
     changes: NDArray[np.float64]
     expected: NDArray[np.float64]
-    at_most: NDArray[np.float64]
-
-
-@dataclass(slots=True)
-class _Record:
-    """Past bounds before scaling, and the observed time above the value; the newest last."""
-
-    outcomes: list[Float32Array] = field(default_factory=list)
-    unscaled: list[Float32Array] = field(default_factory=list)
-
-    def scale(self) -> float:
-        recent = slice(-_RECORD_DAYS, None)
-        if not self.outcomes:
-            return BOUND_SCALE
-        return conformal_scale(np.concatenate(self.outcomes[recent]), np.concatenate(self.unscaled[recent]))
+    bounds: BoundRecord
+    hourly: Float32Array
 
 
 TimeAbove = Callable[[int, Float32Array], NDArray[np.float64]]
@@ -150,26 +135,28 @@ def replay_profiler(
     *time_above* returns the share of a past day's time above values [series]. *on_day* is called once a day.
     """
     shape = features.series, period.last_day + 1
-    result = PublishedValues(
-        np.full(shape, np.nan), np.zeros(shape), np.full(shape, np.nan), np.full(shape, np.nan)
-    )
-    current, record = np.full(shape[0], np.nan, dtype=np.float32), _Record()
+    bounds = BoundRecord.empty(*shape)
+    hourly = np.full((shape[0], len(period.days), _HOURS), np.nan, dtype=np.float32)
+    result = PublishedValues(np.full(shape, np.nan), np.zeros(shape), bounds.expected, bounds, hourly)
+    current = np.full(shape[0], np.nan, dtype=np.float32)
     for day in range(1, shape[1]):
-        days = features.before(day)
+        days = features.before(day, period.first_learned_day)
         settled = _settle_at_midnight(current, days, rule)
-        result.changes[:, day] += np.isfinite(current) & (settled != current)
+        result.changes[:, day] += np.isfinite(current) & np.isfinite(settled) & (settled != current)
         result.values[:, day] = current = settled
         risk = risk_of(current, days, rule)
         result.expected[:, day] = expected_exceedance(risk, days.time_seen_days, rule)
         if not rule.by_maximum:
             unscaled = exceedance_bound(worst_past_day(current, days), days.time_seen_days, 1.0)
-            bound = np.minimum(unscaled * record.scale(), 1)
-            result.at_most[:, day] = np.maximum(bound, result.expected[:, day])
-            _add_outcomes(record, time_above(day, current), unscaled, days)
+            bounds.unscaled[:, day] = unscaled
+            is_known = days.time_seen_days >= _CALIBRATING_DAYS
+            bounds.outcome[:, day] = np.where(is_known, time_above(day, current), np.nan)
         if day >= period.first_day:
             hours = (features.until(day, hour) for hour in range(1, _HOURS))
-            current, raises = _raise_within_day(current, days, rule, hours)
-            result.changes[:, day] += raises
+            by_hour = list(_raise_within_day(current, days, rule, hours))
+            hourly[:, day - period.first_day] = np.stack(by_hour, axis=1)
+            result.changes[:, day] += (np.diff(hourly[:, day - period.first_day], axis=1) > 0).sum(axis=1)
+            current = by_hour[-1]
         on_day()
     return result
 
@@ -181,35 +168,26 @@ def _settle_at_midnight(current: Float32Array, days: DaySummaries, rule: Resourc
 
 def _raise_within_day(
     current: Float32Array, days: DaySummaries, rule: ResourceRule, hours: Iterable[PartialDay]
-) -> tuple[Float32Array, NDArray[np.int64]]:
-    """The values at the end of the day, and the number of raises of each.
+) -> Iterator[Float32Array]:
+    """Yields the values at the start of each hour of the day, the first of which are *current*.
 
     Each hour, values that today's usage has outgrown may rise. *hours* yields the day's summary so far.
     """
-    raised, raises = current.copy(), np.zeros(len(current), dtype=np.int64)
+    yield current
+    raised = current
     for today in hours:
+        raised = raised.copy()
         is_outgrown = exceeded_today(raised, today.quantiles, today.share, rule) & np.isfinite(raised)
         series = np.flatnonzero(is_outgrown)
-        if not len(series):
-            continue
-        summaries = _with_today(days, today, series)
-        settled = stabilize(raised[series], choose(summaries, rule), summaries, rule)
-        settled = np.maximum(settled, raised[series])
-        raises[series] += settled != raised[series]
-        raised[series] = settled
-    return raised, raises
+        if len(series):
+            summaries = with_today(days[series], today, series)
+            settled = stabilize(raised[series], choose(summaries, rule), summaries, rule)
+            raised[series] = np.maximum(settled, raised[series])
+        yield raised
 
 
-def _with_today(days: DaySummaries, today: PartialDay, series: NDArray[np.int64]) -> DaySummaries:
-    quantiles, share = days.quantiles[series], days.share[series]
+def with_today(days: DaySummaries, today: PartialDay, series: NDArray[np.int64]) -> DaySummaries:
+    """The *days* of *series*, with *today* so far as the last one."""
+    quantiles, share = days.quantiles.copy(), days.share.copy()
     quantiles[:, -1], share[:, -1] = today.quantiles[series], today.share[series]
     return DaySummaries(quantiles, share)
-
-
-def _add_outcomes(
-    record: _Record, time_above: NDArray[np.float64], unscaled: Float32Array, days: DaySummaries
-) -> None:
-    """Records the outcomes of bounds that are computed from three days or more."""
-    counted = np.isfinite(time_above) & (days.time_seen_days >= 3)
-    record.outcomes.append(time_above[counted].astype(np.float32))
-    record.unscaled.append(unscaled[counted])

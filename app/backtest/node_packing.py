@@ -19,6 +19,7 @@ from app.recommendation.array_types import BoolArray, Float64Array, Int64Array
 
 Values = NDArray[np.float64]  # [series, days], NaN where there is no value
 _ROUNDING = 1e-9  # of a node
+_OPENED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,14 @@ class Packing:
 
 @dataclass(frozen=True, slots=True)
 class NodePacker:
-    """Places replicas on nodes of one size, in a number of random orders."""
+    """Places replicas on nodes of one size, in random orders that are the same for all values of a day."""
 
     cores: float = 32.0
     memory_bytes: float = 128 * 2.0**30
     orders: int = 20
+    seed: int = 1
 
-    def pack(
-        self,
-        lanes: Lanes,
-        mask: BoolArray,
-        values: Mapping[Resource, Values],
-        random: np.random.Generator,
-    ) -> Packing | None:
+    def pack(self, lanes: Lanes, mask: BoolArray, values: Mapping[Resource, Values]) -> Packing | None:
         """The packing of all replicas in *lanes* (of CPU) on the days of *mask* [series, days], or None.
 
         A day of a container counts if it has a value of both resources.
@@ -55,11 +51,11 @@ class NodePacker:
             running = np.flatnonzero(np.isfinite(samples).any(axis=1) & placed[lanes.owner, day])
             needs = self._shares_of_node(values, lanes.owner[running], day)
             use = np.minimum(np.nan_to_num(samples[running]), self.cores)
-            for _ in range(self.orders):
-                order = random.permutation(len(running))
-                node = first_fit(needs[order])
+            random = np.random.default_rng((self.seed, day))
+            orders = np.stack([random.permutation(len(running)) for _ in range(self.orders)])
+            for node in first_fit(needs, orders):
                 nodes.append(int(node.max(initial=-1)) + 1)
-                unmet.append(unmet_core_hours(node, use[order], self.cores))
+                unmet.append(unmet_core_hours(node, use, self.cores))
         return Packing(float(np.mean(nodes)), float(np.mean(unmet))) if nodes else None
 
     def _shares_of_node(
@@ -71,20 +67,27 @@ class NodePacker:
         return shares
 
 
-def first_fit(needs: Float64Array) -> Int64Array:
-    """The node of each replica, placed in order on the first node with room for its *needs* [n, resources].
+NODES = NodePacker()
 
-    Needs are shares of a node; a node is opened where no open one has room.
+
+def first_fit(needs: Float64Array, orders: Int64Array) -> Int64Array:
+    """The node of each replica in each order, [orders, n]; each is placed on the first node with room for it.
+
+    *needs* [n, resources] are shares of a node. A node is opened where no open one has room. All *orders*
+    [orders, n] are placed at once.
     """
-    free = np.ones((len(needs), needs.shape[1])) + _ROUNDING
-    nodes = np.zeros(len(needs), dtype=np.int64)
-    opened = 1
-    for number, need in enumerate(needs):
-        node = int((free[: opened + 1] >= need).all(axis=1).argmax())
-        free[node] -= need
-        nodes[number], opened = node, max(opened, node + 1)
-        if opened == len(free):
-            free = np.concatenate((free, np.ones_like(free) + _ROUNDING))
+    free = np.full((len(orders), _OPENED_AT_ONCE, needs.shape[1]), 1 + _ROUNDING)
+    nodes = np.zeros(orders.shape, dtype=np.int64)
+    order = np.arange(len(orders))
+    opened = 0  # in the order that has opened most
+    for placed in orders.T:
+        if opened == free.shape[1]:
+            free = np.concatenate((free, np.full_like(free, 1 + _ROUNDING)), axis=1)
+        need = needs[placed]
+        node = (free[:, : opened + 1] >= need[:, np.newaxis]).all(axis=2).argmax(axis=1)
+        free[order, node] -= need
+        nodes[order, placed] = node
+        opened = max(opened, int(node.max()) + 1)
     return nodes
 
 

@@ -1,5 +1,8 @@
 """Re-implemented sizing rules of other tools, and a clairvoyant rule that uses the evaluated day itself.
 
+KRR and VPA give no container less than a floor. It is no part of what the rule derives from usage, so the
+values are scored with it and without it.
+
 The rules are not the products: they have no bump after an OOM kill and no update within the day.
 `docs/backtest.md` names the sources.
 """
@@ -14,7 +17,7 @@ from app.backtest.protocol import EvaluationPeriod
 from app.backtest.usage import Lanes, maximum, percentile, pool_replicas
 from app.domain.profiles import Resource
 from app.history.samples import STEPS_PER_DAY
-from app.recommendation.array_types import Float32Array
+from app.recommendation.array_types import Float32Array, FloatArray, Int64Array
 
 Values = NDArray[np.float64]
 # Returns the values [series] for a day from the usage of the days before it.
@@ -23,7 +26,7 @@ _MEBIBYTE = 2.0**20
 
 
 @dataclass(frozen=True, slots=True)
-class _Buckets:
+class VpaBuckets:
     """VPA's histogram: each bucket is 5 % wider than the previous one; a percentile is its bucket's end."""
 
     first: float
@@ -38,19 +41,34 @@ class _Buckets:
 
     def percentile(self, samples: Float32Array, weights: Values, level: float) -> Values:
         """The end of the bucket where the cumulative weight of each row of *samples* reaches *level*."""
-        edges, rows = self.edges(), np.arange(len(samples))[:, np.newaxis]
-        size = len(edges) - 1
-        bucket = np.searchsorted(edges, np.nan_to_num(samples), side="right") - 1
-        cells = np.clip(bucket, 0, size - 1) + rows * size
-        sample_weights = np.where(np.isnan(samples), 0, weights)
-        heights = np.bincount(cells.ravel(), weights=sample_weights.ravel(), minlength=len(samples) * size)
-        reached = heights.reshape(-1, size).cumsum(axis=1)
+        rows = np.repeat(np.arange(len(samples)), samples.shape[1])
+        heights = self.empty(len(samples))
+        self.add(heights, rows, samples.ravel(), np.broadcast_to(weights, samples.shape).ravel())
+        return self.level(heights, level)
+
+    def empty(self, rows: int) -> Values:
+        """Histograms without samples, [rows, buckets]."""
+        return np.zeros((rows, len(self.edges()) - 1))
+
+    def add(
+        self, heights: Values, rows: Int64Array, samples: FloatArray, weights: FloatArray | float = 1.0
+    ) -> None:
+        """Adds *samples* [n] with *weights* to the histograms of *rows* [n]; NaN is no sample."""
+        is_sample = np.isfinite(samples)
+        bucket = np.searchsorted(self.edges(), samples[is_sample], side="right") - 1
+        cells = np.clip(bucket, 0, heights.shape[1] - 1) + rows[is_sample] * heights.shape[1]
+        added = np.broadcast_to(weights, samples.shape)[is_sample]
+        heights += np.bincount(cells, added, heights.size).reshape(heights.shape)
+
+    def level(self, heights: Values, level: float) -> Values:
+        """The end of the bucket where the cumulative weight of each row reaches *level*; NaN if empty."""
+        reached = heights.cumsum(axis=1)
         below = (reached < level * reached[:, -1:]).sum(axis=1)
-        ends: Values = edges[np.minimum(below, size - 1) + 1]
+        ends: Values = self.edges()[np.minimum(below, heights.shape[1] - 1) + 1]
         return np.where(reached[:, -1] > 0, ends, np.nan)
 
 
-_CORES, _BYTES = _Buckets(0.01, 1000), _Buckets(1e7, 1e12)
+CPU_BUCKETS, MEMORY_BUCKETS = VpaBuckets(0.01, 1000), VpaBuckets(1e7, 1e12)  # in cores and bytes
 
 
 def _ages(samples: Float32Array) -> Values:
@@ -60,15 +78,13 @@ def _ages(samples: Float32Array) -> Values:
 
 
 def krr_cpu(lanes: Lanes, day: int) -> Values:
-    """KRR: the largest of all replicas' 95th percentiles; at least 10 millicores."""
-    values = lanes.measure(EvaluationPeriod.window(day), lambda x: _largest_replica(percentile(x, 0.95)))
-    return np.maximum(values, 0.010)
+    """KRR: the largest of all replicas' 95th percentiles."""
+    return lanes.measure(EvaluationPeriod.window(day), lambda x: _largest_replica(percentile(x, 0.95)))
 
 
 def krr_memory(lanes: Lanes, day: int) -> Values:
-    """KRR: the largest sample plus 15 %; at least 100 MiB."""
-    values = lanes.measure(EvaluationPeriod.window(day), lambda x: _largest_replica(maximum(x)))
-    return np.maximum(values * 1.15, 100 * _MEBIBYTE)
+    """KRR: the largest sample plus 15 %."""
+    return lanes.measure(EvaluationPeriod.window(day), lambda x: _largest_replica(maximum(x))) * 1.15
 
 
 def _largest_replica(values: Values) -> Values:
@@ -76,28 +92,28 @@ def _largest_replica(values: Values) -> Values:
 
 
 def vpa_cpu(lanes: Lanes, day: int) -> Values:
-    """VPA's target: the 90th percentile (half-life 24 hours) plus 15 %; at least 25 millicores."""
+    """VPA's target: the 90th percentile (half-life 24 hours) plus 15 %."""
 
     def decayed_percentile(samples: Float32Array) -> Values:
-        return _CORES.percentile(pool_replicas(samples), 2.0 ** -_ages(samples), 0.9)
+        return CPU_BUCKETS.percentile(pool_replicas(samples), 2.0 ** -_ages(samples), 0.9)
 
-    return np.maximum(lanes.measure(EvaluationPeriod.window(day), decayed_percentile) * 1.15, 0.025)
+    return lanes.measure(EvaluationPeriod.window(day), decayed_percentile) * 1.15
 
 
 _VPA_PEAK_DAYS = 8
 
 
 def vpa_memory(lanes: Lanes, day: int) -> Values:
-    """VPA's target: the 90th percentile of 8 daily peaks (half-life 24 hours) plus 15 %; at least 250 MiB."""
+    """VPA's target: the 90th percentile of 8 daily peaks (half-life 24 hours) plus 15 %."""
 
     def peak_percentile(samples: Float32Array) -> Values:
         series, replicas, _ = samples.shape
         peaks = maximum(samples.reshape(series, replicas, -1, STEPS_PER_DAY)).astype(np.float32)
         ages = np.arange(peaks.shape[-1], 0, -1)
-        return _BYTES.percentile(pool_replicas(peaks), np.tile(2.0 ** (1.0 - ages), replicas), 0.9)
+        return MEMORY_BUCKETS.percentile(pool_replicas(peaks), np.tile(2.0 ** (1.0 - ages), replicas), 0.9)
 
     window = slice(max(EvaluationPeriod.window(day).start, day - _VPA_PEAK_DAYS), day)
-    return np.maximum(lanes.measure(window, peak_percentile) * 1.15, 250 * _MEBIBYTE)
+    return lanes.measure(window, peak_percentile) * 1.15
 
 
 def autopilot_cpu(lanes: Lanes, day: int) -> Values:
@@ -105,7 +121,7 @@ def autopilot_cpu(lanes: Lanes, day: int) -> Values:
 
     def load_percentile(samples: Float32Array) -> Values:
         load = np.maximum(np.nan_to_num(pool_replicas(samples)), 1e-9)
-        return _CORES.percentile(pool_replicas(samples), 2.0 ** (-2 * _ages(samples)) * load, 0.95)
+        return CPU_BUCKETS.percentile(pool_replicas(samples), 2.0 ** (-2 * _ages(samples)) * load, 0.95)
 
     return lanes.measure(EvaluationPeriod.window(day), load_percentile) * 1.10
 
@@ -115,7 +131,7 @@ def autopilot_memory(lanes: Lanes, day: int) -> Values:
 
     def load_percentile(samples: Float32Array) -> Values:
         weights = 2.0 ** (-_ages(samples) / 2) * np.nan_to_num(pool_replicas(samples))
-        return _BYTES.percentile(pool_replicas(samples), weights, 0.98)
+        return MEMORY_BUCKETS.percentile(pool_replicas(samples), weights, 0.98)
 
     return lanes.measure(EvaluationPeriod.window(day), load_percentile) * 1.10
 
@@ -130,9 +146,30 @@ def clairvoyant_memory(lanes: Lanes, day: int) -> Values:
     return lanes.measure(slice(day, day + 1), lambda x: maximum(pool_replicas(x)))
 
 
-PEERS: Mapping[str, Mapping[Resource, DayRule]] = {
+RULES: Mapping[str, Mapping[Resource, DayRule]] = {
     "krr": {Resource.CPU: krr_cpu, Resource.MEMORY: krr_memory},
     "vpa": {Resource.CPU: vpa_cpu, Resource.MEMORY: vpa_memory},
     "autopilot": {Resource.CPU: autopilot_cpu, Resource.MEMORY: autopilot_memory},
     "clairvoyant": {Resource.CPU: clairvoyant_cpu, Resource.MEMORY: clairvoyant_memory},
+}
+# What no container gets less than: cores and bytes. KRR counts in megabytes, VPA in mebibytes.
+FLOORS: Mapping[str, Mapping[Resource, float]] = {
+    "krr": {Resource.CPU: 0.010, Resource.MEMORY: 100e6},
+    "vpa": {Resource.CPU: 0.025, Resource.MEMORY: 250 * _MEBIBYTE},
+}
+
+
+def with_floor(name: str, resource: Resource, values: Values) -> Values:
+    """*values* of the tool *name*, at least its floor."""
+    return np.maximum(values, FLOORS.get(name, {}).get(resource, 0))
+
+
+def floored_rule(name: str, resource: Resource) -> DayRule:
+    """The rule of the tool *name* with its floor."""
+    return lambda lanes, day: with_floor(name, resource, RULES[name][resource](lanes, day))
+
+
+# Every rule with its floor, as the tool applies it.
+PEERS: Mapping[str, Mapping[Resource, DayRule]] = {
+    name: {resource: floored_rule(name, resource) for resource in rules} for name, rules in RULES.items()
 }

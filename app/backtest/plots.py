@@ -38,7 +38,11 @@ def frontier(replay: Replay) -> str:
     }
     panels = []
     for resource, (title, x_label) in titles.items():
-        points = {name: _point(resource, result.scores[resource]) for name, result in replay.policies.items()}
+        points = {
+            name: _point(resource, result.scores[resource])
+            for name, result in replay.policies.items()
+            if name in COLOURS
+        }
         x_max = _x_limit([x for x, _ in points.values()])
         panel = Panel(title, x_label, "relative slack", width=640, x_max=x_max)
         line = [_point(resource, frontier_point.scores) for frontier_point in replay.frontier[resource]]
@@ -76,7 +80,13 @@ def container(replay: Replay, series: int) -> str:
         }
         panels.append(days_panel(resource, lanes, series, values, first=replay.period.first_day))
     return picture(
-        panels, f"{replay.usage.containers[series]}; x axis: UTC days since the first day of usage"
+        panels,
+        f"{replay.usage.containers[series]}; x axis: "
+        + (
+            "days, of which the first one ends six hours after the container's first sample"
+            if replay.period.is_short_past
+            else "UTC days since the first day of usage"
+        ),
     )
 
 

@@ -4,6 +4,9 @@ A value is computed from the days before a midnight and held for the day after i
 used to learn only; up to fifteen days after them are evaluated. Other tools' rules read the last fourteen
 days, our policy all that the profiler keeps. Usage of fewer than fifteen days is cut in half: each day of the
 second half is evaluated with a value that is computed from all days before it.
+
+Usage in which no day can be evaluated in that way is a short past: a value is computed from the first six
+hours of each container, and held for the 24 hours after them, as far as they are there.
 """
 
 from dataclasses import dataclass
@@ -11,21 +14,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.usage import Usage, maximum
+from app.backtest.usage import Usage, maximum, pool_replicas
+from app.domain.profiles import Resource
+from app.history.samples import STEPS_PER_DAY
 
 WINDOW_DAYS = 14
 EVALUATION_DAYS = 15
 # Of 288 steps; a day with fewer covered steps is too incomplete to score a value.
 MIN_STEPS = 200
 _MIN_TRAINING_STEPS = 1000
+SHORT_PAST_HOURS = 6
+SHORTEST_PAST = (
+    f"it needs CPU and memory samples in the first {SHORT_PAST_HOURS} hours of the container, and in"
+    f" {SHORT_PAST_HOURS} hours after them"
+)
+_SHORT_PAST_STEPS = SHORT_PAST_HOURS * STEPS_PER_DAY // 24
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPeriod:
-    """The evaluated days, counted from the first day of the usage; *last_day* is included."""
+    """The evaluated days, counted from the first day of the usage; *last_day* is included.
+
+    Of a short past the usage is `aligned_starts`: the second of its two days is evaluated. Days before
+    *first_learned_day* are as if they had not been seen.
+    """
 
     first_day: int
     last_day: int
+    is_short_past: bool = False
+    first_learned_day: int = 0
 
     @property
     def days(self) -> range:
@@ -37,15 +54,27 @@ class EvaluationPeriod:
         """True if every value is computed from a whole window."""
         return self.first_day >= WINDOW_DAYS
 
+    @property
+    def learned_hours(self) -> int:
+        """The hours before the first evaluated day from which values can be computed."""
+        return SHORT_PAST_HOURS if self.is_short_past else (self.first_day - self.first_learned_day) * 24
+
     @staticmethod
     def window(day: int) -> slice:
         """The days from which other tools compute a value for *day*."""
         return slice(max(0, day - WINDOW_DAYS), day)
 
     @property
+    def min_steps(self) -> int:
+        """Covered steps of an evaluated day; of a short past, as many as values are computed from."""
+        return _SHORT_PAST_STEPS if self.is_short_past else MIN_STEPS
+
+    @property
     def min_training_steps(self) -> int:
         """Covered steps that a container needs in the window before a day, for the day to be evaluated."""
-        return min(_MIN_TRAINING_STEPS, MIN_STEPS * self.first_day)
+        if self.is_short_past:
+            return MIN_STEPS * _SHORT_PAST_STEPS // STEPS_PER_DAY
+        return min(_MIN_TRAINING_STEPS, MIN_STEPS * (self.first_day - self.first_learned_day))
 
 
 def evaluation_period(days: int) -> EvaluationPeriod | None:
@@ -56,18 +85,31 @@ def evaluation_period(days: int) -> EvaluationPeriod | None:
     return EvaluationPeriod(first, min(days, first + EVALUATION_DAYS) - 1)
 
 
+def evaluated_usage(usage: Usage) -> tuple[Usage, EvaluationPeriod] | None:
+    """The usage to replay and its period, of a short past if need be; None if nothing can be evaluated."""
+    period = evaluation_period(usage.days)
+    if period and evaluation_mask(usage, period).any():
+        return usage, period
+    aligned, period = usage.aligned_starts(SHORT_PAST_HOURS), _SHORT_PAST
+    return (aligned, period) if evaluation_mask(aligned, period).any() else None
+
+
+_SHORT_PAST = EvaluationPeriod(1, 1, is_short_past=True)
+
+
 def evaluation_mask(usage: Usage, period: EvaluationPeriod) -> NDArray[np.bool_]:
     """The evaluated days of each series, [series, days].
 
-    A day of a series is evaluated if it is in *period*, has `MIN_STEPS` covered steps and usage above zero of
-    every resource, and if the window before it has `min_training_steps` covered steps.
+    A day of a series is evaluated if it is in *period*, has `min_steps` covered steps and usage above zero of
+    every resource, and if the window before it has `min_training_steps` steps that are covered by CPU.
     """
-    steps = usage.covered_steps
-    is_used = np.ones(steps.shape, dtype=np.bool_)
-    for lanes in usage.lanes.values():
-        is_used &= np.nan_to_num(lanes.measure_by_day(lambda x: maximum(x.reshape(len(x), -1)))) > 0
-    mask = is_used & (steps >= MIN_STEPS)
+    steps = usage.covered_steps[Resource.CPU]
+    mask = np.ones(steps.shape, dtype=np.bool_)
+    for resource, lanes in usage.lanes.items():
+        highest = lanes.measure_by_day(lambda x: maximum(pool_replicas(x)))
+        mask &= (np.nan_to_num(highest) > 0) & (usage.covered_steps[resource] >= period.min_steps)
     for day in range(steps.shape[1]):
-        is_trained = steps[:, period.window(day)].sum(axis=1) >= period.min_training_steps
+        learned = slice(max(period.first_learned_day, day - WINDOW_DAYS), day)
+        is_trained = steps[:, learned].sum(axis=1) >= period.min_training_steps
         mask[:, day] &= is_trained & (day in period.days)
     return mask

@@ -8,6 +8,7 @@ import numpy as np
 
 from app.backtest.reliability import ReliabilityBin, RiskStatements
 from app.backtest.replay import PolicyResult, Replay
+from app.backtest.vpa_updater import UpdaterScores
 from app.domain.profiles import Resource
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,6 +24,7 @@ def document(replay: Replay) -> dict[str, Any]:
             "last_day": format_day(first_day + replay.period.last_day),
             "containers": int(mask.any(axis=1).sum()),
             "container_days": int(mask.sum()),
+            "short_past": replay.period.is_short_past,
         },
         "policies": {name: scores_of(policy) for name, policy in replay.policies.items()},
         "reliability": {
@@ -30,6 +32,7 @@ def document(replay: Replay) -> dict[str, Any]:
             for name, policy in replay.policies.items()
             if policy.statements
         },
+        "updater": {name: updater_scores_of(scores) for name, scores in replay.updater.items()},
         "frontier": {resource.value: _frontier(replay, resource) for resource in Resource},
     }
 
@@ -53,6 +56,7 @@ def scores_of(policy: PolicyResult) -> dict[str, float | int | None]:
         "cpu_days_mostly_above": cpu.days_mostly_above,
         "cpu_days_below_half_of_p95": cpu.days_below_half_of_p95,
         "memory_relative_slack": memory.relative_slack,
+        "memory_relative_slack_clipped_at_zero": memory.relative_slack_clipped_at_zero,
         "memory_absolute_slack_bytes": memory.absolute_slack,
         "memory_overuse_bytes": memory.overuse,
         "memory_waste_of_use": memory.waste_share,
@@ -65,6 +69,8 @@ def scores_of(policy: PolicyResult) -> dict[str, float | int | None]:
         "memory_changes_per_day": memory.changes_per_day,
         "cpu_container_days": cpu.container_days,
         "memory_container_days": memory.container_days,
+        "nodes": policy.packing.nodes if policy.packing else None,
+        "unmet_core_hours_per_day": policy.packing.unmet_core_hours if policy.packing else None,
     }
     if policy.statements:
         scores |= {
@@ -74,6 +80,18 @@ def scores_of(policy: PolicyResult) -> dict[str, float | int | None]:
             "cpu_bound_mean": policy.statements.cpu_bound.stated,
         }
     return {key: _or_none(value) for key, value in scores.items()}
+
+
+def updater_scores_of(scores: UpdaterScores) -> dict[str, float]:
+    """What VPA's updater does on a day of a container, by JSON key."""
+    return {
+        "actions_per_day": scores.actions,
+        "actions_below_lower_bound": scores.actions_below,
+        "actions_above_upper_bound": scores.actions_above,
+        "actions_by_difference": scores.actions_by_difference,
+        "cpu_overuse_cores": scores.overuse[Resource.CPU],
+        "memory_overuse_bytes": scores.overuse[Resource.MEMORY],
+    }
 
 
 def _reliability(statements: RiskStatements) -> dict[str, list[dict[str, float | int]]]:

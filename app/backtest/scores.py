@@ -5,7 +5,7 @@ averaged over containers and days.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,57 @@ NO_SCORES = ResourceScores(
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DayScores:
+    """The scores of single days of containers: each array has one element for each scored day.
+
+    `series` is the container. `unused` and `over` are in cores or bytes, means over the day. Relative slack
+    is NaN where it is undefined.
+    """
+
+    series: NDArray[np.int64]
+    relative_slack: Values
+    used: Values
+    unused: Values
+    over: Values
+    above: Values  # share of the day's samples
+    is_above: NDArray[np.bool_]
+    is_far_above: NDArray[np.bool_]
+    is_below_half_of_p95: NDArray[np.bool_]
+    changes: Values
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def of(self, series: NDArray[np.bool_]) -> "DayScores":
+        """The days of the flagged series."""
+        selected = series[self.series]
+        return DayScores(*(getattr(self, field.name)[selected] for field in fields(self)))
+
+    def mean(self) -> ResourceScores:
+        """The means over all days, each of which weighs alike."""
+        if np.isnan(self.relative_slack).all():
+            return NO_SCORES
+        above_by_series = np.bincount(self.series, self.is_above)[np.unique(self.series)]
+        used = self.used.sum()
+        return ResourceScores(
+            relative_slack=float(np.nanmean(self.relative_slack)),
+            relative_slack_clipped_at_zero=float(np.nanmean(np.maximum(self.relative_slack, 0))),
+            absolute_slack=float(self.unused.mean()),
+            overuse=float(self.over.mean()),
+            waste_share=float(self.unused.sum() / used),
+            overuse_share=float(self.over.sum() / used),
+            time_above=float(self.above.mean()),
+            days_mostly_above=float((self.above > MOSTLY_ABOVE).mean()),
+            days_below_half_of_p95=float(self.is_below_half_of_p95.mean()),
+            days_above=float(self.is_above.mean()),
+            days_far_above=float(self.is_far_above.mean()),
+            containers_never_above=float((above_by_series == 0).mean()),
+            changes_per_day=float(self.changes.mean()),
+            container_days=len(self),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Comparison:
     """Usage beside values, for each day: the share of samples above, and mean amounts unused and over."""
@@ -75,41 +126,37 @@ class _Comparison:
 class ResourceScorer:
     """Scores values of one resource; the statistics of the days are computed once for all policies."""
 
-    def __init__(self, lanes: Lanes, mask: NDArray[np.bool_]) -> None:
-        self._lanes, self._mask = lanes, mask
+    def __init__(self, lanes: Lanes, mask: NDArray[np.bool_], min_steps: int = MIN_STEPS) -> None:
+        self._lanes, self._mask, self._min_steps = lanes, mask, min_steps
         self._p95 = lanes.measure_by_day(lambda x: percentile(pool_replicas(x), 0.95))
         self._maximum = lanes.measure_by_day(lambda x: maximum(pool_replicas(x)))
 
     def scores(self, values: Values, changes: Values) -> ResourceScores:
         """The scores of *values*; *changes* is the number of changes of the value on each day."""
+        return self.day_scores(values, changes).mean()
+
+    def day_scores(self, values: Values, changes: Values) -> DayScores:
+        """The scores of each evaluated day that has a value."""
         scored = self._mask & np.isfinite(values)
-        # Zero occurs only as a clairvoyant value; its relative slack is undefined.
-        if not (scored & (values > 0)).any():
-            return NO_SCORES
         # Samples have single precision: in double precision a value could differ from an equal sample.
         single = values.astype(np.float32)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            slack = np.clip((single - self._p95) / single, -1, 1)[scored]
         compared = self._compare(single)
-        above, unused, over = compared.above[scored], compared.unused[scored], compared.over[scored]
-        used = (values[scored] - unused + over).sum()
-        exceeded: NDArray[np.bool_] = scored & (self._maximum > single)
-        is_never_above = ~exceeded[scored.any(axis=1)].any(axis=1)
-        return ResourceScores(
-            relative_slack=float(np.nanmean(slack)),
-            relative_slack_clipped_at_zero=float(np.nanmean(np.maximum(slack, 0))),
-            absolute_slack=float(unused.mean()),
-            overuse=float(over.mean()),
-            waste_share=float(unused.sum() / used),
-            overuse_share=float(over.sum() / used),
-            time_above=float(above.mean()),
-            days_mostly_above=float((above > MOSTLY_ABOVE).mean()),
-            days_below_half_of_p95=float((single[scored] < self._p95[scored] / 2).mean()),
-            days_above=float(exceeded[scored].mean()),
-            days_far_above=float((self._maximum[scored] > single[scored] * FAR_ABOVE).mean()),
-            containers_never_above=float(is_never_above.mean()),
-            changes_per_day=float(changes[scored].mean()),
-            container_days=int(scored.sum()),
+        value, p95, highest = single[scored], self._p95[scored], self._maximum[scored]
+        # Zero occurs only as a clairvoyant value; its relative slack is undefined.
+        slack = np.full(len(value), np.nan)
+        slack[value > 0] = np.clip(1 - p95[value > 0] / value[value > 0], -1, 1)
+        unused, over = compared.unused[scored], compared.over[scored]
+        return DayScores(
+            series=np.nonzero(scored)[0],
+            relative_slack=slack,
+            used=values[scored] - unused + over,
+            unused=unused,
+            over=over,
+            above=compared.above[scored],
+            is_above=highest > value,
+            is_far_above=highest > value * FAR_ABOVE,
+            is_below_half_of_p95=value < p95 / 2,
+            changes=changes[scored],
         )
 
     def time_above(self, values: Values) -> Values:
@@ -121,7 +168,7 @@ class ResourceScorer:
         return np.where(self._mask, self._maximum > values.astype(np.float32), np.nan)
 
     def time_above_on(self, day: int, values: NDArray[np.float32]) -> Values:
-        """The share of one day's samples above *values* [series]; NaN below `MIN_STEPS` covered steps."""
+        """The share of one day's samples above *values* [series]; NaN below the least covered steps."""
         return self._compare_day(day, values).above
 
     def _compare(self, values: NDArray[np.float32]) -> _Comparison:
@@ -136,7 +183,7 @@ class ResourceScorer:
     def _compare_day(self, day: int, values: NDArray[np.float32]) -> _Comparison:
         compared = _Comparison(*(np.full(len(values), np.nan) for _ in range(3)))
         for series, samples in self._lanes.pools(slice(day, day + 1)):
-            covered = np.flatnonzero(np.isfinite(samples).any(axis=1).sum(axis=1) >= MIN_STEPS)
+            covered = np.flatnonzero(np.isfinite(samples).any(axis=1).sum(axis=1) >= self._min_steps)
             value, flat = values[series[covered], np.newaxis], pool_replicas(samples[covered])
             count, unused = np.isfinite(flat).sum(axis=1), value - flat
             compared.above[series[covered]] = (flat > value).sum(axis=1) / count
@@ -149,6 +196,6 @@ class ResourceScorer:
 Scorers = Mapping[Resource, ResourceScorer]
 
 
-def build_scorers(usage: Usage, mask: NDArray[np.bool_]) -> Scorers:
+def build_scorers(usage: Usage, mask: NDArray[np.bool_], min_steps: int = MIN_STEPS) -> Scorers:
     """A scorer for each resource; *mask* [series, days] selects the evaluated days."""
-    return {resource: ResourceScorer(lanes, mask) for resource, lanes in usage.lanes.items()}
+    return {resource: ResourceScorer(lanes, mask, min_steps) for resource, lanes in usage.lanes.items()}

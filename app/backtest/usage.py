@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
+from app.history.samples import STEPS_PER_DAY
 from app.recommendation.array_types import Float32Array
 
 Measure = Callable[[Float32Array], NDArray[Any]]
@@ -113,6 +114,26 @@ class Usage:
         lanes_by_resource = {resource: lanes.first_days(days) for resource, lanes in self.lanes.items()}
         return Usage(self.first_day, self.containers, lanes_by_resource, self.requests)
 
+    def aligned_starts(self, hours: int) -> "Usage":
+        """Two days of usage, in which each series starts *hours* before the end of the first day.
+
+        The second day is the 24 hours that follow. The first day of the usage becomes the second one.
+        """
+        total, learned = self.days * STEPS_PER_DAY, hours * STEPS_PER_DAY // 24
+        cpu = self.lanes[Resource.CPU]
+        starts = cpu.measure(slice(0, self.days), lambda x: np.isfinite(x).any(axis=1).argmax(axis=1))
+        taken = np.nan_to_num(starts).astype(np.int64)[:, np.newaxis] + np.arange(learned + STEPS_PER_DAY)
+        is_known, taken = taken < total, np.minimum(taken, total - 1)
+        lanes_by_resource = {}
+        for resource, lanes in self.lanes.items():
+            flat = lanes.values.reshape(len(lanes.values), total)
+            values = np.full((len(flat), 2 * STEPS_PER_DAY), np.nan, dtype=np.float32)
+            samples = np.take_along_axis(flat, taken[lanes.owner], axis=1)
+            values[:, STEPS_PER_DAY - learned :] = np.where(is_known[lanes.owner], samples, np.nan)
+            days = values.reshape(len(flat), 2, STEPS_PER_DAY)
+            lanes_by_resource[resource] = Lanes(lanes.owner, days, lanes.series)
+        return Usage(self.first_day - 1, self.containers, lanes_by_resource, self.requests)
+
     def with_groups(self, groups: Mapping[Workload, Workload]) -> "Usage":
         """The usage of runs as that of their groups; a group has the largest request of its runs."""
         before = [
@@ -130,10 +151,12 @@ class Usage:
         return Usage(self.first_day, containers, lanes, requests)
 
     @cached_property
-    def covered_steps(self) -> NDArray[np.float64]:
-        """Number of steps of each day with a CPU sample of any replica, [series, days]."""
-        steps = self.lanes[Resource.CPU].measure_by_day(lambda x: np.isfinite(x).any(axis=1).sum(axis=1))
-        return np.nan_to_num(steps)
+    def covered_steps(self) -> Mapping[Resource, NDArray[np.float64]]:
+        """Number of steps of each day with a sample of any replica, [series, days]."""
+        return {
+            resource: np.nan_to_num(lanes.measure_by_day(lambda x: np.isfinite(x).any(axis=1).sum(axis=1)))
+            for resource, lanes in self.lanes.items()
+        }
 
 
 def pool_replicas(samples: Float32Array) -> Float32Array:

@@ -2,17 +2,26 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from app.backtest import plots
 from app.backtest.collecting import collect_usage
-from app.backtest.protocol import MIN_STEPS, WINDOW_DAYS, EvaluationPeriod, evaluation_period
+from app.backtest.node_packing import NODES
+from app.backtest.protocol import (
+    SHORT_PAST_HOURS,
+    SHORTEST_PAST,
+    WINDOW_DAYS,
+    EvaluationPeriod,
+    evaluated_usage,
+)
 from app.backtest.replay import Replay, replay
-from app.backtest.report import document, format_day, scores_of
+from app.backtest.report import document, format_day, scores_of, updater_scores_of
 from app.backtest.usage import Usage
 from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import ProgressBar, no_usage, open_usage, progress_bar
@@ -24,32 +33,60 @@ from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
 PLOTTED_CONTAINERS = 50
-_TWO_DAYS = "a backtest needs at least two UTC days, one to learn from and one to evaluate"
+Columns = tuple[tuple[str, str, str], ...]
 # Title, key of the score, format.
-_SCORES = (
-    ("CPU SLACK", "cpu_relative_slack", "{:.3f}"),
-    ("CPU SLACK >= 0", "cpu_relative_slack_clipped_at_zero", "{:.3f}"),
-    ("CPU UNUSED (CORES)", "cpu_absolute_slack_cores", "{:.3f}"),
-    ("CPU TIME EXCEEDED", "cpu_time_above", "{:.2%}"),
-    ("CPU DAYS >20% OF TIME ABOVE", "cpu_days_mostly_above", "{:.2%}"),
-    ("MEMORY SLACK", "memory_relative_slack", "{:.3f}"),
-    ("MEMORY UNUSED (GIB)", "memory_absolute_slack_bytes", "{:.3f}"),
-    ("MEMORY DAYS NOT EXCEEDED", "memory_days_above", "{:.2%}"),
-    ("CHANGES/DAY", "changes_per_day", "{:.2f}"),
+_CPU = (
+    ("SLACK", "cpu_relative_slack", "{:.3f}"),
+    ("SLACK >= 0", "cpu_relative_slack_clipped_at_zero", "{:.3f}"),
+    ("WASTE CORES", "cpu_absolute_slack_cores", "{:.3f}"),
+    ("OVER CORES", "cpu_overuse_cores", "{:.4f}"),
+    ("WASTE /USE", "cpu_waste_of_use", "{:.3f}"),
+    ("OVER /USE", "cpu_overuse_of_use", "{:.4f}"),
+    ("TIME ABOVE", "cpu_time_above", "{:.2%}"),
+    ("DAYS < P95/2", "cpu_days_below_half_of_p95", "{:.2%}"),
+    ("CHANGES /DAY", "cpu_changes_per_day", "{:.3f}"),
 )
+_MEMORY = (
+    ("SLACK", "memory_relative_slack", "{:.3f}"),
+    ("WASTE GIB", "memory_absolute_slack_bytes", "{:.3f}"),
+    ("OVER MIB", "memory_overuse_bytes", "{:.3f}"),
+    ("WASTE /USE", "memory_waste_of_use", "{:.3f}"),
+    ("OVER /USE", "memory_overuse_of_use", "{:.4f}"),
+    ("DAYS ABOVE", "memory_days_above", "{:.2%}"),
+    ("ABOVE BY 10%", "memory_days_far_above", "{:.2%}"),
+    ("NEVER ABOVE", "memory_containers_never_above", "{:.1%}"),
+    ("CHANGES /DAY", "memory_changes_per_day", "{:.3f}"),
+)
+_PACKING = (
+    ("NODES", "nodes", "{:.1f}"),
+    ("UNMET CORE-HOURS /DAY", "unmet_core_hours_per_day", "{:.2f}"),
+)
+_UPDATER = (
+    ("ACTIONS /DAY", "actions_per_day", "{:.3f}"),
+    ("BELOW LOWER BOUND", "actions_below_lower_bound", "{:.3f}"),
+    ("ABOVE UPPER BOUND", "actions_above_upper_bound", "{:.3f}"),
+    ("DIFFERENCE >= 10%", "actions_by_difference", "{:.3f}"),
+    ("OVER CORES", "cpu_overuse_cores", "{:.4f}"),
+    ("OVER MIB", "memory_overuse_bytes", "{:.3f}"),
+)
+_PACKING_TITLE = (
+    f"Packing on nodes of {NODES.cores:g} cores and {NODES.memory_bytes / 2**30:g} GiB (first fit,"
+    f" {NODES.orders} random orders)"
+)
+_UNITS = {"memory_absolute_slack_bytes": 2.0**30, "memory_overuse_bytes": 2.0**20}
 _LEGEND = (
-    'Slack: (value - daily P95) / value; ">= 0" counts negative slack as 0. Exceeded: usage above the value.',
-    (
-        "low, normal, high: this policy at each RISK. krr, vpa, autopilot: re-implemented rules of other"
-        " tools. clairvoyant: P99 (CPU) and maximum (memory) of the evaluated day itself."
-    ),
+    'Slack: (value - daily P95) / value; ">= 0" counts negative slack as 0.',
+    "Waste: reserved and not used; over: used above the value; means over the day, and shares of all use.",
+    "low, normal, high: this policy at each RISK. krr, vpa, autopilot: re-implemented rules of other tools.",
+    "-no-floor: without the least value that the tool gives every container.",
+    "clairvoyant: P99 (CPU) and maximum (memory) of the evaluated day itself.",
 )
 _RISKS = (
-    ("CPU TIME EXCEEDED: PREDICTED", "cpu_expected_above", "{:.2%}"),
+    ("CPU TIME ABOVE: PREDICTED", "cpu_expected_above", "{:.2%}"),
     ("OBSERVED", "cpu_time_above", "{:.2%}"),
     ("UPPER BOUND", "cpu_bound_mean", "{:.2%}"),
-    ("DAYS WITHIN BOUND", "cpu_bound_held", "{:.2%}"),
-    ("MEMORY DAYS EXCEEDED: PREDICTED", "memory_expected_days_above", "{:.2%}"),
+    ("DAYS WITHIN", "cpu_bound_held", "{:.2%}"),
+    ("MEMORY DAYS ABOVE: PREDICTED", "memory_expected_days_above", "{:.2%}"),
     ("OBSERVED", "memory_days_above", "{:.2%}"),
 )
 
@@ -59,8 +96,8 @@ def backtest_and_print(
 ) -> None:
     """Replays all policies and prints their scores."""
     configure_logs("warning", LogFormat.CONSOLE)
-    if days < 2:
-        raise SettingsError([f"--days is {days}: {_TWO_DAYS}"])
+    if days < 1:
+        raise SettingsError([f"--days is {days}: no day is read"])
     result = asyncio.run(_replay(settings, history, days))
     if plot:
         _plot(result, plot)
@@ -85,26 +122,26 @@ async def _replay(settings: Settings, history: Path | None, days: int) -> Replay
 
 
 async def _replay_usage(usage: Usage, source_name: str, bar: ProgressBar, *, is_file: bool) -> Replay:
-    period = evaluation_period(usage.days)
-    if period is None:
+    evaluated = await asyncio.to_thread(evaluated_usage, usage)
+    if evaluated is None:
         error = HistoryFileError if is_file else ProfilerError
-        raise error(f"{source_name} has {usage.days} UTC day of usage: {_TWO_DAYS}")
+        raise error(f"no container of {source_name} can be evaluated: {SHORTEST_PAST}")
+    replayed, period = evaluated
     if not period.is_full:
-        print_error(_short_usage(usage, period, source_name))
-    result = await asyncio.to_thread(replay, usage, period, bar.task("replaying"))
-    if not result.evaluation_mask.any():
-        raise ProfilerError(
-            f"no container of {source_name} can be evaluated: a day needs samples in {MIN_STEPS} 5-minute"
-            f" steps, and the days before it in {period.min_training_steps}"
-        )
-    return result
+        print_error(_short_usage(usage.days, period, source_name))
+    return await asyncio.to_thread(replay, replayed, period, bar.task("replaying"))
 
 
-def _short_usage(usage: Usage, period: EvaluationPeriod, source_name: str) -> str:
+def _short_usage(days: int, period: EvaluationPeriod, source_name: str) -> str:
     """The warning for usage that is shorter than a full window."""
+    if period.is_short_past:
+        return (
+            f"{source_name} has too little usage to evaluate days: values are computed from the first"
+            f" {SHORT_PAST_HOURS} hours of each container, and the 24 hours after them are evaluated"
+        )
     first, last = period.first_day + 1, period.last_day + 1
     return (
-        f"{source_name} has {usage.days} UTC days of usage, fewer than {WINDOW_DAYS + 1}: values are computed"
+        f"{source_name} has {days} UTC days of usage, fewer than {WINDOW_DAYS + 1}: values are computed"
         f" from {period.first_day} to {period.last_day} days instead of {WINDOW_DAYS}, and days {first} to"
         f" {last} are evaluated"
     )
@@ -113,44 +150,41 @@ def _short_usage(usage: Usage, period: EvaluationPeriod, source_name: str) -> st
 def _print(result: Replay) -> None:
     period, mask, first_day = result.period, result.evaluation_mask, result.usage.first_day
     out = console()
+    learned = "first hours" if period.is_short_past else "days before"
     out.print(
         f"Evaluated {int(mask.sum())} container-days ({int(mask.any(axis=1).sum())} containers,"
         f" {format_day(first_day + period.first_day)} to {format_day(first_day + period.last_day)})."
-        " Each value is computed from the days before, and held for one day."
+        f" Each value is computed from the {learned}, and held for one day."
     )
     for line in _LEGEND:
         out.print(line)
     scores = {name: scores_of(policy) for name, policy in result.policies.items()}
-    table = _table(_SCORES)
-    for name, policy_scores in scores.items():
-        table.add_row(name, *(_cell(policy_scores[key], key, form) for _, key, form in _SCORES))
-    out.print(table)
+    updater = {name: updater_scores_of(of_updater) for name, of_updater in result.updater.items()}
+    stated = {name: of_policy for name, of_policy in scores.items() if "cpu_bound_mean" in of_policy}
+    _print_table(out, "CPU", _CPU, scores)
+    _print_table(out, "Memory (never above: share of containers)", _MEMORY, scores)
+    if result.updater:
+        _print_table(out, _PACKING_TITLE, _PACKING, scores)
+        _print_table(out, "VPA's updater with these targets and bounds, by container-day", _UPDATER, updater)
+    _print_table(out, "Predicted and observed risk of this policy (means)", _RISKS, stated)
+
+
+def _print_table(
+    out: Console, title: str, columns: Columns, scores: Mapping[str, Mapping[str, float | None]]
+) -> None:
     out.print()
-    out.print("Predicted and observed risk of this policy (means)")
-    risk_table = _table(_RISKS)
-    for name, policy_scores in scores.items():
-        if "cpu_bound_mean" in policy_scores:
-            risk_table.add_row(name, *(_format(policy_scores[key], form) for _, key, form in _RISKS))
-    out.print(risk_table)
-
-
-def _table(columns: tuple[tuple[str, str, str], ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    out.print(title)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("POLICY", no_wrap=True)
-    for title, *_ in columns:
-        table.add_column(title, justify="right")
-    return table
+    for heading, *_ in columns:
+        table.add_column(heading, justify="right")
+    for name, of_policy in scores.items():
+        table.add_row(name, *(_cell(of_policy[key], key, form) for _, key, form in columns))
+    out.print(table)
 
 
 def _cell(score: float | None, key: str, form: str) -> str:
-    if score is None:
-        return "-"
-    shown = {"memory_days_above": 1 - score, "memory_absolute_slack_bytes": score / 2**30}.get(key, score)
-    return _format(shown, form)
-
-
-def _format(score: float | None, form: str) -> str:
-    return "-" if score is None else form.format(score)
+    return "-" if score is None else form.format(score / _UNITS.get(key, 1))
 
 
 def _plot(result: Replay, directory: Path) -> None:

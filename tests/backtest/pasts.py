@@ -47,3 +47,11 @@ def usage(
         {Resource.CPU: lanes(cpu), Resource.MEMORY: lanes(memory_days)},
         {resource: np.array([amount]) for resource, amount in zip(Resource, amounts, strict=True)},
     )
+
+
+def vpa_edge(first: float, sample: float) -> float:
+    """The end of VPA's bucket for *sample*; each bucket is 5 % wider than the previous one."""
+    edge, width = 0.0, first
+    while edge <= sample:
+        edge, width = edge + width, width * 1.05
+    return edge

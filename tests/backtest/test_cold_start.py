@@ -63,6 +63,13 @@ def test_histories_longer_than_the_usage_are_left_out() -> None:
     assert list(cold_start(usage([1.0] * 5), EvaluationPeriod(2, 4), (1, 48, 72))) == [1, 48]
 
 
+def test_of_a_short_past_six_hours_are_history() -> None:
+    """The six hours before the second day are all there is; a day of history would be the same six."""
+    short = EvaluationPeriod(1, 1, is_short_past=True)
+
+    assert list(cold_start(usage([1.0]).aligned_starts(6), short, (1, 6, 24))) == [1, 6]
+
+
 def test_only_the_last_hours_of_the_days_remain() -> None:
     """The thirty hours before day 3 are day 2 and the last quarter of day 1."""
     short = last_hours(lanes([1.0, 2.0, 3.0, 4.0]), 3, 30)

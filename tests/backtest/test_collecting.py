@@ -84,7 +84,7 @@ def test_a_pod_continues_the_lane_of_its_predecessor() -> None:
 
     assert built
     assert built.lanes[Resource.CPU].values[:, 0, :4].tolist() == [[1, 2, 3, 4]]
-    assert built.covered_steps.tolist() == [[4]]
+    assert built.covered_steps[Resource.CPU].tolist() == [[4]]
 
 
 def test_days_are_in_order_and_include_those_without_samples() -> None:
@@ -98,7 +98,7 @@ def test_days_are_in_order_and_include_those_without_samples() -> None:
     assert built
     assert (built.first_day, built.days) == (MIDNIGHT // 288, 3)
     assert built.lanes[Resource.CPU].values[0, :, 0].tolist()[::2] == [1, 3]
-    assert built.covered_steps.tolist() == [[1, 0, 1]]
+    assert built.covered_steps[Resource.CPU].tolist() == [[1, 0, 1]]
     assert built.lanes[Resource.MEMORY].values.shape == (0, 3, 288)
 
 

@@ -1,5 +1,7 @@
 """Packing of values on nodes, and use that the nodes cannot serve."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,29 +13,63 @@ from tests.backtest.pasts import GIBIBYTE, day, lane, lanes
 NODES = NodePacker(cores=4, memory_bytes=8 * GIBIBYTE, orders=5)
 
 
-def needs(*amounts: tuple[float, float]) -> np.ndarray:
-    return np.array(amounts) / (NODES.cores, NODES.memory_bytes / GIBIBYTE)
+def placed(*amounts: tuple[float, float]) -> list[int]:
+    """The nodes of replicas that need *amounts* of cores and GiB, placed in this order."""
+    needs = np.array(amounts) / (NODES.cores, NODES.memory_bytes / GIBIBYTE)
+    (nodes,) = first_fit(needs, np.arange(len(needs))[np.newaxis])
+    return list(nodes.tolist())
 
 
 def packed(cpu: Lanes, cores: list[float], gibibytes: list[float]) -> Packing | None:
     values = {Resource.CPU: np.array([cores]).T, Resource.MEMORY: np.array([gibibytes]).T * GIBIBYTE}
     mask = np.ones((len(cores), 1), dtype=np.bool_)
-    return NODES.pack(cpu, mask, values, np.random.default_rng(1))
+    return NODES.pack(cpu, mask, values)
 
 
 def test_a_replica_goes_to_the_first_node_with_room_for_both() -> None:
     """Nodes have 4 cores and 8 GiB: the second needs too many cores, the third too much memory for node 0."""
-    assert first_fit(needs((3, 2), (2, 2), (1, 7), (1, 6), (2, 1))).tolist() == [0, 1, 2, 0, 1]
+    assert placed((3, 2), (2, 2), (1, 7), (1, 6), (2, 1)) == [0, 1, 2, 0, 1]
 
 
 def test_needs_that_fill_a_node_exactly_share_it() -> None:
     """Ten tenths of the cores are a whole node, in spite of rounding."""
-    assert first_fit(needs(*[(0.4, 0.1)] * 11)).tolist() == [0] * 10 + [1]
+    assert placed(*[(0.4, 0.1)] * 11) == [0] * 10 + [1]
 
 
 def test_as_many_nodes_as_replicas_can_be_opened() -> None:
-    """Each needs a node of its own."""
-    assert first_fit(needs(*[(4, 8)] * 7)).tolist() == list(range(7))
+    """Each needs a node of its own; room is made for 64 nodes at once."""
+    assert placed(*[(4, 8)] * 70) == list(range(70))
+
+
+def test_orders_are_placed_apart() -> None:
+    """Shares .6, .4 and .7 in this order: .6 and .4 fill node 0. From the last on: .7 has a node of its own.
+
+    Nodes are those of the replicas, not of the places in the order: .4 and .6 share node 1 then.
+    """
+    needs = np.array([[0.6], [0.4], [0.7]])
+
+    nodes = first_fit(needs, np.array([[0, 1, 2], [2, 1, 0]]))
+
+    assert nodes.tolist() == [[0, 0, 1], [1, 1, 0]]
+
+
+def test_a_seed_gives_the_same_orders_and_another_one_others() -> None:
+    """Shares .6, .6, .4 and .4 fill two or three nodes, depending on the order."""
+    values = {
+        Resource.CPU: np.array([[2.4, 2.4, 1.6, 1.6]]).T,
+        Resource.MEMORY: np.full((4, 1), GIBIBYTE),
+    }
+    four = Lanes(np.arange(4), np.ones((4, 1, 288), dtype=np.float32), 4)
+    nodes = [
+        packing.nodes
+        for seed in (1, 1, *range(2, 20))
+        if (
+            packing := replace(NODES, orders=3, seed=seed).pack(four, np.ones((4, 1), dtype=np.bool_), values)
+        )
+    ]
+
+    assert nodes[0] == nodes[1]
+    assert len(set(nodes)) > 1
 
 
 def test_what_nodes_cannot_serve_is_unmet() -> None:

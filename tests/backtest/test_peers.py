@@ -6,15 +6,7 @@ import pytest
 from app.backtest import peers
 from app.backtest.peers import PEERS
 from app.domain.profiles import Resource
-from tests.backtest.pasts import GIBIBYTE, MEBIBYTE, day, lanes
-
-
-def vpa_edge(first: float, sample: float) -> float:
-    """The end of VPA's bucket for *sample*; each bucket is 5 % wider than the previous one."""
-    edge, width = 0.0, first
-    while edge <= sample:
-        edge, width = edge + width, width * 1.05
-    return edge
+from tests.backtest.pasts import GIBIBYTE, MEBIBYTE, day, lanes, vpa_edge
 
 
 def test_krr_takes_the_95th_percentile_of_the_busiest_replica() -> None:
@@ -77,13 +69,19 @@ def test_autopilot_weighs_by_load() -> None:
 
 
 def test_the_floors() -> None:
-    """Without usage, KRR's values are 10 millicores and 100 MiB, VPA's 25 millicores and 250 MiB."""
-    idle, empty = lanes([0.0]), lanes([1.0])
+    """With little usage, KRR's values are 10 millicores and 100 MB, VPA's 25 millicores and 250 MiB.
 
-    assert peers.krr_cpu(idle, 1).tolist() == [0.010]
-    assert peers.vpa_cpu(idle, 1).tolist() == [0.025]
-    assert peers.krr_memory(empty, 1).tolist() == [100 * MEBIBYTE]
-    assert peers.vpa_memory(empty, 1).tolist() == [250 * MEBIBYTE]
+    The rules alone give 0 cores; VPA's first bucket ends at 10 millicores and at 10 MB, plus 15 %.
+    """
+    idle, empty = lanes([0.0]), lanes([1.0])
+    cores = {name: float(PEERS[name][Resource.CPU](idle, 1)[0]) for name in ("krr", "vpa")}
+    of_memory = {name: float(PEERS[name][Resource.MEMORY](empty, 1)[0]) for name in ("krr", "vpa")}
+
+    assert cores == {"krr": 0.010, "vpa": 0.025}
+    assert of_memory == {"krr": 100e6, "vpa": 250 * MEBIBYTE}
+    assert (peers.krr_cpu(idle, 1).tolist(), peers.krr_memory(empty, 1).tolist()) == ([0], [1.15])
+    assert peers.vpa_cpu(idle, 1) == pytest.approx([0.0115])
+    assert peers.vpa_memory(empty, 1) == pytest.approx([1.15e7])
 
 
 def test_the_clairvoyant_policy_uses_the_coming_day() -> None:

@@ -15,7 +15,7 @@ from app.backtest.usage import Lanes
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
 from app.recommendation.rules import rules_at
-from tests.backtest.pasts import GIBIBYTE, WEB, Day, day, lanes, usage
+from tests.backtest.pasts import GIBIBYTE, MEBIBYTE, WEB, Day, day, lanes, usage
 
 DAYS_OF_A_FULL_PAST = 29
 
@@ -270,8 +270,13 @@ def test_the_document_has_all_keys() -> None:
         "last_day": "2024-10-18",
         "containers": 1,
         "container_days": 1,
+        "short_past": False,
     }
-    assert list(scores["policies"]) == ["low", "normal", "high", "krr", "vpa", "autopilot", "clairvoyant"]
+    assert list(scores["policies"]) == [
+        *("low", "normal", "high", "krr", "krr-no-floor", "vpa", "vpa-no-floor", "autopilot", "clairvoyant")
+    ]
+    assert list(scores["updater"]) == ["normal", "vpa"]
+    assert "actions_per_day" in scores["updater"]["vpa"]
     for policy_scores in scores["policies"].values():
         assert {
             "cpu_relative_slack",
@@ -290,5 +295,33 @@ def test_the_document_has_all_keys() -> None:
             "memory_overuse_of_use",
             "memory_days_far_above",
             "memory_containers_never_above",
+            "nodes",
+            "unmet_core_hours_per_day",
         } <= policy_scores.keys()
         assert None not in policy_scores.values()
+
+
+def test_a_rule_is_scored_with_its_tools_floor_and_without_it() -> None:
+    """1 millicore and 1 MiB: KRR's rule gives 1m and 1.15 MiB, KRR itself its floors of 10m and 100 MB."""
+    past = usage([0.001] * 15, memory=MEBIBYTE)
+    policies = replay(past, EvaluationPeriod(14, 14)).policies
+
+    of_tool, of_rule = policies["krr"].scores, policies["krr-no-floor"].scores
+    assert of_tool[Resource.CPU].absolute_slack == pytest.approx(0.009)
+    assert of_rule[Resource.CPU].absolute_slack == pytest.approx(0, abs=1e-9)
+    assert of_tool[Resource.MEMORY].absolute_slack == pytest.approx(100e6 - MEBIBYTE)
+    assert of_rule[Resource.MEMORY].absolute_slack == pytest.approx(0.15 * MEBIBYTE, rel=1e-3)
+
+
+def test_a_day_with_hardly_any_memory_samples_is_not_evaluated() -> None:
+    """Memory has 199 of 288 steps on day 16 and 200 on day 17: only the second can be scored.
+
+    A day with CPU samples alone would have no share of memory, and no mean would have one.
+    """
+    memory: list[Day] = [GIBIBYTE] * 18
+    memory[16], memory[17] = day((199, GIBIBYTE)), day((200, GIBIBYTE))
+
+    scores = replay(usage([1.0] * 18, memory), EvaluationPeriod(14, 17)).policies["normal"].scores
+
+    assert scores[Resource.MEMORY].container_days == scores[Resource.CPU].container_days == 3
+    assert scores[Resource.MEMORY].waste_share >= 0

@@ -11,9 +11,12 @@ STEPS_PER_DAY = 288
 GIBIBYTE = 2**30
 
 
-def write_past(path: Path, days: int, *, requests: bool = True) -> Path:
-    """Write `shop/web` with two replicas (1 core, bursts to 2), and `shop/database` with half their CPU."""
-    times = FIRST_MIDNIGHT + 300 * np.arange(1, days * STEPS_PER_DAY + 1)
+def write_past(path: Path, days: int, *, requests: bool = True, steps: int | None = None) -> Path:
+    """Write `shop/web` with two replicas (1 core, bursts to 2), and `shop/database` with half their CPU.
+
+    Only the first *steps* of the days, if given.
+    """
+    times = FIRST_MIDNIGHT + 300 * np.arange(1, (steps or days * STEPS_PER_DAY) + 1)
     bursts = np.where(np.arange(len(times)) % STEPS_PER_DAY < 10, 2.0, 1.0)
     memory = np.full(len(times), float(GIBIBYTE))
     request_values = (4.0, 2.0 * GIBIBYTE) if requests else (np.nan, np.nan)

@@ -13,29 +13,57 @@ from tests.command_line.served_prometheus import serves
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
-POLICIES = ["low", "normal", "high", "krr", "vpa", "autopilot", "clairvoyant", "requests"]
+POLICIES = [
+    *("low", "normal", "high", "krr", "krr-no-floor", "vpa", "vpa-no-floor", "autopilot", "clairvoyant"),
+    "requests",
+]
 
 
-def test_the_table_has_a_row_for_each_policy(program: Program, tmp_path: Path) -> None:
+def rows_of(printed: str, title: str) -> dict[str, list[str]]:
+    """The cells of each row of the table under the line that begins with *title*."""
+    _, _, table = printed.partition(f"\n\n{title}")
+    rows = table.partition("\n\n")[0].splitlines()[2:]
+    return {row.split()[0]: row.split()[1:] for row in rows}
+
+
+def test_the_tables_have_a_row_for_each_policy(program: Program, tmp_path: Path) -> None:
     """The last of 15 days is evaluated for two containers, each with a request of four cores.
 
     `web` bursts to 2 cores for 10 of 288 samples (3.5 %), so its P95 is 1 core, and that of `database` half
-    of it. The slack of the requests is (3/4 + 7/8) / 2 = 0.8125 for CPU and (2 - 1) / 2 for memory.
+    of it. The slack of the requests is (3/4 + 7/8) / 2 = 0.8125 for CPU and (2 - 1) / 2 for memory. Used are
+    1 + 10/288 cores and half of that: .776 on average, and 4 - .776 = 3.224 cores are wasted, 4.154 times
+    that. Three replicas of 4 cores and 2 GiB fit on one node.
     """
     past = write_past(tmp_path / "usage.npz", 15)
 
     outcome = program.run("backtest", "--history", past)
 
     assert (outcome.code, outcome.err) == (0, "")
-    policies, _, _ = outcome.out.partition("\n\n")
-    rows = {line.split()[0]: line.split()[1:] for line in policies.splitlines()[4:]}
-    assert list(rows) == POLICIES
     assert outcome.out.startswith("Evaluated 2 container-days (2 containers, 2024-10-18 to 2024-10-18). ")
-    slack, clipped, unused, above, mostly, memory, gibibytes, within, changes = rows["requests"]
-    assert (slack, clipped, above, mostly) == ("0.812", "0.812", "0.00%", "0.00%")
-    assert (memory, gibibytes, within, changes) == ("0.500", "1.000", "100.00%", "0.00")
-    # 4 cores less 1 + 10/288, and less half of that.
-    assert float(unused) == pytest.approx(4 - 0.75 * (1 + 10 / 288), abs=0.001)
+    of_cpu, of_memory = rows_of(outcome.out, "CPU"), rows_of(outcome.out, "Memory")
+    packing = rows_of(outcome.out, "Packing on nodes of 32 cores and 128 GiB")
+    assert list(of_cpu) == list(of_memory) == list(packing) == POLICIES
+    assert of_cpu["requests"] == [
+        *("0.812", "0.812", "3.224", "0.0000", "4.154", "0.0000", "0.00%", "0.00%", "0.000")
+    ]
+    assert of_memory["requests"] == [
+        *("0.500", "1.000", "0.000", "1.000", "0.0000", "0.00%", "0.00%", "100.0%", "0.000")
+    ]
+    assert packing["requests"] == ["1.0", "0.00"]
+    assert list(rows_of(outcome.out, "VPA's updater")) == ["normal", "vpa"]
+
+
+def test_the_tables_are_readable_at_80_columns(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No word of a title and no figure is cut: a word is at most as long as the widest cell allows."""
+    past = write_past(tmp_path / "usage.npz", 15)
+
+    monkeypatch.setattr("app.command_line.terminal._WIDTH", 80)
+    printed = program.run("backtest", "--history", past).out
+
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "…" not in printed
 
 
 def test_predicted_risk_beside_observed_risk(program: Program, tmp_path: Path) -> None:
@@ -48,10 +76,7 @@ def test_predicted_risk_beside_observed_risk(program: Program, tmp_path: Path) -
     outcome = program.run("backtest", "--history", past)
     scores = json.loads(program.run("backtest", "--history", past, "--json").out)["policies"]["high"]
 
-    _, _, risks = outcome.out.partition("Predicted and observed risk of this policy (means)\n")
-    title, *lines = (line.split() for line in risks.splitlines())
-    rows = {line[0]: line[1:] for line in lines}
-    assert title[:3] == ["POLICY", "CPU", "TIME"]
+    rows = rows_of(outcome.out, "Predicted and observed risk of this policy (means)")
     assert list(rows) == ["low", "normal", "high"]
     assert rows["low"][:2] == ["0.20%", "0.00%"]
     assert rows["high"][1] == "3.47%"
@@ -86,16 +111,36 @@ def test_a_short_history_is_replayed_with_a_note(program: Program, tmp_path: Pat
     )
 
 
-def test_a_single_day_is_too_short(program: Program, tmp_path: Path) -> None:
-    """Exit code 2; the message has the number of days and the minimum."""
+def test_of_a_single_day_the_hours_after_the_first_six_are_evaluated(
+    program: Program, tmp_path: Path
+) -> None:
+    """The containers' bursts are in their first hours, so nothing is above a value; JSON says so too."""
     past = write_past(tmp_path / "usage.npz", 1)
+
+    outcome = program.run("backtest", "--history", past)
+    scores = json.loads(program.run("backtest", "--history", past, "--json").out)
+
+    assert outcome.code == 0
+    assert outcome.err == (
+        f"{past} has too little usage to evaluate days: values are computed from the first 6 hours of each"
+        " container, and the 24 hours after them are evaluated\n"
+    )
+    assert outcome.out.startswith("Evaluated 2 container-days (2 containers, 2024-10-04 to 2024-10-04). ")
+    assert rows_of(outcome.out, "CPU")["normal"][6] == "0.00%"
+    assert "Packing" not in outcome.out
+    assert (scores["judged"]["short_past"], scores["updater"]) == (True, {})
+
+
+def test_less_than_twelve_hours_are_refused(program: Program, tmp_path: Path) -> None:
+    """Exit code 2; the message has what is needed."""
+    past = write_past(tmp_path / "usage.npz", 1, steps=143)
 
     outcome = program.run("backtest", "--history", past)
 
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        f"job-profiler: {past} has 1 UTC day of usage: a backtest needs at least two UTC days, one to learn"
-        " from and one to evaluate\n"
+        f"job-profiler: no container of {past} can be evaluated: it needs CPU and memory samples in the first"
+        " 6 hours of the container, and in 6 hours after them\n"
     )
 
 
@@ -115,7 +160,7 @@ def test_plots_are_written(program: Program, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--days", "1"], "--days is 1: a backtest needs at least two UTC days"),
+        (["--days", "0"], "--days is 0: no day is read"),
         (["--history", "/nowhere/usage.npz"], "/nowhere/usage.npz: there is no such file"),
         (["--prometheus-port", "0"], "PROMETHEUS_PORT (--prometheus-port) is '0'"),
     ],

@@ -38,7 +38,7 @@ _RUNS: Mapping[str, tuple[str, ...]] = {
     "history without profiles": ("profile", "--history", "{history}", "--profiling-namespace=nobody"),
     "profiles of a history": ("profile", "--history", "{history}"),
     "history and apply": ("profile", "--history", "{history}", "--apply"),
-    "backtest of too few days": ("backtest", "--history", "{history}", "--days=1"),
+    "backtest of no days": ("backtest", "--history", "{history}", "--days=0"),
     "unknown workload": ("explain", "nobody/nothing", "--history", "{history}"),
     "missing kubeconfig": ("status", "--kubeconfig={missing}"),
     "unreachable API server": ("status", "--kubeconfig={kubeconfig}"),
