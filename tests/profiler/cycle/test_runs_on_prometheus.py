@@ -42,7 +42,7 @@ def consecutive(names: Sequence[str], cores: float, kind: str = "") -> Iterable[
 
 
 async def test_38_runs_of_a_cron_workflow_have_one_profile(prometheus_factory: Start, tmp_path: Path) -> None:
-    """Argo names each Workflow by the second: 38 runs of an hour, 0.3 * 1.125 = 0.338 cores.
+    """Argo names each Workflow by the second: 38 runs of an hour, 0.3 * 1.0625 = 0.319 cores.
 
     Before, each run was a workload of its own: 76 profiles. A new leader that reads the past again finds the
     same group, and a Workflow of the next hour is looked up there at its admission.
@@ -50,7 +50,7 @@ async def test_38_runs_of_a_cron_workflow_have_one_profile(prometheus_factory: S
     names = [f"etl-{1_772_236_800 + 3600 * number}" for number in range(HOURS)]
     cluster = HistoricCluster(prometheus_factory, tmp_path, consecutive(names, 0.3, "Workflow"))
     await cluster.cycle()
-    expected = {"cpu Workflow/shop/etl-{digits}": "0.338", "memory Workflow/shop/etl-{digits}": "39693897"}
+    expected = {"cpu Workflow/shop/etl-{digits}": "0.319", "memory Workflow/shop/etl-{digits}": "38137476"}
     assert cluster.values == expected
     await cluster.cycle()
 
@@ -102,5 +102,5 @@ async def test_a_group_keeps_its_identity_after_a_restart(prometheus_factory: St
     await cluster.cycle(checkpoints=checkpoints)
 
     assert sorted(cluster.profiles.manifests) == before
-    assert cluster.values["cpu Workflow/shop/etl-{digits}"] == "0.338"
+    assert cluster.values["cpu Workflow/shop/etl-{digits}"] == "0.319"
     assert len(cluster.values) == 2
