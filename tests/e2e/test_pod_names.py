@@ -73,7 +73,7 @@ def release(
 def test_each_workload_is_learned_from_its_own_pod(
     release: Release, workload: tuple[str, str], value: str
 ) -> None:
-    """0.1, 0.2, 0.3 and 0.4 cores, raised by a quarter because one whole day is covered."""
+    """0.1, 0.2, 0.3 and 0.4 cores, raised by a sixteenth because one whole day is covered."""
     kind, name = workload
     profile = release.profiles()[needs_profiles(kind, NAMESPACE, name)["liqo.io/cpuProfile"]]
 

@@ -110,7 +110,7 @@ def test_namespaces_are_kept_apart() -> None:
 
 
 async def test_web_has_no_usage_of_web_api() -> None:
-    """web-api uses 1 core and 1 GB: 1 * 1.25 = 1.250 cores beside the 0.150 of web."""
+    """web-api uses 1 core and 1 GB: 1 * 1.0625 = 1.063 cores beside the 0.128 of web."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers["web-api-5f5b555dff-fcg7c", "web-api"] = (1.0, 1e9)
     scenario = Scenario(prometheus)
