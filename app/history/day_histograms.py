@@ -82,6 +82,14 @@ class DayHistograms:
         day.steps_seen = pad(self.steps_seen, int(series.max(initial=-1)) + 1)[series]
         return day
 
+    def without(self, series: NDArray[np.int64], timeslots: int, buckets: int) -> "DayHistograms":
+        """The histograms without the samples of *series*; no series gets another number."""
+        is_dropped = np.isin(np.arange(len(self.steps_seen)), series)
+        day, kept = self.copy(), ~is_dropped[(self.keys // np.uint64(timeslots * buckets)).astype(np.int64)]
+        day.keys, day.counts = self.keys[kept], self.counts[kept]
+        day.maxima[np.repeat(is_dropped, timeslots)] = day.steps_seen[is_dropped] = 0
+        return day
+
     def merge(self, targets: NDArray[np.int64], timeslots: int, buckets: int) -> "DayHistograms":
         """The histograms with series k added to series `targets[k]`; the same object if none of it moves."""
         moves = targets != np.arange(len(targets))
@@ -218,6 +226,13 @@ class UsageHistograms:
         is_later = self.last_seen > day * STEPS_PER_DAY
         self.first_seen[self.first_seen > day * STEPS_PER_DAY] = _NOT_SEEN_YET
         self.last_seen[is_later], self.recent[is_later] = _NEVER_SEEN, 0
+
+    def forget_before(self, day: int, series: NDArray[np.int64]) -> None:
+        """Drop the samples of *series* on the days before *day*; their steps are not missing."""
+        for number in [known for known in self.days if known < day]:
+            self.days[number] = self.days[number].without(series, self.timeslots, self.grid.size)
+        self.grow(int(series.max(initial=-1)) + 1)
+        self.first_seen[series] = np.maximum(self.first_seen[series], day * STEPS_PER_DAY + 1)
 
     @property
     def entries(self) -> int:
@@ -362,8 +377,8 @@ class UsageHistograms:
         self, day: DayHistograms, sample_series: NDArray[np.int64], steps: NDArray[np.int64]
     ) -> None:
         """Record the steps in which each series has samples; replicas of one step count once."""
-        begin, end = int(steps.min()), int(steps.max())
-        seen = np.zeros((len(self.last_seen), end - begin + 1), dtype=np.bool_)
+        begin = int(steps.min())
+        seen = np.zeros((len(self.last_seen), int(steps.max()) - begin + 1), dtype=np.bool_)
         seen[sample_series, steps - begin] = True
         series, column = np.nonzero(seen)
         step = column + begin
@@ -375,8 +390,7 @@ class UsageHistograms:
         moved = np.minimum(self.last_seen - previous, _RECENT_BITS)
         kept = np.where(moved < _RECENT_BITS, self.recent << (moved % _RECENT_BITS).astype(np.uint64), 0)
         self.recent = kept.astype(np.uint64)
-        age = self.last_seen[series] - step
-        is_recent = age < _RECENT_BITS
+        is_recent = (age := self.last_seen[series] - step) < _RECENT_BITS
         np.bitwise_or.at(self.recent, series[is_recent], np.uint64(1) << age[is_recent].astype(np.uint64))
 
     def grow(self, size: int) -> None:

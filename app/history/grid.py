@@ -26,6 +26,13 @@ class ExponentialGrid:
         """Number of buckets."""
         return math.ceil(math.log(self.highest / self.first, self.ratio)) + 1
 
+    @property
+    def upper_edges(self) -> NDArray[np.float64]:
+        """The upper edge of each bucket; the last one is infinite."""
+        edges = self.first * self.ratio ** np.arange(self.size, dtype=np.float64)
+        edges[-1] = np.inf
+        return edges
+
     def buckets(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """The bucket of each value: the first one with an upper edge not below the value."""
         with np.errstate(divide="ignore"):

@@ -37,4 +37,4 @@ def risk_of(values: FloatArray, days: DaySummaries, rule: ResourceRule) -> Float
 def past_maxima(days: DaySummaries, rule: ResourceRule) -> PastMaxima:
     """The maxima of the past days, and how far the next one may lie from them."""
     width = memory_cost.maximum_width(days.maxima, days.share, rule.spread)
-    return PastMaxima(days.maxima, recency_weights(days.share), width, rule.spread)
+    return PastMaxima(days.maxima, recency_weights(days.share), width)

@@ -1,7 +1,8 @@
 """Quantiles of a day, read from its sparse histograms.
 
-The quantile at level l has the rank l * (n - 1) + 0.5 among n samples. It is interpolated log-linearly
-between the edges of the bucket with that rank, and is at most the largest sample, which is stored exactly.
+The quantile at level l has the rank l * (n - 1) + 0.5 among n samples. It is the upper edge of the bucket
+with that rank, so never below the sample itself, or the largest sample where that is less, which is stored
+exactly.
 """
 
 import numpy as np
@@ -57,13 +58,11 @@ def histogram_quantiles(
     cumulative = count.cumsum()
     samples = np.bincount(row, weights=count, minlength=len(maxima))
     before = samples.cumsum() - samples
+    edges = grid.upper_edges
     for index, level in enumerate(LEVELS):
         rank = before + level * (samples - 1) + 0.5
         at = np.minimum(np.searchsorted(cumulative, rank), len(row) - 1)
-        within = np.clip((rank - (cumulative[at] - count[at])) / count[at], 0, 1)
-        lower = grid.first * grid.ratio ** (bucket[at] - 1.0)
-        value = np.where(bucket[at] > 0, lower * grid.ratio**within, grid.first * within)
-        value[bucket[at] == grid.size - 1] = np.inf  # it has no upper edge
+        value = edges[bucket[at]]
         quantiles[:, index] = np.where(samples > 0, np.minimum(value, maxima), 0)
     quantiles[:, -1] = maxima
     return quantiles, samples.astype(np.int64)

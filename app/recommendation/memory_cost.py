@@ -1,9 +1,10 @@
 """The cost of a memory value on the maxima of past days: v / recent maximum + price * (risk + mean excess).
 
 Memory cannot be shared for a moment, so what counts is a day's maximum. Tomorrow's is taken to be that of a
-past day, times a factor: its logarithm has a Laplace distribution of the width by which the series' maxima
-step from day to day, and for a share of the days a wide one. Risk is the chance of a maximum above the
-value, mean excess how far above it is (in logarithms). The recent maximum is the largest of the window.
+past day, times a factor, whose logarithm is as far from 0 on average as the series' own maxima step from day
+to day, and has the heavy tails of a Lomax distribution: a steady series gets a small margin, and a step of
+many times the usual one is rare but possible. Risk is the chance of a maximum above the value, mean excess
+how far above it is (in logarithms). The recent maximum is the largest of the window.
 """
 
 from dataclasses import dataclass
@@ -20,12 +21,10 @@ _FINE = np.exp(np.arange(-0.06, 0.0601, 0.02)).astype(np.float32)
 
 @dataclass(frozen=True, slots=True)
 class MaximumSpread:
-    """The distribution of a day's maximum around that of a past day, in logarithms."""
+    """How far a day's maximum lies from that of a past day, in logarithms."""
 
-    max_width: float = 0.07
+    max_width: float = 0.15
     prior_step: float = 0.1  # counts as one step from a day to the next
-    tail_share: float = 0.15
-    tail_width: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,6 @@ class PastMaxima:
     maxima: Float32Array
     weights: Float32Array
     width: Float32Array
-    spread: MaximumSpread
 
     @property
     def recent(self) -> Float32Array:
@@ -63,14 +61,14 @@ def memory_cost(values: Float32Array, past: PastMaxima, price: float) -> Float32
     for day in range(past.maxima.shape[1]):
         weight = past.weights[:, day, np.newaxis]
         if weight.any():
-            highest = np.maximum(past.maxima[:, day, np.newaxis], np.float32(_LEAST_BYTES))
-            danger += weight * _risk_and_excess(np.log(values / highest), past.width, past.spread)
+            chance, excess = _beyond(_distance(values, past, day), past.width)
+            danger += weight * (chance + excess)
     cost: Float32Array = values / past.recent[:, np.newaxis] + np.float32(price) * danger
     return cost
 
 
 def least_cost_values(past: PastMaxima, price: float) -> Float32Array:
-    """The value of least cost of every series, within 1 %, [n]."""
+    """The value of least cost of every series: no other one costs 2 % less, [n]."""
     values = past.recent[:, np.newaxis]
     for factors in (_COARSE, _FINE):
         tried = values * factors
@@ -82,33 +80,29 @@ def least_cost_values(past: PastMaxima, price: float) -> Float32Array:
 
 def risk(values: Float32Array, past: PastMaxima) -> Float32Array:
     """The chance that a day's maximum exceeds each of *values* [n, m], [n, m]."""
-    chance = np.zeros_like(values)
+    above = np.zeros_like(values)
     for day in range(past.maxima.shape[1]):
-        highest = np.maximum(past.maxima[:, day, np.newaxis], np.float32(_LEAST_BYTES))
-        near, tail = _tails(np.log(values / highest), past.width, past.spread)
-        chance += past.weights[:, day, np.newaxis] * _survival(np.log(values / highest), near + tail)
-    return chance
+        chance, _ = _beyond(_distance(values, past, day), past.width)
+        above += past.weights[:, day, np.newaxis] * chance
+    return above
 
 
-def _risk_and_excess(distance: Float32Array, width: Float32Array, spread: MaximumSpread) -> Float32Array:
-    near, tail = _tails(distance, width, spread)
-    # The integral of a tail beyond a distance is its width times it; below 0 the distance comes on top.
-    beyond = near * width[:, np.newaxis] + tail * np.float32(spread.tail_width)
-    excess = beyond + np.maximum(-distance, 0)
-    both: Float32Array = _survival(distance, near + tail) + excess
-    return both
+def _distance(values: Float32Array, past: PastMaxima, day: int) -> Float32Array:
+    """How far each of *values* [n, m] lies above the maximum of *day*, in logarithms."""
+    highest = np.maximum(past.maxima[:, day, np.newaxis], np.float32(_LEAST_BYTES))
+    distance: Float32Array = np.log(values / highest)
+    return distance
 
 
-def _tails(
-    distance: Float32Array, width: Float32Array, spread: MaximumSpread
-) -> tuple[Float32Array, Float32Array]:
-    """The chances beyond |distance| on one side, of the narrow and of the wide distribution."""
-    far = -np.abs(distance)
-    near = np.float32(0.5 * (1 - spread.tail_share)) * np.exp(far / width[:, np.newaxis])
-    tail = np.float32(0.5 * spread.tail_share) * np.exp(far / np.float32(spread.tail_width))
-    return near, tail
+def _beyond(distance: Float32Array, width: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """The chance to be beyond *distance* [n, m], and the mean excess; *width* [n] is the mean distance.
 
-
-def _survival(distance: Float32Array, beyond: Float32Array) -> Float32Array:
-    chance: Float32Array = np.where(distance > 0, beyond, 1 - beyond)
-    return chance
+    Both sides are a Lomax distribution of the exponent 3/2, whose scale is half of its mean: beyond x > 0 is
+    half of y^(-3/2) for y = 1 + 2 x / width, and the integral of that is width / 2 * y^(-1/2).
+    """
+    half = np.float32(0.5)
+    root: Float32Array = np.float32(1) / np.sqrt(1 + np.abs(distance) / (half * width[:, np.newaxis]))
+    tail: Float32Array = half * root * root * root
+    chance: Float32Array = np.where(distance > 0, tail, 1 - tail)
+    excess: Float32Array = half * width[:, np.newaxis] * root + np.maximum(-distance, 0)
+    return chance, excess

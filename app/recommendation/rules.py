@@ -22,16 +22,14 @@ class ResourceRule:
     price: float
     floor: float
     by_maximum: bool  # the risk is the chance that the day's maximum exceeds the value, not the time above it
-    # For a short past a value is raised by up to first_raise / (1 + days seen / first_days)^2.
-    first_raise: float
-    first_days: float
+    first_raise: float  # for a short past a value is raised by up to first_raise / (1 + days seen)^3
     min_saving: float = 0.04  # share of the new value's cost that it must save to replace the published one
     spread: MaximumSpread = field(default_factory=MaximumSpread)
 
 
 PRICES: Mapping[Resource, Mapping[RiskLevel, float]] = {
-    Resource.CPU: {RiskLevel.LOW: 110, RiskLevel.NORMAL: 36, RiskLevel.HIGH: 18},
-    Resource.MEMORY: {RiskLevel.LOW: 13, RiskLevel.NORMAL: 5.5, RiskLevel.HIGH: 3},
+    Resource.CPU: {RiskLevel.LOW: 100, RiskLevel.NORMAL: 34, RiskLevel.HIGH: 17},
+    Resource.MEMORY: {RiskLevel.LOW: 14, RiskLevel.NORMAL: 6, RiskLevel.HIGH: 3},
 }
 
 
@@ -48,13 +46,11 @@ _NORMAL: Mapping[Resource, ResourceRule] = {
         floor=0.001,
         by_maximum=False,
         first_raise=0.5,
-        first_days=1.0,
     ),
     Resource.MEMORY: ResourceRule(
         price=PRICES[Resource.MEMORY][RiskLevel.NORMAL],
         floor=1e6,
         by_maximum=True,
         first_raise=3.0,
-        first_days=0.6,
     ),
 }

@@ -17,9 +17,9 @@ from app.recommendation.rules import ResourceRule
 # CPU, the share of time above: the risk times a factor, and b / (1 + t).
 CPU_FACTOR, CPU_UNSEEN, CPU_HOURS = 1.3, 0.03, 0.02
 # Memory, the chance of a day above: the risk times a + b / (1 + t).
-MEMORY_FACTOR, MEMORY_UNSEEN, MEMORY_HOURS = 0.3, 4.0, 0.2
+MEMORY_FACTOR, MEMORY_UNSEEN, MEMORY_HOURS = 0.2, 9.0, 0.2
 # Calibrated to 92 %, so that 90 % hold if the coming days differ from the last ones.
-BOUND_OFFSET, BOUND_SCALE, BOUND_COVERAGE = 0.01, 0.95, 0.92
+BOUND_OFFSET, BOUND_SCALE, BOUND_COVERAGE = 0.01, 0.9, 0.92
 _RECORD_PRIOR = 200  # the weight of the default scale, in outcomes
 _LEAST_DAYS = 0.05
 

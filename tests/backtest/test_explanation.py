@@ -26,13 +26,13 @@ def test_the_days_add_up() -> None:
 
 
 def test_the_value_is_that_of_least_cost_with_the_raise_for_a_short_past() -> None:
-    """14 days of 1 core: the least cost is at 1 core; it is raised by .5 / (1 + 14)^2 = 0.22 %."""
+    """14 days of 1 core: the least cost is at 1 core; it is raised by .5 / (1 + 14)^3 = 0.015 %."""
     explanation = explain(ContainerUsage(usage([1.0] * 14 + [np.nan]), Resource.CPU, 0), RiskLevel.NORMAL)
 
     assert explanation
-    assert explanation.short_past == pytest.approx(0.5 / 225)
+    assert explanation.short_past == pytest.approx(0.5 / 3375)
     assert explanation.base.value == pytest.approx(1, rel=0.05)
-    assert explanation.chosen.value == pytest.approx(explanation.base.value * (1 + 0.5 / 225))
+    assert explanation.chosen.value == pytest.approx(explanation.base.value * (1 + 0.5 / 3375))
     assert explanation.at_most is not None
     assert 0 <= explanation.expected <= 1
 

@@ -177,28 +177,25 @@ def test_a_day_on_which_no_container_was_seen_for_long_is_left_out() -> None:
 
 
 def test_steady_usage_is_published_as_it_is_and_stays() -> None:
-    """With 1 core and 1 GiB on all days, the raise after 14 days is .5 / 15^2 = 0.22 % (CPU).
+    """With 1 core and 1 GiB on all days, the CPU value is that of two days, raised by .5 / 3^3 = 1.9 %.
 
     Further days of equal usage save too little, so the values do not change, and usage never exceeds them.
     """
     ours = replayed([1.0] * DAYS_OF_A_FULL_PAST).policies["normal"]
 
     cpu, memory = ours.scores[Resource.CPU], ours.scores[Resource.MEMORY]
-    assert ours.values[Resource.CPU][0, 14:] == pytest.approx(1.0, rel=0.05)
+    assert ours.values[Resource.CPU][0, 14:] == pytest.approx(1 + 0.5 / 27)
     assert (cpu.time_above, cpu.changes_per_day, memory.days_above, memory.changes_per_day) == (0, 0, 0, 0)
     assert cpu.container_days == 15
 
 
 def test_a_step_up_is_followed_within_the_day_and_counted_as_a_change() -> None:
-    """Usage doubles after 20 days: the first day is far above; the value rises within it, to about 2 cores.
-
-    What never varies may be above its value by less than a bucket of the histogram, 5 %.
-    """
+    """Usage doubles after 20 days: the first day is far above; the value rises within it, to 2 cores."""
     result = replayed([1.0] * 20 + [2.0] * 9)
     values = result.policies["normal"].values[Resource.CPU][0]
 
-    assert values[20] == pytest.approx(1.0, rel=0.05)
-    assert values[21:] == pytest.approx(2.0, rel=0.1)
+    assert values[20] == pytest.approx(1 + 0.5 / 27)
+    assert values[21:] == pytest.approx(2.0, rel=1e-3)
     scores = result.policies["normal"].scores[Resource.CPU]
     assert scores.days_far_above == pytest.approx(1 / 15)
     assert scores.overuse == pytest.approx(1 / 15, rel=0.2)

@@ -130,7 +130,7 @@ def test_the_scale_of_the_bound_follows_past_outcomes() -> None:
     """If usage was never above the value, each of a week's bounds would have held with scale 0.
 
     The last seven of 14 complete days give 7 outcomes of 0, the default has the weight of 200 outcomes:
-    .95 * 200 / 207 = .918. Without history the scale is the default.
+    .9 * 200 / 207 = .87. Without history the scale is the default.
     """
     steady, young = usage([1.0] * 15), usage([np.nan, day((12, 1.0))])
 

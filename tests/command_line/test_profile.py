@@ -149,8 +149,8 @@ async def test_prometheus_is_queried_over_the_network(program: Program, api_serv
 
     values = {item["metadata"]["name"]: item["spec"] for item in json.loads(outcome.out)["items"]}
     assert (outcome.code, len(values)) == (0, 11)
-    assert values[WEB_CPU]["cpuProfiling"]["value"] == "0.135"
-    assert values[WEB_MEMORY]["memoryProfiling"]["value"] == "39693897"
+    assert values[WEB_CPU]["cpuProfiling"]["value"] == "0.128"
+    assert values[WEB_MEMORY]["memoryProfiling"]["value"] == "38137476"
     assert all("profiling" in question.query for question in prometheus.questions)
 
 

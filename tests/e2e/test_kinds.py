@@ -1,8 +1,8 @@
 """One workload of each kind: profiled from history with kube-state-metrics owners, annotated at admission.
 
-Every container used 0.100 cores and 10,000,000 bytes, so with one whole day of history a CPU profile is
-0.1 * 1.125 = 0.113 cores. The Job without a CronJob used twice as much: 0.225. Two bare Pods `runner-…` share
-one profile; the one whose suffix has no digit used three times as much all the time: 0.3 * 1.125 = 0.338.
+Every container used 0.100 cores and 10,000,000 bytes, so with one whole day of history a CPU profile is 0.1 *
+1.0625 = 0.107 cores. The Job without a CronJob used twice as much: 0.213. Two bare Pods `runner-…` share one
+profile; the one whose suffix has no digit used three times as much all the time: 0.3 * 1.0625 = 0.319.
 """
 
 import json
@@ -55,18 +55,18 @@ CONTROLLERS = {"shop-1": ("DeploymentConfig", "shop")}
 MULTIPLES = {"report-28394999-7w4ct": 2, "runner-xvbnm": 3}
 # The CPU value of each resulting workload.
 EXPECTED = {
-    ("StatefulSet", "db"): "0.113",
-    ("DaemonSet", "agent"): "0.113",
-    ("Rollout", "canary"): "0.113",
-    ("Deployment", "web-7d4b9c6f8"): "0.113",
-    ("CronJob", "report"): "0.113",
-    ("Job", "report-28394999"): "0.225",
-    ("Job", "build"): "0.113",
-    ("ReplicationController", "legacy"): "0.113",
-    ("TaskRun", "pipeline"): "0.113",
-    ("ReplicaSet", "cache"): "0.113",
-    ("DeploymentConfig", "shop"): "0.113",
-    ("Pod", "runner"): "0.338",
+    ("StatefulSet", "db"): "0.107",
+    ("DaemonSet", "agent"): "0.107",
+    ("Rollout", "canary"): "0.107",
+    ("Deployment", "web-7d4b9c6f8"): "0.107",
+    ("CronJob", "report"): "0.107",
+    ("Job", "report-28394999"): "0.213",
+    ("Job", "build"): "0.107",
+    ("ReplicationController", "legacy"): "0.107",
+    ("TaskRun", "pipeline"): "0.107",
+    ("ReplicaSet", "cache"): "0.107",
+    ("DeploymentConfig", "shop"): "0.107",
+    ("Pod", "runner"): "0.319",
 }
 
 

@@ -73,15 +73,16 @@ def profiles_of(release: Release, count: int) -> dict[str, dict[str, Any]]:
 def test_profiles_appear_with_the_right_values(release: Release) -> None:
     """5 Deployments have 10 profiles, and 4 edges have 4; the values follow from the described usage.
 
-    web: 0.0170 + 0.00425 cores, rounded up to 0.022, and 20,000,000 bytes * 1.2458333 = 24,916,667; the usage
-    of `web-api` has no influence. web → voting: 60 * (1.0 requests + 0.9 responses) = 114.00; vote-bot → web:
-    60 * 4.0 = 240.00. web-api → emoji: 60 * 8.0 during a quarter of the day = 120.00, within 2 % since `rate`
-    extrapolates at the edge of the quarter.
+    Three days raise CPU by .5 / (1 + 3)^3 = .0078, and steady memory needs e^.14 times itself at a width of
+    .1 / 3. web: 0.016125 + 0.004031 cores, rounded up to 0.021, and 17 and 3 MB * 1.150274 = 19,554,656 +
+    3,450,821.5 (to 24 bits); the usage of `web-api` has no influence. web → voting: 60 * (1.0 requests + 0.9
+    responses) = 114.00; vote-bot → web: 60 * 4.0 = 240.00. web-api → emoji: 60 * 8.0 during a quarter of the
+    day = 120.00, within 2 % since `rate` extrapolates at the edge of the quarter.
     """
     profiles = profiles_of(release, 14)
 
-    assert profiles[WEB_CPU]["spec"]["cpuProfiling"]["value"] == "0.022"
-    assert profiles[WEB_MEMORY]["spec"]["memoryProfiling"]["value"] == "24916667"
+    assert profiles[WEB_CPU]["spec"]["cpuProfiling"]["value"] == "0.021"
+    assert profiles[WEB_MEMORY]["spec"]["memoryProfiling"]["value"] == "23005478"
     spec = profiles[WEB_TO_VOTING]["spec"]
     assert {key: value for key, value in spec.items() if key != "update_time"} == {
         "bandwidth_requirement": "114.00",
@@ -102,7 +103,7 @@ def test_kubectl_shows_them(release: Release) -> None:
 
     rows = [line.split() for line in table.splitlines()]
     [cpu] = [row for row in rows if any(cell.endswith(WEB_CPU) for cell in row)]
-    assert {"web", "emojivoto", "0.022"} <= set(cpu)
+    assert {"web", "emojivoto", "0.021"} <= set(cpu)
     [connection] = [row for row in rows if any(cell.endswith(WEB_TO_EMOJI) for cell in row)]
     assert {"web", "emoji", "240.00"} <= set(connection)
     listed = release.kubectl.json("get", "profiling", f"--namespace={release.namespace}")["items"]

@@ -3,7 +3,7 @@
 They are resizes, native sidecars, Pod-level resources, conditions and policies of admission, and the API
 server's count of failed calls.
 
-The history of emojivoto is constant: web-svc needs 17m and 21Mi, and its proxy 10m and 8Mi, as the tests of
+The history of emojivoto is constant: web-svc needs 17m and 19Mi, and its proxy 10m and 8Mi, as the tests of
 scheduling derive.
 """
 
@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 NAMESPACE = "profiling-newer"
 ENTRY = "pods.job-profiler.liqo.io"
 LABEL, SUMMARY = "job-profiler.liqo.io/scheduling", "job-profiler.liqo.io/requests"
-WEB_SVC = {"cpu": "17m", "memory": "21Mi"}
+WEB_SVC = {"cpu": "17m", "memory": "19Mi"}
 PROXY = {"cpu": "10m", "memory": "8Mi"}
 PODS = f"/api/v1/namespaces/{EMOJIVOTO}/pods"
 # Cycles start every second; back-fill waits a second for profiles to settle.
@@ -142,7 +142,7 @@ def test_a_resized_pod_no_longer_names_its_old_requests(
     before = admin.get(f"{PODS}/{resized}")
     assert (requests_of(before), summary_of(before)) == (
         WEB_SVC,
-        "web-svc: cpu request 17m, memory request 21Mi",
+        "web-svc: cpu request 17m, memory request 19Mi",
     )
     asked = reviews(release)
 

@@ -28,10 +28,10 @@ NAMESPACE, RELEASE_NAMESPACE = "names", "profiling-names"
 # The usage of each Pod as a multiple of 0.100 cores.
 PAST = {"web-7d4b9c6f8-x7k2p": 1, "web-api-5f5b555dff-fcg7c": 2, "web-agent-x7k2p": 3, "web-0": 4}
 EXPECTED = {
-    ("Deployment", "web"): "0.113",
-    ("Deployment", "web-api"): "0.225",
-    ("DaemonSet", "web-agent"): "0.338",
-    ("StatefulSet", "web"): "0.450",
+    ("Deployment", "web"): "0.107",
+    ("Deployment", "web-api"): "0.213",
+    ("DaemonSet", "web-agent"): "0.319",
+    ("StatefulSet", "web"): "0.425",
 }
 
 
@@ -73,7 +73,7 @@ def release(
 def test_each_workload_is_learned_from_its_own_pod(
     release: Release, workload: tuple[str, str], value: str
 ) -> None:
-    """0.1, 0.2, 0.3 and 0.4 cores, raised by a quarter because one whole day is covered."""
+    """0.1, 0.2, 0.3 and 0.4 cores, raised by a sixteenth because one whole day is covered."""
     kind, name = workload
     profile = release.profiles()[needs_profiles(kind, NAMESPACE, name)["liqo.io/cpuProfile"]]
 

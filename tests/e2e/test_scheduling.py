@@ -1,14 +1,14 @@
 """Requests at admission: a Pod with the scheduling label gets requests from its containers' observed usage.
 
 The emojivoto history is constant and covers three whole days, so the requests can be worked out: CPU times
-1.0625, memory times 1.15 * 1.083333 = 1.2458333.
+1 + .5 / (1 + 3)^3 = 1.0078, memory, which is steady, times e^.14 = 1.150274.
 
-    web-svc         0.016 cores -> 0.017             17,000,000 bytes ->  21,179,167 = 20.2 MiB
-    linkerd-proxy   0.004 cores -> 0.00425, 0.005     3,000,000 bytes ->   3,737,500 =  3.6 MiB
-    web-api         0.400 cores -> 0.425            300,000,000 bytes -> 373,750,000 = 356.4 MiB
+    web-svc         0.016 cores -> 0.01613           17,000,000 bytes ->  19,554,656 = 18.6 MiB
+    linkerd-proxy   0.004 cores -> 0.00403            3,000,000 bytes ->   3,450,822 =  3.3 MiB
+    web-api         0.400 cores -> 0.40313          300,000,000 bytes -> 345,082,176 = 329.1 MiB
 
-Requests are whole millicores and MiB, rounded up, with floors of 10m and 8Mi: 17m and 21Mi for web-svc, 10m
-and 8Mi for web's proxy, 425m and 357Mi for web-api. Tests run in this order.
+Requests are whole millicores and MiB, rounded up, with floors of 10m and 8Mi: 17m and 19Mi for web-svc, 10m
+and 8Mi for web's proxy, 404m and 330Mi for web-api. Tests run in this order.
 """
 
 import json
@@ -34,9 +34,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE = "profiling-scheduling"
 LABEL, NOTE = "job-profiler.liqo.io/scheduling", "job-profiler.liqo.io/requests"
-WEB_SVC = {"cpu": "17m", "memory": "21Mi"}
+WEB_SVC = {"cpu": "17m", "memory": "19Mi"}
 PROXY_OF_WEB = {"cpu": "10m", "memory": "8Mi"}
-WEB_API = {"cpu": "425m", "memory": "357Mi"}
+WEB_API = {"cpu": "404m", "memory": "330Mi"}
 CONTAINERS = {"web": "web-svc", "web-api": "web-api"}
 
 
@@ -144,7 +144,7 @@ def test_a_deployments_pods_request_what_their_containers_need(release: Release)
     }
     assert our_annotations(pod) == WEB_ANNOTATIONS
     assert note_of(pod) == (
-        "web-svc: cpu request 17m, memory request 21Mi; linkerd-proxy: cpu request 10m, memory request 8Mi; "
+        "web-svc: cpu request 17m, memory request 19Mi; linkerd-proxy: cpu request 10m, memory request 8Mi; "
         "unknown: unchanged (no profile)"
     )
     _assert_not_edited(release.kubectl, "web", containers)
@@ -176,7 +176,7 @@ def test_an_older_pod_is_annotated_and_not_resized(release: Release, early: dict
 
 
 def test_a_request_near_enough_stays(release: Release) -> None:
-    """Requests within 15 % stay: 400m for 425m and 320Mi for 357Mi; the annotation states them."""
+    """Requests within 15 % stay: 400m for 404m and 320Mi for 330Mi; the annotation states them."""
     resources = {"requests": {"cpu": "400m", "memory": "320Mi"}}
 
     pod = dry_run(release, "web-api", resources=resources)
@@ -186,11 +186,11 @@ def test_a_request_near_enough_stays(release: Release) -> None:
 
 
 def test_a_request_is_never_above_the_limit(release: Release) -> None:
-    """A limit of 200m bounds the request of a need of 425m."""
+    """A limit of 200m bounds the request of a need of 404m."""
     limits = {"cpu": "200m"}
     pod = dry_run(release, "web-api", resources={"requests": {"cpu": "50m"}, "limits": limits})
 
-    assert resources_of(pod) == {"requests": {"cpu": "200m", "memory": "357Mi"}, "limits": limits}
+    assert resources_of(pod) == {"requests": {"cpu": "200m", "memory": "330Mi"}, "limits": limits}
 
 
 def test_a_pod_that_says_false_is_left_alone(release: Release) -> None:

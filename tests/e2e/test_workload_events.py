@@ -30,13 +30,13 @@ NAMESPACE = "profiling-events"
 # Between two cycles Prometheus is stopped and started again.
 PERIOD_SECONDS = 5
 PROFILES = 14
-# web needs (0.016 + 0.004) cores * 1.0625 and 20,000,000 bytes * 1.2458333; rates as in the history.
+# web needs (0.016 + 0.004) cores * 1.0078 and (17 + 3) MB * 1.150274; rates as in the history.
 CREATED = (
-    "CPU 0.022 cores, memory 24916667 bytes, 240.00 requests and responses a minute to emojivoto/emoji, "
+    "CPU 0.021 cores, memory 23005478 bytes, 240.00 requests and responses a minute to emojivoto/emoji, "
     "114.00 requests and responses a minute to emojivoto/voting"
 )
 STARTED = '"started"'
-CHANGED = "CPU 0.100 → 0.022 cores"
+CHANGED = "CPU 0.100 → 0.021 cores"
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_a_value_that_jumps_is_an_event_with_both_values(release: Release, web_u
     )
     after_cycles(release, 2)
 
-    assert release.profiles()[WEB_CPU]["spec"]["cpuProfiling"]["value"] == "0.022"
+    assert release.profiles()[WEB_CPU]["spec"]["cpuProfiling"]["value"] == "0.021"
     assert our_events(release, web_uid) == [("ProfileCreated", CREATED), ("ProfileChanged", CHANGED)]
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 
+from app.domain.profiles import Resource
 from app.domain.workloads import Workload
+from app.history.samples import STEPS_PER_DAY, StepRange
 from app.history.usage_history import UsageHistory
 from app.history.usage_limit import drop_over_share
 from tests.child_memory import run_in_child
-from tests.history.flooding import flood, fold
+from tests.history.flooding import FIRST_STEP, flood, fold
 
 # Of one container with one sample: 2,048 bytes and one histogram entry of 12.
 CONTAINER_BYTES = 2060
@@ -38,6 +40,31 @@ def test_whole_workloads_of_the_namespace_over_its_share_are_dropped() -> None:
     assert kept == {"m0", "m1", "web"}
     assert history.state.memory_bytes == 14 * CONTAINER_BYTES
     assert history.state.series_bytes().tolist() == [CONTAINER_BYTES] * 14
+
+
+def test_the_oldest_days_go_before_any_workload() -> None:
+    """20 days of ten containers and of one beside them: 2,048 + 20 * 12 bytes each, 25,168 together.
+
+    One byte less is the limit, of which 90 % remain: shop keeps its one, the other namespace is over its
+    share. 15 days of its ten are 2,228 bytes each, 24,568 with shop's: no workload is dropped.
+    """
+    history = UsageHistory(timeslots=4, retained_days=29)
+    for day in range(20):
+        big = {("big", f"w{number}"): ["main"] for number in range(10)}
+        fold(history, {**big, ("shop", "web"): ["main"]}, day * STEPS_PER_DAY)
+
+    assert drop_over_share(history.state, 25_167) == set()
+
+    assert history.state.memory_bytes == 24_568
+    cpu = history.state.histograms[Resource.CPU]
+    days = {
+        workload.name: sum(int(day.sample_counts(4, cpu.grid.size)[number]) for day in cpu.days.values())
+        for (workload, _), number in history.state.series.index.items()
+    }
+    assert days == {"web": 20} | {f"w{number}": 15 for number in range(10)}
+    _, _, seen = cpu.spans(today=FIRST_STEP // STEPS_PER_DAY + 19, window_days=29)
+    assert sorted(seen.tolist()) == [15] * 10 + [20]
+    assert cpu.missing(StepRange(FIRST_STEP, FIRST_STEP)) == []
 
 
 @pytest.mark.parametrize("name", ["c" * 64, "Main", "a/b", "x_y"])

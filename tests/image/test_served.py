@@ -59,12 +59,12 @@ def release(
 
 
 def test_profiles_are_learnt_and_pods_annotated(release: Release, emojivoto: str) -> None:
-    """14 profiles as in the end-to-end tests, `web` needs 0.022 cores, and its new Pod names its profiles."""
+    """14 profiles as in the end-to-end tests, `web` needs 0.021 cores, and its new Pod names its profiles."""
     profiles = wait_until(lambda: found if len(found := release.profiles()) == 14 else {}, 90, "14 profiles")
     release.kubectl.apply(deployment("web", emojivoto))
     [pod] = pods_of(release.kubectl, "web", emojivoto, 1)
 
-    assert profiles[WEB_CPU]["spec"]["cpuProfiling"]["value"] == "0.022"
+    assert profiles[WEB_CPU]["spec"]["cpuProfiling"]["value"] == "0.021"
     assert our_annotations(pod) == WEB_ANNOTATIONS
     assert all(process.is_running for process in release.processes.values())
 

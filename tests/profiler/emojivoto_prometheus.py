@@ -1,15 +1,16 @@
 """Prometheus' HTTP API with a past of emojivoto that is constant unless a test changes it.
 
-Deployment  container      CPU cores  memory bytes   cores * 1.125      bytes * 1.32313
+Deployment  container      CPU cores  memory bytes   cores * 1.0625     bytes * 1.27125
 web         web-svc            0.100    20,000,000   (0.1 + 0.02) ...   30,000,000 ...
-(web)       linkerd-proxy      0.020    10,000,000   = 0.135            = 39693897
-voting      voting-svc         0.060    12,000,000   0.068              15877558
-emoji       emoji-svc          0.040    16,000,000   0.045              21170076
-vote-bot    vote-bot           0.020     8,000,000   0.023              10585038
+(web)       linkerd-proxy      0.020    10,000,000   = 0.1275           = 38137476
+voting      voting-svc         0.060    12,000,000   0.064              15254990
+emoji       emoji-svc          0.040    16,000,000   0.043              20339986
+vote-bot    vote-bot           0.020     8,000,000   0.022              10169993
 
-With one whole day before today, t = 1, CPU is raised by .5 / (1 + 1)^2 = 0.125, and memory, which is steady,
-by nothing. Its least cost is above the maximum: with one day the width is .07, and one step up costs as much
-as it saves at .28: e^x = 5.5 * (.425 * 1.07 / .07 * e^(-x / .07) + .225 * e^(-2 x)). e^.28 = 1.32313.
+With one whole day before today, t = 1, CPU is raised by .5 / (1 + 1)^3 = 0.0625, and memory, which is
+steady, by nothing. Its width is .1 on a first day, and e^.24 = 1.27125 times its maximum costs least: x above
+it costs e^x + 6 * (y^(-3/2) / 2 + .05 * y^(-1/2)), with y = 1 + 2 x / .1. Bytes of a container are known to
+24 bits: 25,424,984 and 12,712,492 are web's.
 
 connection         requests/s  responses/s   per minute
 web -> voting             0.5          0.4   60 * 0.9 =  54.00

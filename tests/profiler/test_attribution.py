@@ -110,7 +110,7 @@ def test_namespaces_are_kept_apart() -> None:
 
 
 async def test_web_has_no_usage_of_web_api() -> None:
-    """web-api uses 1 core and 1 GB: 1 * 1.25 = 1.250 cores beside the 0.150 of web."""
+    """web-api uses 1 core and 1 GB: 1 * 1.0625 = 1.063 cores beside the 0.128 of web."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers["web-api-5f5b555dff-fcg7c", "web-api"] = (1.0, 1e9)
     scenario = Scenario(prometheus)
@@ -119,19 +119,19 @@ async def test_web_has_no_usage_of_web_api() -> None:
 
     values = {profile.identity: profile.value for profile in scenario.profiles.catalogue}
     assert (values[Identity(ProfileKind.CPU, WEB)], values[Identity(ProfileKind.CPU, WEB_API)]) == (
-        "0.135",
-        "1.125",
+        "0.128",
+        "1.063",
     )
     assert (values[Identity(ProfileKind.MEMORY, WEB)], values[Identity(ProfileKind.MEMORY, WEB_API)]) == (
-        "39693897",
-        "1323129856",
+        "38137476",
+        "1271249152",
     )
 
 
 async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
     """`db-0` of a StatefulSet, and a Job's Pod named like one of `web`: the value of web has neither.
 
-    db uses 5 cores: 5 * 1.125 = 5.625.
+    db uses 5 cores: 5 * 1.0625 = 5.3125.
     """
     prometheus = EmojivotoPrometheus()
     job = "web-6b6f9d7d5c-zzzzz"
@@ -142,9 +142,9 @@ async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
     await scenario.cycle()
 
     values = {identity: profile.value for identity, profile in scenario.learned().items()}
-    assert values[Identity(ProfileKind.CPU, WEB)] == "0.135"
-    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "db", "StatefulSet"))] == "5.625"
-    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "web", "Job"))] == "5.625"
+    assert values[Identity(ProfileKind.CPU, WEB)] == "0.128"
+    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "db", "StatefulSet"))] == "5.313"
+    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "web", "Job"))] == "5.313"
 
 
 async def test_namespaces_with_unattributed_pods_are_reported() -> None:
@@ -170,4 +170,4 @@ async def test_running_and_terminated_replicas_are_pooled() -> None:
     await scenario.cycle()
 
     web = scenario.learned()[Identity(ProfileKind.CPU, WEB)]
-    assert (web.value, web.basis.samples) == ("0.135", 4 * 432)
+    assert (web.value, web.basis.samples) == ("0.128", 4 * 432)

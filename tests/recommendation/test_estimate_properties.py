@@ -219,7 +219,7 @@ def test_more_load_never_lowers_the_risk_of_a_memory_value(seed: int, raising: s
     before, after = (
         past_maxima(days, RULES[Resource.MEMORY]) for days in with_more_load(Resource.MEMORY, seed, raising)
     )
-    same_spread = PastMaxima(after.maxima, after.weights, before.width, before.spread)
+    same_spread = PastMaxima(after.maxima, after.weights, before.width)
     values = (before.recent[:, np.newaxis] * np.linspace(0.2, 2, 30)).astype(np.float32)
 
     assert (risk(values, same_spread) >= risk(values, before) - 1e-6).all()

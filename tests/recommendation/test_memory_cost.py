@@ -17,7 +17,7 @@ from app.recommendation.memory_cost import (
 )
 from app.recommendation.recency import recency_weights
 
-PRICE = 5.5
+PRICE = 6.0
 SPREAD = MaximumSpread()
 GIBIBYTE = 2.0**30
 histories = st.integers(0, 2**32 - 1)
@@ -29,7 +29,7 @@ def past(maxima: NDArray[np.float64], share: NDArray[np.float64] | None = None) 
     blank = np.zeros((len(maxima), 1))
     days = np.concatenate((maxima * (share > 0), blank), axis=1).astype(np.float32)
     seen = np.concatenate((share, blank), axis=1).astype(np.float32)
-    return PastMaxima(days, recency_weights(seen), maximum_width(days, seen, SPREAD), SPREAD)
+    return PastMaxima(days, recency_weights(seen), maximum_width(days, seen, SPREAD))
 
 
 def days(seed: int, series: int = 5, count: int = 20, spread: float = 0.4) -> NDArray[np.float64]:
@@ -40,14 +40,14 @@ def days(seed: int, series: int = 5, count: int = 20, spread: float = 0.4) -> ND
 def test_the_width_is_the_mean_step_between_days_and_one_step_more() -> None:
     """Steps of ln 1.02 = .0198 between five days, and one of .1: (4 * .0198 + .1) / 5 = .0358.
 
-    Steps to and from days that were not seen do not count: (1 * .0198 + .1) / 2 = .06. Large ones end at .07.
+    Steps to and from days that were not seen do not count: (1 * .0198 + .1) / 2 = .06. Large ones end at .15.
     """
     rising = 1e8 * 1.02 ** np.arange(5.0)[np.newaxis]
     gap = np.array([[1, 1, 0, 1, 0.0]])
 
     assert past(rising).width[0] == pytest.approx(0.0358, abs=1e-4)
     assert past(rising, gap).width[0] == pytest.approx(0.06, abs=1e-3)
-    assert past(np.array([[1e8, 9e8, 1e8]])).width[0] == pytest.approx(0.07)
+    assert past(np.array([[1e8, 9e8, 1e8]])).width[0] == pytest.approx(0.15)
 
 
 def test_half_of_the_days_like_one_day_are_above_its_maximum() -> None:
@@ -57,16 +57,17 @@ def test_half_of_the_days_like_one_day_are_above_its_maximum() -> None:
 
     assert chances[1] == pytest.approx(0.5)
     assert (np.diff(chances) < 0).all()
-    assert chances[-1] < 1e-5
+    assert chances[-1] < 1e-3
 
 
 def test_the_mean_excess_is_the_integral_of_the_risk() -> None:
     """Beyond v, the chances of all larger values sum to the mean of ln(maximum / v) where it is positive."""
     one = past(np.array([[1e9]]))
     for value in (0.7e9, 1e9, 1.3e9):
-        beyond = np.linspace(0, 12, 200_001)
+        beyond = np.linspace(0, 40, 400_001)
         chances = risk((value * np.exp(beyond)).astype(np.float32)[np.newaxis], one)[0].astype(np.float64)
-        integral = float(np.trapezoid(chances, beyond))
+        rest = float(chances[-1]) * 2 * 40  # beyond, chances fall with the power 3/2
+        integral = float(np.trapezoid(chances, beyond)) + rest
         values = np.array([[value]], dtype=np.float32)
         danger = float(memory_cost(values, one, 1.0)[0, 0]) - value / 1e9
         assert danger == pytest.approx(integral + float(risk(values, one)[0, 0]), rel=2e-3)
@@ -99,14 +100,14 @@ def test_a_maximum_of_the_last_days_is_covered() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(seed=histories, price=st.floats(1.5, 20))
-def test_no_value_costs_a_hundredth_less(seed: int, price: float) -> None:
+def test_no_value_costs_two_hundredths_less(seed: int, price: float) -> None:
     """All values from e^-2.5 to e^1 of the recent maximum, .5 % apart."""
     maxima = past(days(seed))
     chosen = least_cost_values(maxima, price)[:, np.newaxis]
     every = maxima.recent[:, np.newaxis] * np.exp(np.arange(-2.5, 1, 0.005)).astype(np.float32)
 
     least = memory_cost(every, maxima, price).min(axis=1)
-    assert (memory_cost(chosen, maxima, price)[:, 0] <= least * 1.01).all()
+    assert (memory_cost(chosen, maxima, price)[:, 0] <= least * 1.02).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -131,7 +132,7 @@ def test_a_larger_largest_maximum_never_lowers_the_cost_of_too_little(seed: int,
     more = maxima.copy()
     more[:, -3] *= factor
     before, after = past(maxima), past(more)
-    same_width = PastMaxima(after.maxima, after.weights, before.width, SPREAD)
+    same_width = PastMaxima(after.maxima, after.weights, before.width)
     values = (before.recent[:, np.newaxis] * np.linspace(0.2, 2, 30)).astype(np.float32)
 
     assert (risk(values, same_width) >= risk(values, before) - 1e-6).all()

@@ -136,15 +136,19 @@ def test_open_steps_make_version_2_and_come_out(whole: Checkpoint) -> None:
     assert (read(encode(whole)).open_steps, read(encode(late)).open_steps) == ({}, {"cpu": 6})
 
 
-def test_an_older_checkpoint_is_kept_for_as_long_as_the_profiler_retains_days(whole: Checkpoint) -> None:
-    """A release that retained 15 days stored it: one that retains 29 reads the same days.
+@pytest.mark.parametrize("open_steps", [{}, {"cpu": 6}], ids=["version-1", "version-2"])
+def test_an_older_checkpoint_is_kept_for_as_long_as_the_profiler_retains_days(
+    whole: Checkpoint, open_steps: dict[str, int]
+) -> None:
+    """A release that retained 15 days stored it: one that retains 29 reads the same days, of both versions.
 
     20 days after the last of them a step is read: all are still there, and would be gone with 15.
     """
     later = PAST.last + 20 * 288
     days: dict[int, list[int]] = {}
+    packed = encode(replace(whole, open_steps=open_steps))
     for retained in (15, 29):
-        histograms = decode(encode(whole), timeslots=4, retained_days=retained).usage.histograms[Resource.CPU]
+        histograms = decode(packed, timeslots=4, retained_days=retained).usage.histograms[Resource.CPU]
         days[0] = sorted(histograms.days)
         histograms.forget_old_days(later)
         days[retained] = sorted(histograms.days)

@@ -43,23 +43,23 @@ async def test_a_profile_has_the_role_of_each_container() -> None:
     for name in (CPU, MEMORY):
         roles = [(entry["name"], entry.get("role")) for entry in containers(scenario, name)]
         assert roles == [("linkerd-proxy", "MeshProxy"), ("log-shipper", "Sidecar"), ("web-svc", None)]
-    assert scenario.values[CPU] == "0.473"  # (0.1 + 0.02 + 0.3) * 1.125
+    assert scenario.values[CPU] == "0.447"  # (0.1 + 0.02 + 0.3) * 1.0625
 
 
 async def test_a_long_running_init_container_is_not_counted() -> None:
     """`migrate` ran as long as the other containers: value and list of containers lack it.
 
-    (0.1 + 0.02) * 1.125 = 0.135 cores and (20 + 10) MB * e^.28 = 39,693,897 bytes, as without the container;
-    the value is the sum of the listed containers: 0.1125 + 0.0225, each rounded up.
+    (0.1 + 0.02) * 1.0625 = 0.1275 cores and (20 + 10) MB * e^.24 = 38,137,476 bytes, as without the
+    container; the value is the sum of the listed containers: 0.10625 + 0.02125, each rounded up.
     """
     scenario = Scenario(with_container("migrate"), snapshot=snapshot(("migrate", "")))
 
     await scenario.cycle()
 
-    assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.135", "39693897")
+    assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.128", "38137476")
     assert [(entry["name"], entry["value"]) for entry in containers(scenario)] == [
-        ("linkerd-proxy", "0.023"),
-        ("web-svc", "0.113"),
+        ("linkerd-proxy", "0.022"),
+        ("web-svc", "0.107"),
     ]
     assert scenario.profiles.manifests[CPU]["status"]["samples"] == 864
 
@@ -72,8 +72,8 @@ async def test_the_same_name_in_another_workload_counts() -> None:
 
     await scenario.cycle()
 
-    assert scenario.values["cpuprofile-80ea9c2558c9dcb9608e57b48d117f8735783881"] == "0.405"  # 0.36 * 1.125
-    assert scenario.values[CPU] == "0.023"
+    assert scenario.values["cpuprofile-80ea9c2558c9dcb9608e57b48d117f8735783881"] == "0.383"  # 0.36 * 1.0625
+    assert scenario.values[CPU] == "0.022"
 
 
 async def test_a_workload_in_its_init_container_has_no_profile() -> None:

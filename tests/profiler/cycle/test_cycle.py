@@ -44,14 +44,14 @@ async def test_the_first_cycle_publishes_exact_values() -> None:
     report = await scenario.cycle()
 
     assert {profile.identity: profile.value for profile in scenario.profiles.catalogue} == {
-        Identity(ProfileKind.CPU, workload("web")): "0.135",
-        Identity(ProfileKind.CPU, workload("voting")): "0.068",
-        Identity(ProfileKind.CPU, workload("emoji")): "0.045",
-        Identity(ProfileKind.CPU, workload("vote-bot")): "0.023",
-        Identity(ProfileKind.MEMORY, workload("web")): "39693897",
-        Identity(ProfileKind.MEMORY, workload("voting")): "15877558",
-        Identity(ProfileKind.MEMORY, workload("emoji")): "21170076",
-        Identity(ProfileKind.MEMORY, workload("vote-bot")): "10585038",
+        Identity(ProfileKind.CPU, workload("web")): "0.128",
+        Identity(ProfileKind.CPU, workload("voting")): "0.064",
+        Identity(ProfileKind.CPU, workload("emoji")): "0.043",
+        Identity(ProfileKind.CPU, workload("vote-bot")): "0.022",
+        Identity(ProfileKind.MEMORY, workload("web")): "38137476",
+        Identity(ProfileKind.MEMORY, workload("voting")): "15254990",
+        Identity(ProfileKind.MEMORY, workload("emoji")): "20339986",
+        Identity(ProfileKind.MEMORY, workload("vote-bot")): "10169993",
         connection("web", "voting"): "54.00",
         connection("web", "emoji"): "120.00",
         connection("vote-bot", "web"): "180.00",
@@ -65,8 +65,8 @@ async def test_profiles_have_the_names_of_the_contract() -> None:
     await scenario.cycle()
 
     assert scenario.values.items() >= {
-        ("cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "0.135"),
-        ("memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "39693897"),
+        ("cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "0.128"),
+        ("memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "38137476"),
         ("connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33", "54.00"),
         ("connprofile-fc09272092ec5b7073153c9134d0156117451784", "120.00"),
         ("connprofile-d4cb52bc5247b3dd31773292d8853db6eb96466b", "180.00"),
@@ -83,13 +83,13 @@ async def test_the_status_describes_the_samples() -> None:
 
     manifest = scenario.profiles.manifests["cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"]
 
-    assert manifest["spec"] == {"cpuProfiling": {"updateTime": NOON_TEXT, "value": "0.135"}}
+    assert manifest["spec"] == {"cpuProfiling": {"updateTime": NOON_TEXT, "value": "0.128"}}
     status = manifest["status"]
     assert status["window"] == {"start": "2026-03-03T00:00:00Z", "end": "2026-03-04T12:00:00Z"}
     assert (status["samples"], status["coverage"], status["confidence"]) == (864, "1.00", "0.60")
     assert [(entry["name"], entry["value"], entry["samples"]) for entry in status["containers"]] == [
-        ("linkerd-proxy", "0.023", 432),
-        ("web-svc", "0.113", 432),
+        ("linkerd-proxy", "0.022", 432),
+        ("web-svc", "0.107", 432),
     ]
     assert [slot["samples"] for slot in status["slots"]] == [288, 288, 144, 144]
 
@@ -323,10 +323,10 @@ async def test_a_mesh_without_traffic_is_no_fault() -> None:
 async def test_only_the_changed_value_is_written() -> None:
     """At 12:05 the memory of web doubles, a change that a day of history does not allow for.
 
-    The history has a day and 145 steps, t = 1.503472: 3 / (1 + t / 0.6)^2 = 0.244090, in full, since the
-    maximum is twice the median. Yesterday and today weigh as much, 1 and .503 / .5. The width has its limit,
-    .07: one step up costs as much as it saves at .22 above the larger maximum, in steps of .02. 60,000,000 *
-    e^.22 * 1.244090 = 93,013,910. The other ten objects stay.
+    The history has a day and 145 steps, t = 1.503472: 3 / (1 + t)^3 = 0.191202, in full, since the maximum is
+    twice the median. Yesterday and today weigh 1 and .503 / .5. The width has its limit, .15; of values e^.02
+    apart the one that is e^.22 times the larger maximum costs least (1.6459 of it; 1.6483 and 1.6478 beside
+    it). 60,000,000 * e^.22 * 1.191202 = 89,059,767. The other ten objects stay.
     """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
@@ -339,7 +339,7 @@ async def test_only_the_changed_value_is_written() -> None:
 
     name = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
     assert report.written == 1
-    assert scenario.values == before | {name: "93013910"}
+    assert scenario.values == before | {name: "89059767"}
     need = scenario.profiles.manifests[name]["spec"]["memoryProfiling"]
     assert need["updateTime"] == "2026-03-04T12:06:00Z"
 

@@ -45,17 +45,17 @@ async def test_new_profiles_are_one_event_per_deployment() -> None:
 
     per_minute = "requests and responses a minute to emojivoto"
     assert scenario.events.lines == [
-        ("emojivoto/emoji", CREATED, "CPU 0.045 cores, memory 21170076 bytes"),
+        ("emojivoto/emoji", CREATED, "CPU 0.043 cores, memory 20339986 bytes"),
         (
             "emojivoto/vote-bot",
             CREATED,
-            f"CPU 0.023 cores, memory 10585038 bytes, 180.00 {per_minute}/web",
+            f"CPU 0.022 cores, memory 10169993 bytes, 180.00 {per_minute}/web",
         ),
-        ("emojivoto/voting", CREATED, "CPU 0.068 cores, memory 15877558 bytes"),
+        ("emojivoto/voting", CREATED, "CPU 0.064 cores, memory 15254990 bytes"),
         (
             "emojivoto/web",
             CREATED,
-            f"CPU 0.135 cores, memory 39693897 bytes, 120.00 {per_minute}/emoji, 54.00 {per_minute}/voting",
+            f"CPU 0.128 cores, memory 38137476 bytes, 120.00 {per_minute}/emoji, 54.00 {per_minute}/voting",
         ),
     ]
     assert [(event.api_version, event.uid) for event in scenario.events.recorded[-1:]] == [("apps/v1", "u1")]
@@ -64,10 +64,10 @@ async def test_new_profiles_are_one_event_per_deployment() -> None:
 async def test_a_large_change_is_an_event_with_both_values() -> None:
     """At 12:05 the memory of web-svc triples; CPU stays.
 
-    The history has a day and 145 steps, t = 1.503472. What is not steady is raised by 3 / (1 + t / 0.6)^2, by
-    0.244090. With maxima of 20 and 60 MB the width has its limit, .07, and e^.22 times the larger one costs
-    least; the steady proxy's is .05, and it needs e^.24 times itself: 60,000,000 * e^.22 * 1.244090 +
-    10,000,000 * e^.24 = 105,726,402.
+    The history has a day and 145 steps, t = 1.503472. What is not steady is raised by 3 / (1 + t)^3, by
+    0.191202. With maxima of 20 and 60 MB the width has its limit, .15, and e^.22 times the larger one costs
+    least; the steady proxy's is .1 / 2, and it needs e^.18 times itself: 60,000,000 * e^.22 * 1.191202 +
+    10,000,000 * e^.18 = 101,031,941.
     """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
@@ -75,7 +75,7 @@ async def test_a_large_change_is_an_event_with_both_values() -> None:
 
     await scenario.cycle(minutes=5)
 
-    assert scenario.events.lines == [("emojivoto/web", CHANGED, "memory 39693897 → 105726402 bytes")]
+    assert scenario.events.lines == [("emojivoto/web", CHANGED, "memory 38137476 → 101031941 bytes")]
 
 
 async def test_a_small_change_is_no_event() -> None:
@@ -105,7 +105,7 @@ async def test_expired_profiles_are_events() -> None:
         (
             "emojivoto/voting",
             EXPIRED,
-            "no new samples, so removed: CPU 0.068 cores, memory 15877558 bytes",
+            "no new samples, so removed: CPU 0.064 cores, memory 15254990 bytes",
         ),
         (
             "emojivoto/web",
@@ -144,6 +144,6 @@ async def test_a_rejected_profile_has_its_event_when_it_is_written() -> None:
     await scenario.cycle(minutes=10)
 
     assert scenario.events.lines == [
-        ("emojivoto/web", CREATED, "CPU 0.113 cores"),
-        ("emojivoto/web", CREATED, "memory 26462598 bytes"),
+        ("emojivoto/web", CREATED, "CPU 0.107 cores"),
+        ("emojivoto/web", CREATED, "memory 25424984 bytes"),
     ]

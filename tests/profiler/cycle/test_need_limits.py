@@ -17,31 +17,31 @@ VOTING_POD = ("voting-5f5b555dff-fcg7c", "voting-svc")
 
 
 async def test_forged_usage_does_not_reach_the_history() -> None:
-    """Some metric claims 1,047 cores of voting: its 0.068 stays, and the claim is named.
+    """Some metric claims 1,047 cores of voting: its 0.064 stays, and the claim is named.
 
-    A day later two whole days of 0.06 cores give 0.06 * (1 + .5 / (1 + 2)^2) = 0.064: the claim is nowhere in
+    A day later two whole days of 0.06 cores give 0.06 * (1 + .5 / (1 + 2)^3) = 0.062: the claim is nowhere in
     the history.
     """
     prometheus = EmojivotoPrometheus()
     scenario = Scenario(prometheus)
     await scenario.cycle()
-    assert value(scenario) == "0.068"
+    assert value(scenario) == "0.064"
 
     prometheus.containers[VOTING_POD] = (1047.0, 1.2e7)
     await scenario.cycle(minutes=5)
 
-    assert value(scenario) == "0.068"
+    assert value(scenario) == "0.064"
     assert scenario.sink.reports[-1]["absurdNeeds"] == {
         "emojivoto/voting": "AbsurdNeed: cpu of 1047.000 cores, above MAX_CPU_NEED (256.000 cores)"
     }
     prometheus.containers[VOTING_POD] = (0.06, 1.2e7)
     await scenario.cycle(minutes=24 * 60 + 10)
-    assert value(scenario) == "0.064"
+    assert value(scenario) == "0.062"
     assert "absurdNeeds" not in scenario.sink.reports[-1]
 
 
 async def test_a_sum_above_the_limit_is_not_published() -> None:
-    """The containers of web use 0.1 and 0.02 cores, below the limit of 0.11 or not: 0.135 is above it.
+    """The containers of web use 0.1 and 0.02 cores, below the limit of 0.11 or not: 0.128 is above it.
 
     The three others are published, and web is named with the reason of the need.
     """
@@ -52,7 +52,7 @@ async def test_a_sum_above_the_limit_is_not_published() -> None:
     kinds = [profile.subject.name for profile in scenario.profiles.catalogue if profile.kind == "cpu"]  # type: ignore[union-attr]
     assert sorted(kinds) == ["emoji", "vote-bot", "voting"]
     assert scenario.sink.reports[-1]["absurdNeeds"] == {
-        "emojivoto/web": "AbsurdNeed: cpu of 0.135 cores, above MAX_CPU_NEED (0.110 cores)"
+        "emojivoto/web": "AbsurdNeed: cpu of 0.128 cores, above MAX_CPU_NEED (0.110 cores)"
     }
 
 
@@ -64,7 +64,7 @@ async def test_memory_has_its_own_limit() -> None:
 
     await scenario.cycle()
 
-    assert value(scenario) == "0.068"
+    assert value(scenario) == "0.064"
     memory = Identity(ProfileKind.MEMORY, VOTING.subject)
     assert scenario.profiles.catalogue.get(memory) is None
     assert scenario.sink.reports[-1]["absurdNeeds"]["emojivoto/voting"].startswith(

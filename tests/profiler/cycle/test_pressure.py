@@ -43,7 +43,7 @@ def broken(_question: Question, _body: object) -> httpx.Response:
 
 
 async def test_throttling_raises_its_container() -> None:
-    """web-svc is throttled by 20 % since midnight: 0.1125 * 1.2 = 0.135, plus 0.0225 of the proxy, is 0.1575.
+    """web-svc is throttled by 20 % since midnight: 0.10625 * 1.2, plus 0.02125 of the proxy, is 0.14875.
 
     The raise applies to all time slots, also to those of yesterday. In the one day of history nothing was
     above the value: the explanation has 3 % / (1 + 1) + 2 % / (1 + 1)^4 = 1.625 %.
@@ -53,13 +53,13 @@ async def test_throttling_raises_its_container() -> None:
 
     await scenario.cycle()
 
-    assert scenario.values[WEB_CPU] == "0.158"
+    assert scenario.values[WEB_CPU] == "0.149"
     cpu_status = status(scenario, WEB_CPU)
     assert [(entry["name"], entry["value"]) for entry in cpu_status["containers"]] == [
-        ("linkerd-proxy", "0.023"),
-        ("web-svc", "0.135"),
+        ("linkerd-proxy", "0.022"),
+        ("web-svc", "0.128"),
     ]
-    assert {slot["value"] for slot in cpu_status["slots"]} == {"0.158"}
+    assert {slot["value"] for slot in cpu_status["slots"]} == {"0.149"}
     assert cpu_status["signals"] == [
         {
             "container": "web-svc",
@@ -70,33 +70,33 @@ async def test_throttling_raises_its_container() -> None:
     ]
     assert cpu_status["explanation"] == (
         "From 864 five-minute samples of 2 containers over 36 hours (coverage 1.00):"
-        " linkerd-proxy 0.023 cores (covers 100 % of the time of 1 day, plus 12.5 % for a short past)."
-        " web-svc 0.135 cores (covers 100 % of the time of 1 day, plus 12.5 % for a short past)."
+        " linkerd-proxy 0.022 cores (covers 100 % of the time of 1 day, plus 6.2 % for a short past)."
+        " web-svc 0.128 cores (covers 100 % of the time of 1 day, plus 6.2 % for a short past)."
         " CPU throttling of web-svc, last seen 2026-03-04T12:00:00Z, raises its value by 20 %."
         " At normal risk, usage is expected to exceed the value for 1.6 % of the next day, and for at most"
-        " 1.9 % on 9 of 10 days."
+        " 1.8 % on 9 of 10 days."
     )
-    assert scenario.values[WEB_MEMORY] == "39693897"
+    assert scenario.values[WEB_MEMORY] == "38137476"
 
 
 async def test_a_decaying_raise_is_written_in_steps_of_five_percent() -> None:
-    """A kill at noon raises web-svc's 26,462,598 by 20 % to 31,755,118; with 13,231,299 that is 44,986,417.
+    """A kill at noon raises web-svc's 25,424,983 by 20 % to 30,509,980; with 12,712,492 that is 43,222,473.
 
-    In five hours the raise falls from 5,292,520 to 4,580,870, which is 1.6 % of the sum: 60 cycles write
-    nothing. After a day the raise is 10 %. The width of two equal days is .1 / 2 = .05, and e^.24 times a
-    maximum costs least: (20,000,000 * 1.1 + 10,000,000) * e^.24 = 40,679,974.
+    In five hours the raise falls from 5,084,997 to 4,401,251, which is 1.6 % of the sum: 60 cycles write
+    nothing. After a day the raise is 10 %. The width of two equal days is .1 / 2 = .05, and e^.18 times a
+    maximum costs least: (20,000,000 * 1.1 + 10,000,000) * e^.18 = 38,310,957.
     """
     scenario = Scenario(EmojivotoPrometheus())
     scenario.prometheus.killed[APP] = killed_at(NEWEST_STEP_SECONDS)
     await scenario.cycle()
-    assert scenario.values[WEB_MEMORY] == "44986417"
+    assert scenario.values[WEB_MEMORY] == "43222473"
     before = scenario.stored
 
     written = [(await scenario.cycle(minutes)).written for minutes in range(5, 301, 5)]
     assert (written, scenario.stored) == ([0] * 60, before)
 
     await scenario.cycle(minutes=1440)
-    assert scenario.values[WEB_MEMORY] == "40679974"
+    assert scenario.values[WEB_MEMORY] == "38310957"
 
 
 async def test_pressure_is_queried_once_per_cycle() -> None:

@@ -42,7 +42,7 @@ def consecutive(names: Sequence[str], cores: float, kind: str = "") -> Iterable[
 
 
 async def test_38_runs_of_a_cron_workflow_have_one_profile(prometheus_factory: Start, tmp_path: Path) -> None:
-    """Argo names each Workflow by the second: 38 runs of an hour, 0.3 * 1.125 = 0.338 cores.
+    """Argo names each Workflow by the second: 38 runs of an hour, 0.3 * 1.0625 = 0.319 cores.
 
     Before, each run was a workload of its own: 76 profiles. A new leader that reads the past again finds the
     same group, and a Workflow of the next hour is looked up there at its admission.
@@ -50,7 +50,7 @@ async def test_38_runs_of_a_cron_workflow_have_one_profile(prometheus_factory: S
     names = [f"etl-{1_772_236_800 + 3600 * number}" for number in range(HOURS)]
     cluster = HistoricCluster(prometheus_factory, tmp_path, consecutive(names, 0.3, "Workflow"))
     await cluster.cycle()
-    expected = {"cpu Workflow/shop/etl-{digits}": "0.338", "memory Workflow/shop/etl-{digits}": "39693897"}
+    expected = {"cpu Workflow/shop/etl-{digits}": "0.319", "memory Workflow/shop/etl-{digits}": "38137476"}
     assert cluster.values == expected
     await cluster.cycle()
 
@@ -64,7 +64,8 @@ async def test_38_runs_of_a_cron_workflow_have_one_profile(prometheus_factory: S
 async def test_bare_pods_of_the_past_are_grouped_too(prometheus_factory: Start, tmp_path: Path) -> None:
     """Airflow, Jenkins and GitLab create Pods without a controller: kube_pod_owner says so.
 
-    Before, their past was unknown. 0.1, 0.2 and 0.4 cores for a third of the time each: 0.125, 0.250, 0.500.
+    Before, their past was unknown. 0.1, 0.2 and 0.4 cores for a third of the time each: 0.107, 0.213, 0.425
+    (times 1.0625).
     """
     pods = [
         *consecutive(AIRFLOW, 0.1),
@@ -75,9 +76,9 @@ async def test_bare_pods_of_the_past_are_grouped_too(prometheus_factory: Start, 
     await cluster.cycle()
 
     assert {name: value for name, value in cluster.values.items() if name.startswith("cpu")} == {
-        "cpu Pod/shop/load-{random}": "0.125",
-        "cpu Pod/shop/deploy-{random}": "0.250",
-        "cpu Pod/shop/runner-zxwgkjap-project-42-{random}": "0.500",
+        "cpu Pod/shop/load-{random}": "0.107",
+        "cpu Pod/shop/deploy-{random}": "0.213",
+        "cpu Pod/shop/runner-zxwgkjap-project-42-{random}": "0.425",
     }
 
 
@@ -102,5 +103,5 @@ async def test_a_group_keeps_its_identity_after_a_restart(prometheus_factory: St
     await cluster.cycle(checkpoints=checkpoints)
 
     assert sorted(cluster.profiles.manifests) == before
-    assert cluster.values["cpu Workflow/shop/etl-{digits}"] == "0.338"
+    assert cluster.values["cpu Workflow/shop/etl-{digits}"] == "0.319"
     assert len(cluster.values) == 2
