@@ -22,26 +22,26 @@ def days(today_cores: float, today_share: float) -> DaySummaries:
 
 
 def test_the_lower_bound_is_what_a_third_of_the_price_needs() -> None:
-    """At a third of the price, 12, what is used for 1/13 = 7.7 % of the weighted time or less is not needed.
+    """At a third of the price of 34, what is used for 1/12.33 = 8.1 % of the weighted time or less is not needed.
 
     Yesterday has 1 / 3.927 = 25.5 % of the weight (the sum of 1/1 to 1/28). Its upper bands, above .8, have
     .2 * 25.5 % = 5.1 % and are not needed; from .6 on they have 10.2 %, and are. The whole need is 4 cores
-    then, plus .5 / 29^2 = .06 %. A target below that need is its own lower bound.
+    then, plus .5 / 29^3 = .002 %. A target below that need is its own lower bound.
     """
     calm, busy = days(1.0, 0.0), days(1.0, 0.0)
     calm.quantiles[0, 27, [level > 0.8 for level in LEVELS]] = 4
     busy.quantiles[0, 27, [level > 0.6 for level in LEVELS]] = 4
 
     assert BAND_LEVELS[2:4] == (0.7, 0.84)
-    assert lower_bound(np.array([5.0]), calm, CPU) == pytest.approx([1 + 0.5 / 29**2])
-    assert lower_bound(np.array([5.0]), busy, CPU) == pytest.approx([4 * (1 + 0.5 / 29**2)])
+    assert lower_bound(np.array([5.0]), calm, CPU) == pytest.approx([1 + 0.5 / 29**3])
+    assert lower_bound(np.array([5.0]), busy, CPU) == pytest.approx([4 * (1 + 0.5 / 29**3)])
     assert lower_bound(np.array([3.0]), busy, CPU).tolist() == [3.0]
 
 
 def test_todays_use_raises_the_lower_bound() -> None:
     """Today is half a day old, so an hour of it weighs 2/24 = .083 beside 3.927: 2.1 %, and six hours 11.3 %.
 
-    7.7 % or more of the weighted time at 4 cores needs them.
+    8.1 % or more of the weighted time at 4 cores needs them.
     """
     target = np.array([5.0])
 
