@@ -50,16 +50,16 @@ def cpu_rules() -> Rules:
     """Prices and least savings around those of the rule."""
     return [
         replace(_NORMAL[Resource.CPU], price=price, min_saving=saving)
-        for price, saving in product((26, 31, 36, 43, 52), (0.02, 0.04, 0.06))
+        for price, saving in product((25, 29, 34, 40, 48), (0.02, 0.04, 0.06))
     ]
 
 
 def memory_rules() -> Rules:
-    """Prices, widths and shares of the wide tail around those of the rule."""
+    """Prices, largest widths and first steps around those of the rule."""
     rule = _NORMAL[Resource.MEMORY]
     return [
-        replace(rule, price=price, spread=replace(rule.spread, max_width=width, tail_share=share))
-        for price, width, share in product((4, 5.5, 7, 9), (0.05, 0.07, 0.1), (0.1, 0.15))
+        replace(rule, price=price, spread=replace(rule.spread, max_width=width, prior_step=step))
+        for price, width, step in product((4.5, 6, 7.5, 10), (0.1, 0.15, 0.2), (0.05, 0.1))
     ]
 
 
@@ -141,7 +141,7 @@ def _waste(scores: DayScores) -> float:
 def _cell(tuned: Unit, judged: Unit, rule: ResourceRule, number: int) -> Cell:
     ours, krr = judged.ours[number], judged.krr
     constants = (
-        f"price {rule.price:g}, width {rule.spread.max_width:g}, tail {rule.spread.tail_share:g}"
+        f"price {rule.price:g}, width {rule.spread.max_width:g}, first step {rule.spread.prior_step:g}"
         if rule.by_maximum
         else f"price {rule.price:g}, saving {rule.min_saving:g}"
     )

@@ -22,7 +22,7 @@ def days(today_cores: float, today_share: float) -> DaySummaries:
 
 
 def test_the_lower_bound_is_what_a_third_of_the_price_needs() -> None:
-    """At a third of the price of 34, what is used for 1/12.33 = 8.1 % of the weighted time or less is not needed.
+    """At a third of the price of 34, what is used for 1/12.33 = 8.1 % of the weighted time is not needed.
 
     Yesterday has 1 / 3.927 = 25.5 % of the weight (the sum of 1/1 to 1/28). Its upper bands, above .8, have
     .2 * 25.5 % = 5.1 % and are not needed; from .6 on they have 10.2 %, and are. The whole need is 4 cores
