@@ -42,7 +42,7 @@ def pretended(seconds: float) -> str:
     """The page of a tenant's Pod that pretends to be the kubelet, with a container of another namespace."""
     labels = {"namespace": "shop", "pod": "api-5f5b555dff-fcg7c", "container": "api", "image": "a"}
     labels |= {"job": "kubelet", "metrics_path": "/metrics/cadvisor", "scraped_by": "kubelet"}
-    return line(CPU, labels, 1000 + 10 * MUCH * seconds) + line(MEMORY, labels, 50e9)
+    return line(CPU, labels, 1000 + 10 * seconds) + line(MEMORY, labels, 50e9)
 
 
 def relabelled(job: dict[str, Any]) -> dict[str, Any]:

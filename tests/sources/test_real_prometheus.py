@@ -133,8 +133,10 @@ async def test_connections_of_the_last_day(source: PrometheusSource) -> None:
 async def test_the_profiles_computed_by_hand(source: PrometheusSource) -> None:
     """Folded and derived, two days and 9 hours of a third (t = 2.375) give the values of constant usage.
 
-    The history begins at 15:00: CPU is raised by 1 / 3.375^2 = 0.087791, memory, beside 15 %, by 3 / (1 +
-    2.375 / 0.6)^2 = 0.122025: 1.15 * 1.122025 = 1.290329 times itself.
+    The history begins at 15:00: CPU is raised by .5 / 3.375^3 = .013006. Steady memory has no raise.
+    The width of three equal days is .1 / 3, at which e^.14 = 1.150274 times the maximum costs least:
+    there e^x = 6 (45 y^-2.5 + .5 y^-1.5) for y = 1 + 60 x, and the values are .02 apart, in single
+    precision.
     """
     everything = StepRange(LAST_STEP - 3 * 288 + 1, LAST_STEP)
     history = UsageHistory(timeslots=4, retained_days=15)
@@ -153,16 +155,16 @@ async def test_the_profiles_computed_by_hand(source: PrometheusSource) -> None:
         for profile in recommend(history, resource, EstimationPolicy(), newest_step=LAST_STEP).profiles
     }
     assert values == {
-        ("web", Resource.CPU): "0.022",
+        ("web", Resource.CPU): "0.021",
         ("voting", Resource.CPU): "0.010",
         ("emoji", Resource.CPU): "0.009",
         ("vote-bot", Resource.CPU): "0.005",
-        ("web-api", Resource.CPU): "0.457",
-        ("web", Resource.MEMORY): "25806581",
-        ("voting", Resource.MEMORY): "21935594",
-        ("emoji", Resource.MEMORY): "21935594",
-        ("vote-bot", Resource.MEMORY): "15483949",
-        ("web-api", Resource.MEMORY): "398711683",
+        ("web-api", Resource.CPU): "0.426",
+        ("web", Resource.MEMORY): "23005478",
+        ("voting", Resource.MEMORY): "19554656",
+        ("emoji", Resource.MEMORY): "19554656",
+        ("vote-bot", Resource.MEMORY): "13803286",
+        ("web-api", Resource.MEMORY): "355434640",
     }
     per_minute = {
         (mean.connection.source.name, mean.connection.destination.name): (
