@@ -36,6 +36,7 @@ from app.profiler.cycle.reporter import Reporter
 from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.source_replicas import with_replica_rates
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
+from app.profiler.cycle.workload_states import with_states
 from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.rate_limiter import RateLimiter
 from app.recommendation.active_containers import ContainerChecks
@@ -158,7 +159,7 @@ class ProfilingCycle:
         wanted = wanted_steps(newest, self._policy.history_days)
         unlisted = self._watches.unlisted_namespaces() if self._watches else {}
         collected = await self._collector.collect(wanted, snapshot, progress, unlisted)
-        stored_values = StoredValues(await self._publisher.stored(), now)
+        stored_values = StoredValues(await self._publisher.stored(), now, snapshot.state_of)
         derived = await self._derive(collected, newest, snapshot, stored_values)
         absurd = list(absurd_needs(derived.profiles, self._policy.limits.needs))
         published = await self._publisher.publish(
@@ -240,7 +241,7 @@ class ProfilingCycle:
             for profile in derived.profiles
             if not (collected.is_frozen(profile.identity) and stored.catalogue.get(profile.identity))
         ]
-        profiles = with_roles(profiles, snapshot.templates)
+        profiles = with_states(with_roles(profiles, snapshot.templates), snapshot.state_of)
         return replace(derived, profiles=with_replica_rates(profiles, snapshot.ready_replicas))
 
     def _reasons(
