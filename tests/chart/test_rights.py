@@ -10,6 +10,7 @@ from tests.chart.rendered import Right
 pytestmark = pytest.mark.chart
 
 PROFILES_GROUP = "webapp.liqo.io.profiling"
+READER = "job-profiler-reader"  # bound to nobody
 PLURALS = ("cpuprofiles", "memoryprofiles", "connectionprofiles")
 READ = ("list", "watch")
 CERT_MANAGER = {"provider": "cert-manager"}
@@ -200,7 +201,7 @@ def test_without_the_probe_only_the_ca_bundle_needs_the_configuration(render: Re
 
 
 def test_no_other_account_gets_a_right(render: Render) -> None:
-    """No role is aggregated into view, edit or admin; roles are bound only to the release's accounts."""
+    """By default no role is aggregated into view, edit or admin; only the release's accounts have roles."""
     release = render(scheduling={"enabled": True})
 
     assert not [role for role in release.of("ClusterRole") if "aggregationRule" in role]
@@ -239,8 +240,22 @@ def test_without_back_fill_no_account_may_patch_pods(render: Render, namespaces:
 
 
 def test_every_role_is_bound(render: Render) -> None:
-    """Every role has a binding, so that the tests above see all roles."""
+    """Every role but the one for people has a binding, so that the tests above see all roles."""
     release = render(profiling={"namespaces": ["emojivoto", "shop"]}, scheduling={"enabled": True})
 
     assert release.names("RoleBinding") == release.names("Role")
-    assert release.names("ClusterRoleBinding") == release.names("ClusterRole")
+    assert release.names("ClusterRoleBinding") == release.names("ClusterRole") - {READER}
+
+
+@pytest.mark.parametrize("aggregated", [False, True])
+def test_the_role_for_people(render: Render, *, aggregated: bool) -> None:
+    """It reads the three kinds of profiles and nothing else; one value aggregates it into `view`."""
+    roles = render(readerRole={"aggregateToView": aggregated}).of("ClusterRole")
+    (reader,) = (role for role in roles if role["metadata"]["name"] == READER)
+
+    assert reader["rules"] == [
+        {"apiGroups": [PROFILES_GROUP], "resources": list(PLURALS), "verbs": ["get", "list", "watch"]}
+    ]
+    label = "rbac.authorization.k8s.io/aggregate-to-view"
+    assert _labels(reader).get(label) == ("true" if aggregated else None)
+    assert not [other for other in roles if other is not reader and label in _labels(other)]
