@@ -51,11 +51,13 @@ def read_state(
     if isinstance(subject, Connection):
         return _LABELLED if has_labels else _UNLABELLED  # shared, since most profiles are of connections
     desired = mapping_in(status.get("replicas")).get("desired")
-    containers, signals = (map(mapping_in, list_in(status.get(key))) for key in ("containers", "signals"))
+    containers = list(map(mapping_in, list_in(status.get("containers"))))
+    signals = map(mapping_in, list_in(status.get("signals")))
     return StoredState(
         pack(from_items(status.get("history"))),
         intern(text_in(mapping_in(status.get("risk")).get("level"))),
         _names(tuple(text_in(container.get("name")) for container in containers)),
+        tuple(intern(text_in(container.get("value"))) for container in containers),
         max((_share(signal.get("raisedBy")) for signal in signals), default=0.0),
         intern(text_in(status.get("request"))),
         intern(text_in(status.get("limit"))),

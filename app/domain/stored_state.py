@@ -14,9 +14,15 @@ class StoredState(msgspec.Struct, frozen=True, gc=False):
     history: bytes = b""
     risk: str = ""
     containers: tuple[str, ...] = ()
+    container_values: tuple[str, ...] = ()  # in the same order
     raised_by: float = 0.0
     request: str = ""
     limit: str = ""
     desired_replicas: int | None = None
     is_complete: bool = False
     has_labels: bool = False
+
+    @property
+    def values_by_container(self) -> dict[str, str]:
+        """The value of each container by its name."""
+        return dict(zip(self.containers, self.container_values, strict=True))

@@ -1,7 +1,8 @@
 """A write of a profile: what the publisher sends to the profile store."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.domain.profiles import ConnectionProfile, Profile
@@ -14,7 +15,8 @@ class ProfileWrite:
 
     `stored_value` is the value stored now; None if the profile does not exist. `history` has the last changes
     of the value, this one included. `unlabelled_since` is set for a stored object without labels that it can
-    have: the time of its last change, with which it is written once more.
+    have: the time of its last change, with which it is written once more. `stored_containers` has the stored
+    value of each container.
     """
 
     profile: Profile
@@ -23,6 +25,7 @@ class ProfileWrite:
     stored_value: str | None = None
     history: tuple[ValueChange, ...] = ()
     unlabelled_since: datetime | None = None
+    stored_containers: Mapping[str, str] = field(default_factory=dict)
 
     def manifest_time(self, now: datetime) -> datetime | None:
         """The time of the last change, to write the object with it; None if only the status is written."""

@@ -253,7 +253,16 @@ def test_the_state_is_read_back() -> None:
 
     assert stored
     assert stored.state == StoredState(
-        pack(CHANGES), "", ("web-svc", "zz-proxy"), 0.0, "150m", "1", 3, is_complete=True, has_labels=True
+        pack(CHANGES),
+        "",
+        ("web-svc", "zz-proxy"),
+        ("1.200", "0.034"),
+        0.0,
+        "150m",
+        "1",
+        3,
+        is_complete=True,
+        has_labels=True,
     )
 
 
@@ -275,14 +284,14 @@ def test_an_object_of_an_older_release_is_read() -> None:
     del manifest["metadata"]["labels"]
     manifest["status"] = {
         "refreshTime": "2026-03-01T12:00:00Z",
-        "containers": [{"name": "web-svc", "value": "1"}],
+        "containers": [{"name": "web-svc", "value": "1.234"}],
     }
 
     stored = from_manifest(ProfileKind.CPU, manifest)
 
     assert stored
     assert (stored.value, stored.status_refreshed_at) == ("1.234", NOW)
-    assert stored.state == StoredState(containers=("web-svc",))
+    assert stored.state == StoredState(containers=("web-svc",), container_values=("1.234",))
 
 
 @pytest.mark.parametrize(

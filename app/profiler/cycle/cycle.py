@@ -33,14 +33,17 @@ from app.profiler.cycle.plan_events import plan_events
 from app.profiler.cycle.publisher import Publisher, PublishResult
 from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.reporter import Reporter
+from app.profiler.cycle.request_changes import RequestChanges
 from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.source_replicas import with_replica_rates
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
 from app.profiler.cycle.workload_states import with_states
 from app.profiler.ports import ClusterPorts, UsageSource
+from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import RateLimiter
 from app.recommendation.active_containers import ContainerChecks
 from app.recommendation.policy import LEARNING_DAYS, EstimationPolicy
+from app.rightsizing.policy import SchedulingPolicy
 
 InScope = Callable[[str], bool]
 _USAGE_SIGNALS = (Signal.CPU, Signal.MEMORY)
@@ -60,6 +63,7 @@ class CyclePolicy:
     max_writes: float = math.inf
     limits: CollectionLimits = field(default_factory=CollectionLimits)
     shard_bytes: int = MAX_BYTES  # planned size of a check-point shard
+    scheduling: SchedulingPolicy | None = None  # None if the webhook sets no requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ class ProfilingCycle:
     ) -> None:
         self._policy, self._in_scope, self._query_scope = policy, in_scope, query_scope
         self._lister, self._watches = cluster.lister, cluster.watches
+        self._asking_namespaces = cluster.asking_namespaces
         rate_limiter = RateLimiter(policy.writes_per_second)
         self._publisher = Publisher(
             cluster.store, policy.aging, policy.max_profiles, rate_limiter, max_writes=policy.max_writes
@@ -173,8 +178,10 @@ class ProfilingCycle:
         collected.absurd_needs += absurd
         reasons = self._reasons(snapshot, collected, derived, published)
         faults = self._watch_faults() | question_faults(collected.failed)
+        asking = sorted(filter(self._in_scope, self._asking_namespaces()))
         await self._reporter.report(collected, reasons, faults, published, now)
-        events = plan_events(published.written, removed, snapshot.uids, self._in_scope)
+        changes = self._request_changes(snapshot, asking)
+        events = plan_events(published.written, removed, snapshot.uids, self._in_scope, changes)
         return CycleReport(
             states=collected.states,
             identities=derived.newest_samples.keys(),
@@ -198,6 +205,15 @@ class ProfilingCycle:
             seconds=perf_counter() - started,
             own_clusters=tuple(collected.own_clusters),
         )
+
+    def _request_changes(
+        self, snapshot: ClusterSnapshot, asking: Collection[str]
+    ) -> Callable[[ProfileWrite], str]:
+        if self._policy.scheduling is None:
+            return lambda _write: ""
+        return RequestChanges(
+            self._policy.scheduling, snapshot, lambda workload: workload.namespace in asking
+        ).of
 
     async def report_failure(self, error: ClusterError) -> None:
         """Report that cycles fail because of *error*."""

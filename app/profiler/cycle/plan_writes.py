@@ -80,7 +80,10 @@ def _rewrite(profile: Profile, stored: StoredProfile, now: datetime, *, value_ch
     """The write of a stored profile, with its history; if labels are missing, they are added."""
     history = history_with(stored, profile, now) if isinstance(profile, ResourceProfile) else ()
     unlabelled_since = stored.updated_at if stored.state and not stored.state.has_labels else None
-    return ProfileWrite(profile, stored.name, value_changed, stored.value, history, unlabelled_since)
+    containers = stored.state.values_by_container if stored.state else {}
+    return ProfileWrite(
+        profile, stored.name, value_changed, stored.value, history, unlabelled_since, containers
+    )
 
 
 def _is_status_due(derived: Profile, stored: StoredProfile, now: datetime) -> bool:
