@@ -28,12 +28,12 @@ def namespace_rights(*names: str) -> set[Right]:
 CONFIGURATION = ("*", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", "job-profiler")
 
 
-def webhook_rights(profiles_namespace: str = "profiling") -> set[Right]:
+def webhook_rights(profiles_namespace: str = "profiling", *namespaces: str) -> set[Right]:
     expected = rights("profiling", "", "secrets", "job-profiler-tls", *READ)
     expected |= rights(*CONFIGURATION, "get", *READ)
     for plural in PLURALS:
         expected |= rights(profiles_namespace, PROFILES_GROUP, plural, "*", *READ)
-    return expected
+    return expected | namespace_rights(*namespaces)
 
 
 def profile_writer_rights(namespace: str = "profiling") -> set[Right]:
@@ -90,7 +90,7 @@ def workload_rights(namespace: str = "*") -> set[Right]:
 
 
 def test_webhook_only_reads(render: Render) -> None:
-    """The webhook reads profiles, its own certificate and the caBundle; it writes nothing."""
+    """The webhook reads profiles, its own certificate, the caBundle and namespaces; it writes nothing."""
     granted = render().rights("job-profiler-webhook")
 
     assert granted == webhook_rights()
@@ -108,10 +108,10 @@ def profiler_rights() -> set[Right]:
 
 
 def test_the_webhook_that_sets_requests_reads_more(render: Render) -> None:
-    """If it sets requests, the webhook also reads namespaces and the objects that limit requests."""
+    """If it sets requests, the webhook also reads the objects that limit requests."""
     granted = render(scheduling={"enabled": True}).rights("job-profiler-webhook")
 
-    assert granted == webhook_rights() | namespace_rights() | limit_rights()
+    assert granted == webhook_rights() | limit_rights()
     assert {verb for *_, verb in granted} == {"get", *READ}
 
 
@@ -147,10 +147,7 @@ def test_listed_namespaces_replace_the_cluster(render: Render) -> None:
         | workload_rights("shop")
     )
     assert release.rights("job-profiler-webhook") == (
-        webhook_rights()
-        | namespace_rights("emojivoto", "shop")
-        | limit_rights("emojivoto")
-        | limit_rights("shop")
+        webhook_rights("profiling", "emojivoto", "shop") | limit_rights("emojivoto") | limit_rights("shop")
     )
 
 
@@ -186,7 +183,7 @@ def test_little_is_granted_in_the_cluster(render: Render) -> None:
     in_cluster = {right for right in release.rights("job-profiler-profiler") if right[0] == "*"}
     assert in_cluster == namespace_rights("shop") | rights(*CONFIGURATION, "get")
     in_cluster = {right for right in release.rights("job-profiler-webhook") if right[0] == "*"}
-    assert in_cluster == rights(*CONFIGURATION, "get", *READ)
+    assert in_cluster == namespace_rights("shop") | rights(*CONFIGURATION, "get", *READ)
 
 
 def test_without_the_probe_only_the_ca_bundle_needs_the_configuration(render: Render) -> None:
