@@ -23,9 +23,9 @@ def snapshot(request: str = "100m", desired: int = 4) -> ClusterSnapshot:
     )
 
 
-def see(scenario: Scenario, seen: ClusterSnapshot) -> None:
-    """Let the cluster be as *seen* from now on."""
-    scenario._cycle._lister._snapshot = seen  # type: ignore[attr-defined]
+def replace_snapshot(scenario: Scenario, current: ClusterSnapshot) -> None:
+    """Replace the snapshot that the next cycles read."""
+    scenario._cycle._lister._snapshot = current  # type: ignore[attr-defined]
 
 
 async def test_moving_replicas_write_nothing() -> None:
@@ -38,9 +38,9 @@ async def test_moving_replicas_write_nothing() -> None:
 
     written = []
     for number in range(1, 12):
-        see(scenario, snapshot(desired=8 if number % 2 else 2))
+        replace_snapshot(scenario, snapshot(desired=8 if number % 2 else 2))
         written.append((await scenario.cycle(minutes=number * 5 / 12)).written)
-    see(scenario, snapshot(request="200m"))
+    replace_snapshot(scenario, snapshot(request="200m"))
     written += [(await scenario.cycle(minutes=minutes)).written for minutes in (4.9, 4.95)]
 
     assert set(written) == {0}
@@ -52,9 +52,9 @@ async def test_moving_replicas_write_nothing() -> None:
 
 
 async def test_a_history_survives_a_new_leader() -> None:
-    """Two leaders each raise a value that somebody wrote: both changes are in the object, newest first.
+    """Two leaders each raise a value that a user wrote: both changes are in the object, newest first.
 
-    The first of them can't be told from usage that rose; the second is not the last value on record.
+    The first looks like usage that rose; the second value is not the last one on record.
     """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
