@@ -195,7 +195,10 @@ async def _cluster_store(
 
 def _without_server_fields(manifest: Object, kind: str) -> Object:
     """The object without the metadata that the API server adds; a status that is none becomes empty."""
-    kept = {key: manifest["metadata"].get(key) for key in ("name", "namespace", "annotations")}
+    metadata = manifest["metadata"]
+    kept = {key: metadata.get(key) for key in ("name", "namespace", "annotations")}
+    if labels := metadata.get("labels"):  # objects of an older release have none
+        kept["labels"] = labels
     status = dict(mapping_in(manifest.get("status")))
     return manifest | {"kind": kind, "metadata": kept, "status": status}
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from app.domain.annotations import SCHEDULING_LABEL
 from app.domain.untyped import count_in, list_in, mapping_in
 
 _DROPPED = {
@@ -23,6 +24,7 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
             " target that is scraped with honor_labels can claim usage of any container: name the kubelets'"
             " job in CONTAINER_METRICS_MATCHER"
         )
+    yield from _unheard_namespaces(report)
     if clusters := list_in(report.get("recognizedClusters")):
         own = "; ".join(map(str, clusters))
         yield f"Prometheus has several clusters; only series of this one count, known by its Pods: {own}"
@@ -52,4 +54,13 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
             f"Ignored: {count_in(ignored.get('total'))} objects, such as {names}. They are copies of"
             " profiles under another name, or name no workload: they take no place of MAX_PROFILES, and who"
             " made them may delete them"
+        )
+
+
+def _unheard_namespaces(report: Mapping[str, Any]) -> Iterator[str]:
+    if namespaces := list_in(report.get("namespacesAskingForRequests")):
+        yield (
+            f"Scheduling is off, and these namespaces ask for requests: {', '.join(map(str, namespaces))}."
+            " Set scheduling.enabled=true in the chart (OPERATING_MODE=PROFILING_SCHEDULING), or remove the"
+            f" label {SCHEDULING_LABEL}"
         )

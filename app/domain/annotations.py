@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from app.domain.profiles import ProfileKind
+from app.domain.workloads import Workload
 
 CPU_PROFILE = "liqo.io/cpuProfile"
 MEMORY_PROFILE = "liqo.io/memoryProfile"
@@ -31,6 +32,11 @@ WORKLOAD_NAMESPACE = "job-profiler.liqo.io/workload-namespace"
 WORKLOAD_NAME = "job-profiler.liqo.io/workload-name"
 SOURCE_KIND = "job-profiler.liqo.io/source-kind"
 DESTINATION_KIND = "job-profiler.liqo.io/destination-kind"
+# Labels of profiles, by which their owners select them.
+PROFILE_NAMESPACE = "job-profiler.liqo.io/namespace"
+PROFILE_KIND = "job-profiler.liqo.io/kind"
+PROFILE_WORKLOAD = "job-profiler.liqo.io/workload"
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
 # The ends whose own proxies report a connection: "destination" or "both"; without it, the source alone.
 REPORTED_BY = "job-profiler.liqo.io/reported-by"
 
@@ -65,6 +71,16 @@ def is_mirror(annotations: Mapping[str, str] | None) -> bool:
 def is_scheduling_enabled(labels: Mapping[str, str] | None) -> bool | None:
     """The scheduling label of a namespace or a Pod; None unless it is exactly "true" or "false"."""
     return {"true": True, "false": False}.get((labels or {}).get(SCHEDULING_LABEL, ""))
+
+
+def profile_labels(workload: Workload) -> dict[str, str]:
+    """The labels of a profile of *workload*; a text that is no label value is left out."""
+    labels = {
+        PROFILE_NAMESPACE: workload.namespace,
+        PROFILE_KIND: workload.kind,
+        PROFILE_WORKLOAD: workload.name,
+    }
+    return {key: value for key, value in labels.items() if _LABEL_VALUE.fullmatch(value)}
 
 
 def pod_annotations(

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.domain import annotations
 from app.domain.explanation import explain
+from app.domain.profile_state import container_amounts, read_state, state_fields
 from app.domain.profiles import (
     Basis,
     ConnectionProfile,
@@ -29,6 +30,7 @@ from app.domain.profiles import (
 from app.domain.quantities import format_risk, format_share, format_time, parse_time
 from app.domain.reporters import Reporters
 from app.domain.untyped import list_in, mapping_in, text_in
+from app.domain.value_history import ValueChange
 from app.domain.workloads import Connection, Workload
 
 GROUP = "webapp.liqo.io.profiling"
@@ -66,20 +68,31 @@ def to_manifest(profile: Profile, *, name: str, namespace: str, updated_at: date
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KINDS[profile.identity.kind].kind,
-        "metadata": {"name": name, "namespace": namespace, "annotations": _identity_annotations(profile)},
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": _labels(profile),
+            "annotations": _identity_annotations(profile),
+        },
         "spec": _spec(profile, format_time(updated_at)),
     }
 
 
-def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
-    """The `status` of *profile*: the evidence for its value."""
+def to_status(
+    profile: Profile, *, refreshed_at: datetime, history: Sequence[ValueChange] = ()
+) -> dict[str, Any]:
+    """The `status` of *profile*: the evidence for its value, and the *history* of a CPU or memory value."""
     status: dict[str, Any] = _basis(profile.basis) | {"refreshTime": format_time(refreshed_at)}
     if explanation := explain(profile):
         status["explanation"] = explanation
     if isinstance(profile, ConnectionProfile):
         return status | _connection_status(profile)
+    status |= state_fields(profile, history)
     status["slots"] = [_slot(slot) for slot in profile.slots]
-    status["containers"] = [_container(container) for container in _largest(profile.containers)]
+    amounts = container_amounts(profile)
+    status["containers"] = [
+        _container(container) | amounts.get(container.name, {}) for container in _largest(profile.containers)
+    ]
     if len(profile.containers) > MAX_CONTAINERS:
         status["containersTotal"] = len(profile.containers)
     if profile.roles:
@@ -136,6 +149,13 @@ def stale_condition(*, stale: bool, now: str) -> dict[str, str]:
     }
 
 
+def _labels(profile: Profile) -> dict[str, str]:
+    """The labels of the workload; of a connection, those of its source."""
+    if isinstance(profile, ConnectionProfile):
+        return annotations.profile_labels(profile.connection.source)
+    return annotations.profile_labels(profile.workload)
+
+
 def _identity_annotations(profile: Profile) -> dict[str, str]:
     if isinstance(profile, ConnectionProfile):
         kinds = {
@@ -181,6 +201,8 @@ def _slot(slot: SlotNeed) -> dict[str, Any]:
 
 def _container(container: ContainerNeed) -> dict[str, Any]:
     need: dict[str, Any] = {"name": container.name, "value": container.value, "samples": container.samples}
+    if values := container.values:
+        need["values"] = {"low": values.low, "normal": values.normal, "high": values.high}
     if container.role:
         need["role"] = container.role
     if container.rule and container.rule.siblings:
@@ -268,6 +290,7 @@ def from_manifest(
         reporters=_REPORTERS.get(text_in(notes.get(annotations.REPORTED_BY)), Reporters.SOURCE),
         request_bytes=_bytes(status.get(_REQUEST_BYTES)),
         response_bytes=_bytes(status.get(_RESPONSE_BYTES)),
+        state=read_state(metadata, status, subject) if with_times else None,
     )
 
 

@@ -9,6 +9,8 @@ import msgspec
 
 from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters, declaring_namespace
+from app.domain.stored_state import StoredState
+from app.domain.workload_state import WorkloadState
 from app.domain.workloads import Connection, Workload
 
 
@@ -122,6 +124,15 @@ class SlotNeed:
 
 
 @dataclass(frozen=True, slots=True)
+class RiskValues:
+    """The need at each risk level; at the level of the profile it is the value itself."""
+
+    low: str
+    normal: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerNeed:
     """The need of one long-running container of one replica.
 
@@ -133,6 +144,7 @@ class ContainerNeed:
     samples: int
     role: str = ""
     rule: ChosenRule | None = None
+    values: RiskValues | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -168,7 +180,7 @@ class ResourceProfile:
     `value` is the sum of the values of `containers`, which include the raises in `signals`. If Pods differ,
     it is the sum over those of the largest of `roles`. `newest` is the latest choice if it differs from a
     value that stays because a change would save too little; else it is empty. `left_out` are the containers
-    of the last day that do not count.
+    of the last day that do not count. `workload_state` is None if the workload's object is not known.
     """
 
     workload: Workload
@@ -182,6 +194,7 @@ class ResourceProfile:
     newest: str = ""
     roles: tuple[RoleNeed, ...] = ()
     left_out: tuple[LeftOutContainer, ...] = ()
+    workload_state: WorkloadState | None = None
 
     @property
     def identity(self) -> Identity:
@@ -264,6 +277,7 @@ class StoredProfile(msgspec.Struct, frozen=True, gc=False):
     reporters: Reporters = Reporters.SOURCE  # of a connection, like the bytes per second
     request_bytes: float | None = None
     response_bytes: float | None = None
+    state: StoredState | None = None  # of CPU and memory, where times are read
 
     @property
     def identity(self) -> Identity:

@@ -74,6 +74,30 @@ def parse_quantity(text: str) -> Decimal:
     raise ValueError(f"{text!r} is not a quantity: unknown unit {scale!r}")
 
 
+_BINARY_UNITS = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
+_DECIMAL_UNITS = (("G", 1000**3), ("M", 1000**2))
+
+
+def format_quantity(resource: Resource, amount: Decimal) -> str:
+    """The amount as people write it: `"26m"` or `"2"` cores, `"347Mi"`, `"2Gi"` or `"100M"` bytes."""
+    if resource is Resource.CPU:
+        millicores = ceil(amount * 1000)
+        return f"{millicores}m" if millicores % 1000 else str(millicores // 1000)
+    whole = ceil(amount)
+    for unit, size in (*_BINARY_UNITS, *_DECIMAL_UNITS):
+        if whole and whole % size == 0:
+            return f"{whole // size}{unit}"
+    return str(whole)
+
+
+def need_quantity(resource: Resource, value: str) -> str:
+    """The value of a profile as people write it, rounded up to a millicore or a MiB: `"26m"`, `"347Mi"`."""
+    amount = Decimal(value)
+    if resource is Resource.MEMORY:
+        amount = Decimal(ceil(amount / 1024**2) * 1024**2)
+    return format_quantity(resource, amount)
+
+
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with seconds, `"2026-03-01T12:00:00Z"`."""
     # isoformat takes a third of the time of strftime, and each profile has five times.

@@ -3,15 +3,21 @@
 from dataclasses import dataclass
 
 from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
+from app.domain.template_amounts import NO_TEMPLATE_AMOUNTS, TemplateAmounts
 from app.domain.workloads import Workload
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRecord:
-    """An object that creates Pods, or a CronJob; `cron_job` is the CronJob that created a Job."""
+    """An object that creates Pods, or a CronJob; `cron_job` is the CronJob that created a Job.
+
+    `desired_replicas` is None for what runs to completion.
+    """
 
     workload: Workload
     uid: str = ""
     cron_job: Workload | None = None
     template: TemplateContainers = UNKNOWN_TEMPLATE
     ready_replicas: int = 0
+    desired_replicas: int | None = None
+    amounts: TemplateAmounts = NO_TEMPLATE_AMOUNTS

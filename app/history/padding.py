@@ -9,7 +9,8 @@ T = TypeVar("T", bound=np.generic)
 
 
 def pad(array: NDArray[T], size: int, fill: float = 0) -> NDArray[T]:
-    """*array* with at least *size* elements; missing ones are *fill*. Not a copy if nothing is missing."""
+    """*array* with at least *size* rows; missing ones are *fill*. Not a copy if nothing is missing."""
     if size <= len(array):
         return array
-    return np.concatenate((array, np.full(size - len(array), fill, dtype=array.dtype)))
+    missing = (size - len(array), *array.shape[1:])
+    return np.concatenate((array, np.full(missing, fill, dtype=array.dtype)))

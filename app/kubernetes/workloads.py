@@ -4,7 +4,7 @@ All of it is in the metadata, except for the init containers, which are in the w
 """
 
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,6 +14,9 @@ import structlog
 from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, opted_out
 from app.domain.container_roles import template_containers
 from app.domain.pod_record import PodRecord
+from app.domain.profiles import Resource
+from app.domain.template_amounts import TemplateAmounts, template_amounts
+from app.domain.untyped import mapping_in
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, JOB, POD, Owner, Workload, bare_pod, owner_workload
 from app.errors import ClusterError, ForbiddenError, NotFoundError
@@ -72,11 +75,13 @@ class _Partial(msgspec.Struct):
 class _Container(msgspec.Struct, rename="camel"):
     name: str
     restart_policy: str = ""
+    resources: Any = None
 
 
 class _PodSpec(msgspec.Struct, rename="camel", frozen=True):
     init_containers: list[_Container] = []
     containers: list[_Container] = []
+    resources: Any = None
 
 
 class _Template(msgspec.Struct, frozen=True):
@@ -92,6 +97,7 @@ class _JobTemplate(msgspec.Struct, frozen=True):
 
 
 class _Spec(msgspec.Struct, rename="camel", frozen=True):
+    replicas: int | None = None
     template: _Template | None = None
     job_template: _JobTemplate = _JobTemplate()  # of a CronJob
 
@@ -99,6 +105,7 @@ class _Spec(msgspec.Struct, rename="camel", frozen=True):
 class _Status(msgspec.Struct, rename="camel", frozen=True):
     ready_replicas: int = 0
     number_ready: int = 0  # of a DaemonSet
+    desired_number_scheduled: int | None = None  # of a DaemonSet
 
 
 class _WorkloadObject(msgspec.Struct):
@@ -211,13 +218,39 @@ class WorkloadDecoder:
             ((container.name, container.restart_policy) for container in template.spec.init_containers),
             (container.name for container in template.spec.containers),
         )
+        amounts = _template_amounts(template.spec)
         return WorkloadRecord(
             Workload(self._intern(metadata.namespace, metadata.namespace), metadata.name, self._kind),
             metadata.uid,
             cron_job=self._intern(owner, owner) if owner and owner.kind == CRON_JOB else None,
             template=self._intern(containers, containers),
             ready_replicas=workload.status.ready_replicas or workload.status.number_ready,
+            desired_replicas=workload.status.desired_number_scheduled
+            if spec.replicas is None
+            else spec.replicas,
+            amounts=self._intern(amounts, amounts),
         )
+
+
+def _template_amounts(spec: _PodSpec) -> TemplateAmounts:
+    """The amounts of the containers that run for long: sidecars count, and other init containers do not."""
+    sidecars = [container for container in spec.init_containers if container.restart_policy == "Always"]
+    containers = (
+        (container.name, *_requests_and_limits(container.resources))
+        for container in (*sidecars, *spec.containers)
+    )
+    return template_amounts(containers, *_requests_and_limits(spec.resources))
+
+
+def _requests_and_limits(resources: object) -> tuple[dict[str, str], dict[str, str]]:
+    """CPU and memory as texts; a field that is not of the schema's type counts as absent."""
+    requests, limits = (mapping_in(mapping_in(resources).get(key)) for key in ("requests", "limits"))
+    return _texts(requests), _texts(limits)
+
+
+def _texts(quantities: Mapping[str, Any]) -> dict[str, str]:
+    known = ((resource.value, quantities.get(resource.value)) for resource in Resource)
+    return {name: str(quantity) for name, quantity in known if isinstance(quantity, str | int | float)}
 
 
 class PodDecoder:

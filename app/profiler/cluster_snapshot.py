@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from app.domain.container_roles import TemplateContainers
 from app.domain.namespaces import NamespaceSelection
+from app.domain.profiles import Resource
+from app.domain.template_amounts import TemplateAmounts
+from app.domain.workload_state import WorkloadState
 from app.domain.workloads import CRON_JOB, JOB, POD, Workload
 
 UnreadKinds = frozenset[tuple[str, str]]
@@ -17,10 +20,11 @@ class ClusterSnapshot:
     `uids` has the UID of every workload object, `living` the CronJobs, and the workloads that run
     to completion and have a Pod that runs. `templates` has the containers of the known Pod templates, by the
     workload that is profiled; `ephemeral` has those that were added to running Pods to debug them.
-    `ready_replicas` has the ready Pods of long-running workloads that have some. `listed` are the namespaces
-    of which all Pods and workloads are in the snapshot: what is not in it does not exist there. `unread` are
-    the kinds that can't be read now, each with a namespace or the empty one for all: their state may be out
-    of date.
+    `ready_replicas` has the ready Pods of long-running workloads that have some, and `desired_replicas` those
+    that are asked for. `amounts` has the requests and limits in the known Pod templates. `listed` are the
+    namespaces of which all Pods and workloads are in the snapshot: what is not in it does not exist there.
+    `unread` are the kinds that can't be read now, each with a namespace or the empty one for all: their state
+    may be out of date.
     """
 
     pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
@@ -30,9 +34,19 @@ class ClusterSnapshot:
     templates: Mapping[Workload, TemplateContainers] = field(default_factory=dict)
     ephemeral: Mapping[Workload, frozenset[str]] = field(default_factory=dict)
     ready_replicas: Mapping[Workload, int] = field(default_factory=dict)
+    desired_replicas: Mapping[Workload, int] = field(default_factory=dict)
+    amounts: Mapping[Workload, TemplateAmounts] = field(default_factory=dict)
     living: frozenset[Workload] = frozenset()
     listed: NamespaceSelection = field(default_factory=lambda: NamespaceSelection(frozenset()))
     unread: UnreadKinds = frozenset()
+
+    def state_of(self, resource: Resource, workload: Workload) -> WorkloadState | None:
+        """The requests, limits and replicas of *workload*; None if its Pod template is not known."""
+        amounts, desired = self.amounts.get(workload), self.desired_replicas.get(workload)
+        if amounts is None:
+            return None
+        ready = None if desired is None else self.ready_replicas.get(workload, 0)
+        return WorkloadState(amounts.of(resource), ready, desired)
 
     @property
     def knows_all_pods(self) -> bool:

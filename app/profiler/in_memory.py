@@ -49,12 +49,14 @@ class InMemoryProfiles:
     async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Store the object that an API server would store."""
         manifest = self.manifests.get(write.name, {})
-        if write.value_changed:
+        if changed_at := write.manifest_time(now):
             status = manifest.get("status", {})
-            manifest = to_manifest(write.profile, name=write.name, namespace=self._namespace, updated_at=now)
+            manifest = to_manifest(
+                write.profile, name=write.name, namespace=self._namespace, updated_at=changed_at
+            )
             manifest["status"] = status
         kept = {key: value for key, value in manifest.get("status", {}).items() if key == "conditions"}
-        manifest["status"] = to_status(write.profile, refreshed_at=now) | kept
+        manifest["status"] = to_status(write.profile, refreshed_at=now, history=write.history) | kept
         self.manifests[write.name] = manifest
         self.catalogue.upsert(write.profile.identity.kind, manifest)
 

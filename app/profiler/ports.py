@@ -1,6 +1,6 @@
 """The protocols that the profiler uses; `app.sources`, `app.kubernetes` and the demo implement them."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -158,7 +158,8 @@ class ClusterPorts:
     """The parts of the cluster that a cycle uses.
 
     Without `events`, no Events on workloads are recorded; without `checkpoints`, a restart reads the whole
-    history again; without `watches`, none of them fails.
+    history again; without `watches`, none of them fails. `asking_namespaces` returns the namespaces with the
+    label that asks for requests from profiles.
     """
 
     lister: WorkloadLister
@@ -167,3 +168,4 @@ class ClusterPorts:
     events: WorkloadEventSink | None = None
     checkpoints: CheckpointStore | None = None
     watches: ClusterWatches | None = None
+    asking_namespaces: Callable[[], Collection[str]] = frozenset

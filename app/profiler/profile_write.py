@@ -1,22 +1,35 @@
 """A write of a profile: what the publisher sends to the profile store."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from app.domain.profiles import ConnectionProfile, Profile
+from app.domain.value_history import ValueChange
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileWrite:
     """One profile to write under *name*: value and status, or the status alone.
 
-    `stored_value` is the value stored now; None if the profile does not exist.
+    `stored_value` is the value stored now; None if the profile does not exist. `history` has the last changes
+    of the value, this one included. `unlabelled_since` is set for a stored object without labels that it can
+    have: the time of its last change, with which it is written once more. `stored_containers` has the stored
+    value of each container.
     """
 
     profile: Profile
     name: str
     value_changed: bool
     stored_value: str | None = None
+    history: tuple[ValueChange, ...] = ()
+    unlabelled_since: datetime | None = None
+    stored_containers: Mapping[str, str] = field(default_factory=dict)
+
+    def manifest_time(self, now: datetime) -> datetime | None:
+        """The time of the last change, to write the object with it; None if only the status is written."""
+        return now if self.value_changed else self.unlabelled_since
 
     @property
     def is_connection(self) -> bool:

@@ -9,6 +9,7 @@ from app.domain.workloads import Workload
 class EventReason(StrEnum):
     """Reasons of Events, in the order of priority that applies when there are too many."""
 
+    REQUESTS = "RequestsChanged"
     CHANGED = "ProfileChanged"
     CREATED = "ProfileCreated"
     EXPIRED = "ProfileExpired"

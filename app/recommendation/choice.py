@@ -4,6 +4,8 @@ Pure functions on arrays [series, days, quantiles]; each series is independent. 
 only tuning parameter: what it costs to fall short.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from app.recommendation import cpu_cost, memory_cost
@@ -25,12 +27,24 @@ def choose(days: DaySummaries, rule: ResourceRule) -> Float64Array:
     return chosen
 
 
+def choose_at(days: DaySummaries, rule: ResourceRule, prices: Sequence[float]) -> Float64Array:
+    """The choices that `choose` would make at each of *prices*, [n, prices]; costs little more than one."""
+    raised = 1 + short_past_raise(days, rule)
+    chosen: Float64Array = _least_costs(days, rule, prices) * raised[:, np.newaxis]
+    return chosen
+
+
 def least_cost(days: DaySummaries, rule: ResourceRule) -> Float64Array:
     """The value of least cost of every series, before any raise, [n]."""
+    least: Float64Array = _least_costs(days, rule, (rule.price,))[:, 0]
+    return least
+
+
+def _least_costs(days: DaySummaries, rule: ResourceRule, prices: Sequence[float]) -> Float64Array:
     if rule.by_maximum:
-        values = memory_cost.least_cost_values(past_maxima(days, rule), rule.price)
+        values = memory_cost.least_cost_at_prices(past_maxima(days, rule), prices)
     else:
-        values = cpu_cost.least_cost_values(days.bands, recency_weights(days.share), rule.price)
+        values = cpu_cost.least_cost_at_prices(days.bands, recency_weights(days.share), prices)
     return np.maximum(values.astype(np.float64), rule.floor)
 
 

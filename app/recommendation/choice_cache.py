@@ -5,13 +5,13 @@ day of time seen before today) today counts too. If the same container of the sa
 history in other namespaces, a series with a short history takes at least the median of these siblings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from app.history.padding import pad
-from app.recommendation.array_types import Int64Array
-from app.recommendation.choice import choose
+from app.recommendation.array_types import Float64Array, Int64Array
+from app.recommendation.choice import choose_at
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import ResourceRule
@@ -20,24 +20,34 @@ _SERIES_AT_ONCE = 1000  # series that are chosen for in one go: about 10 MB
 
 
 class ChoiceCache:
-    """The choices of one resource, made on request."""
+    """The choices of one resource, made on request: at the rule's price, and at each of *prices*."""
 
-    def __init__(self, summaries: DaySummaryCache) -> None:
-        self._summaries = summaries
+    def __init__(self, summaries: DaySummaryCache, prices: Sequence[float] = ()) -> None:
+        self._summaries, self.prices = summaries, prices
         self._version: tuple[int, ResourceRule] | None = None
-        self.value = np.empty(0)  # NaN without a choice
+        self._choices = np.empty((0, 1 + len(prices)))  # NaN without a choice; the rule's price comes first
         self.sibling_count = np.empty(0, dtype=np.int64)  # siblings whose median is the value; 0 if it is not
         self.has_short_history = np.empty(0, dtype=np.bool_)
+
+    @property
+    def value(self) -> Float64Array:
+        """The choice for each series at the rule's price, [series]; NaN without a choice."""
+        return self._choices[:, 0]
+
+    @property
+    def at_prices(self) -> Float64Array:
+        """The choice for each series at each of `prices`, [series, prices]; NaN without a choice."""
+        return self._choices[:, 1:]
 
     def refresh(self, rule: ResourceRule) -> bool:
         """Drop the choices that are no longer valid; True if all were dropped."""
         version, size = (self._summaries.closed_version, rule), self._summaries.size
-        is_valid = version == self._version and size >= len(self.value)
+        is_valid = version == self._version and size >= len(self._choices)
         self._version, self._rule, kept = version, rule, slice(None if is_valid else 0)
-        self.value = pad(self.value[kept], size, np.nan)
+        self._choices = pad(self._choices[kept], size, np.nan)
         self.sibling_count = pad(self.sibling_count[kept], size, 0)
         self.has_short_history = self._summaries.closed_time_seen_days() < 1
-        self.value[self.has_short_history] = np.nan
+        self._choices[self.has_short_history] = np.nan
         return not is_valid
 
     def days(self, series: Int64Array) -> DaySummaries:
@@ -56,16 +66,16 @@ class ChoiceCache:
         self._apply_sibling_medians(short, siblings, groups)
 
     def _choose(self, series: Int64Array) -> None:
-        self.value[series] = choose(self.days(series), self._rule)
+        self._choices[series] = choose_at(self.days(series), self._rule, (self._rule.price, *self.prices))
 
     def _apply_sibling_medians(self, short: Int64Array, siblings: Int64Array, groups: Int64Array) -> None:
         """Raise *short* series to the median of their *siblings*; without siblings a value is unchanged."""
         self.sibling_count[short] = 0
         for group in np.unique(groups[short][np.isin(groups[short], groups[siblings])]):
-            sibling_values = self.value[siblings[groups[siblings] == group]]
-            own = short[groups[short] == group]
-            raised = own[self.value[own] < np.median(sibling_values)]
-            self.value[raised], self.sibling_count[raised] = np.median(sibling_values), len(sibling_values)
+            sibling_choices = self._choices[siblings[groups[siblings] == group]]
+            own, medians = short[groups[short] == group], np.median(sibling_choices, axis=0)
+            self.sibling_count[own[self.value[own] < medians[0]]] = len(sibling_choices)
+            self._choices[own] = np.maximum(self._choices[own], medians)
 
 
 def split_blocks(series: Int64Array) -> Iterator[Int64Array]:

@@ -7,6 +7,8 @@ it is in proportion to the load, never falls when load is added, and is never be
 than that.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from app.recommendation.array_types import Float32Array
@@ -20,15 +22,21 @@ def least_cost_values(bands: Float32Array, weights: Float32Array, price: float) 
 
     *bands* [n, days, bands] are the quantiles of the days' bands, *weights* [n, days] sum to 1.
     """
+    least: Float32Array = least_cost_at_prices(bands, weights, (price,))[:, 0]
+    return least
+
+
+def least_cost_at_prices(bands: Float32Array, weights: Float32Array, prices: Sequence[float]) -> Float32Array:
+    """The value of least cost of every series at each of *prices*, [n, prices]; sorts the bands once."""
     series = np.arange(len(bands))
     values = bands.reshape(len(bands), bands.shape[1] * bands.shape[2])  # no -1: there may be no series
     shares = (weights[:, :, np.newaxis] * BAND_SHARES).reshape(values.shape)
     order = np.argsort(-values, axis=1, kind="stable")
     reached = np.take_along_axis(shares, order, axis=1).cumsum(axis=1, dtype=np.float64)
     # The first value, from above, that is not exceeded for longer even if one more band were above it.
-    position = (reached < 1 / (1 + price) - _ROUNDING).sum(axis=1)
-    chosen = order[series, np.minimum(position, values.shape[1] - 1)]
-    least: Float32Array = values[series, chosen]
+    positions = np.stack([(reached < 1 / (1 + price) - _ROUNDING).sum(axis=1) for price in prices], axis=1)
+    chosen = order[series[:, np.newaxis], np.minimum(positions, values.shape[1] - 1)]
+    least: Float32Array = values[series[:, np.newaxis], chosen]
     return least
 
 

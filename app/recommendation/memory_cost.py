@@ -7,6 +7,7 @@ many times the usual one is rare but possible. Risk is the chance of a maximum a
 how far above it is (in logarithms). The recent maximum is the largest of the window.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,25 +58,49 @@ def maximum_width(maxima: Float32Array, share: Float32Array, spread: MaximumSpre
 
 def memory_cost(values: Float32Array, past: PastMaxima, price: float) -> Float32Array:
     """The cost of each of *values* [n, m], [n, m]."""
+    return _cost(values, _danger(values, past), past, price)
+
+
+def _cost(values: Float32Array, danger: Float32Array, past: PastMaxima, price: float) -> Float32Array:
+    cost: Float32Array = values / past.recent[:, np.newaxis] + np.float32(price) * danger
+    return cost
+
+
+def _danger(values: Float32Array, past: PastMaxima) -> Float32Array:
+    """The risk and the mean excess of each of *values* [n, m], which no price changes, [n, m]."""
     danger = np.zeros_like(values)
     for day in range(past.maxima.shape[1]):
         weight = past.weights[:, day, np.newaxis]
         if weight.any():
             chance, excess = _beyond(_distance(values, past, day), past.width)
             danger += weight * (chance + excess)
-    cost: Float32Array = values / past.recent[:, np.newaxis] + np.float32(price) * danger
-    return cost
+    return danger
 
 
 def least_cost_values(past: PastMaxima, price: float) -> Float32Array:
     """The value of least cost of every series: no other one costs 2 % less, [n]."""
-    values = past.recent[:, np.newaxis]
-    for factors in (_COARSE, _FINE):
-        tried = values * factors
-        best = memory_cost(tried, past, price).argmin(axis=1)
-        values = np.take_along_axis(tried, best[:, np.newaxis], axis=1)
-    least: Float32Array = values[:, 0]
+    least: Float32Array = least_cost_at_prices(past, (price,))[:, 0]
     return least
+
+
+def least_cost_at_prices(past: PastMaxima, prices: Sequence[float]) -> Float32Array:
+    """The value of least cost of every series at each of *prices*, within 1 %, [n, prices].
+
+    The coarse values are the same for all prices, and so is their danger.
+    """
+    coarse = past.recent[:, np.newaxis] * _COARSE
+    danger = _danger(coarse, past)
+    least = []
+    for price in prices:
+        best = _least(coarse, _cost(coarse, danger, past, price))
+        fine = best * _FINE
+        least.append(_least(fine, memory_cost(fine, past, price)))
+    return np.concatenate(least, axis=1)
+
+
+def _least(values: Float32Array, cost: Float32Array) -> Float32Array:
+    """The one of *values* [n, m] that has the least *cost*, [n, 1]."""
+    return np.take_along_axis(values, cost.argmin(axis=1)[:, np.newaxis], axis=1)
 
 
 def risk(values: Float32Array, past: PastMaxima) -> Float32Array:

@@ -14,6 +14,7 @@ from app.domain.profiles import (
     Resource,
     ResourceProfile,
     RiskLevel,
+    RiskValues,
     RoleNeed,
     SlotNeed,
     StatedRisk,
@@ -23,7 +24,7 @@ from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, step_time
 from app.recommendation.active_containers import SeriesSpans
 from app.recommendation.array_types import Float32Array, Float64Array, Int64Array
-from app.recommendation.choice import least_cost
+from app.recommendation.choice import choose_at, least_cost
 from app.recommendation.choice_cache import ChoiceCache
 from app.recommendation.cost import risk_of
 from app.recommendation.day_summaries import DaySummaries
@@ -90,6 +91,7 @@ class ProfileBuilder:
         days = self.summaries.days(members.series, state.today_counts)
         values = self._container_values(stabilized)
         expected, at_most = self._stated_risk(values, days)
+        at_risks = self._values_at_risks(stabilized, days, values)
         rules, slots = self._rules(stabilized, days), self._slot_values(stabilized, values)
         order = np.argsort(members.group, kind="stable")
         bounds = np.searchsorted(members.group[order], np.arange(members.count + 1))
@@ -105,7 +107,7 @@ class ProfileBuilder:
                 value,
                 self._basis(series),
                 tuple(self._slot_needs(positions, roles or [positions], *slots)),
-                tuple(self._containers(positions, series, values, rules)),
+                tuple(self._containers(positions, series, at_risks, rules)),
                 tuple(self._pressure(series)),
                 StatedRisk(
                     self.risk,
@@ -122,6 +124,26 @@ class ProfileBuilder:
         need = stabilized.state.chosen * (1 + stabilized.state.pressure_raises)
         values: Float64Array = need * (stabilized.value / stabilized.need)[stabilized.members.group]
         return values
+
+    def _values_at_risks(
+        self, stabilized: StabilizedValues, days: DaySummaries, values: Float64Array
+    ) -> Float64Array:
+        """Each series' value at each risk level, [series, levels]: at the own level it is that in *values*.
+
+        The others are choices that nothing stabilizes: a lower risk has at least the published value, and a
+        higher one at most.
+        """
+        state, levels = stabilized.state, list(RiskLevel)
+        chosen = self.choices.at_prices[stabilized.members.series]
+        closed = ~self.choices.has_short_history[stabilized.members.series]
+        if (with_today := np.flatnonzero(state.today_counts & closed)).size:
+            chosen[with_today] = choose_at(days[with_today], self.rule, self.choices.prices)
+        at_risks = chosen * (1 + state.pressure_raises)[:, np.newaxis]
+        own, published = levels.index(self.risk), values[:, np.newaxis]
+        at_risks[:, :own] = np.maximum(at_risks[:, :own], published)
+        at_risks[:, own + 1 :] = np.minimum(at_risks[:, own + 1 :], published)
+        at_risks[:, own] = values
+        return at_risks
 
     def _stated_risk(
         self, values: Float64Array, days: DaySummaries
@@ -187,17 +209,23 @@ class ProfileBuilder:
         return [need for _, need in sorted(needs)]
 
     def _containers(
-        self, positions: Int64Array, series: Int64Array, values: Float64Array, rules: list[ChosenRule]
+        self, positions: Int64Array, series: Int64Array, at_risks: Float64Array, rules: list[ChosenRule]
     ) -> list[ContainerNeed]:
-        needs = [
-            ContainerNeed(
-                self.table.containers[number],
-                format_need(self.resource, float(values[position])),
-                int(self.sample_counts[number]),
-                rule=rules[position],
+        own = list(RiskLevel).index(self.risk)
+        needs = []
+        for position, number in zip(positions.tolist(), series.tolist(), strict=True):
+            values = RiskValues(
+                *(format_need(self.resource, amount) for amount in at_risks[position].tolist())
             )
-            for position, number in zip(positions.tolist(), series.tolist(), strict=True)
-        ]
+            needs.append(
+                ContainerNeed(
+                    self.table.containers[number],
+                    (values.low, values.normal, values.high)[own],
+                    int(self.sample_counts[number]),
+                    rule=rules[position],
+                    values=values,
+                )
+            )
         return sorted(needs, key=lambda need: need.name)
 
     def _pressure(self, series: Int64Array) -> Iterator[PressureSignal]:

@@ -26,7 +26,7 @@ from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.policy import EstimationPolicy
 from app.recommendation.pressure import PressureRaises
 from app.recommendation.profile_builder import ProfileBuilder, StabilizedValues
-from app.recommendation.rules import ResourceRule, rules_at
+from app.recommendation.rules import PRICES, ResourceRule, rules_at
 from app.recommendation.series_table import SeriesTable
 from app.recommendation.stabilization import SeriesGroups, StabilizationState, Stabilizer
 from app.recommendation.stated_risk import BOUND_SCALE
@@ -75,7 +75,7 @@ class ResourceRecommender:
     def __init__(self, resource: Resource, histograms: UsageHistograms) -> None:
         self._resource = resource
         self._summaries = DaySummaryCache(histograms)
-        self._choices = ChoiceCache(self._summaries)
+        self._choices = ChoiceCache(self._summaries, tuple(PRICES[resource].values()))
         self._stabilizer = Stabilizer(self._summaries, self._choices)
         self._scale: float | None = None
         self._is_scale_due = False

@@ -1,8 +1,8 @@
 """New requests, and optionally limits, for the containers of a Pod.
 
 A resizing never leads to a rejected Pod: it is checked against the API server's rules, and a resource stays
-unchanged if a rule that the original Pod obeys would be violated. The summary describes the resized Pod, so
-that resizing it again changes nothing and gives the same summary.
+unchanged if a rule that the original Pod obeys would be violated. Resizing the resized Pod, which has the
+summary, changes nothing and gives the same summary.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,7 +41,7 @@ class ContainerChange:
 
 @dataclass(frozen=True, slots=True)
 class Resizing:
-    """The changes and the summary, which is never empty and is the same for the resized Pod."""
+    """The changes and the summary, which is never empty and is the same for the resized Pod with it."""
 
     changes: tuple[ContainerChange, ...]
     summary: str
@@ -52,10 +52,11 @@ def resize(
     needs: Mapping[Resource, ContainerNeeds],
     constraints: Constraints,
     policy: SchedulingPolicy,
+    earlier: str = "",
 ) -> Resizing:
     """The changes that make containers request their needs, within policy and constraints.
 
-    Either all or none of the changes of one resource are made.
+    Either all or none of the changes of one resource are made. *earlier* is the summary that the Pod has.
     """
     try:
         original = {resource: read_amounts(pod, resource) for resource in Resource}
@@ -75,7 +76,7 @@ def resize(
         return _unchanged("the Pod would become Guaranteed")
     sizable = {resource: needs[resource].containers for resource in Resource if resource not in reasons}
     summary = Summary(sizable, reasons, constraints, policy)
-    return Resizing(tuple(_changes(pod, original, final)), summary.text(final))
+    return Resizing(tuple(_changes(pod, original, final)), summary.text(original, final, earlier))
 
 
 def _unchanged(reason: str) -> Resizing:

@@ -1,5 +1,6 @@
-"""The summary annotation of a Pod: the requests of its containers, and why amounts are unchanged."""
+"""The summary annotation of a Pod: how its requests changed, and why amounts are unchanged."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +12,13 @@ from app.rightsizing.policy import SchedulingPolicy
 
 NO_PROFILE = "no profile"
 _MAX_CHARACTERS = 1000
+_SEPARATOR, _MORE = "; ", "; …"
+_ARROW, _NO_AMOUNT = " → ", "none"
+_CHANGE = re.compile(
+    r"(?:^|, )(?P<field>(?:cpu|memory) (?:request|limit))"
+    r" (?P<change>(?:none|[0-9]+(?:m|Mi)?) → [0-9]+(?:m|Mi)?)(?=,|$)",
+    re.ASCII,
+)
 
 
 def unchanged(reason: str) -> str:
@@ -27,36 +35,88 @@ class Summary:
     constraints: Constraints
     policy: SchedulingPolicy
 
-    def text(self, pod: Mapping[Resource, PodAmounts]) -> str:
-        """The summary, cut to 1,000 characters."""
-        text = "; ".join(self._parts(pod))
-        return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
+    def text(
+        self,
+        original: Mapping[Resource, PodAmounts],
+        final: Mapping[Resource, PodAmounts],
+        earlier: str = "",
+    ) -> str:
+        """The summary of the changes from *original* to *final*, whole parts in at most 1,000 characters.
 
-    def _parts(self, pod: Mapping[Resource, PodAmounts]) -> Iterator[str]:
+        If *earlier*, the Pod's own summary, ends in the same amounts, its old ones stay: it is that of an
+        earlier invocation of the webhook for this Pod.
+        """
+        known = _earlier_changes(earlier)
+        parts = list(self._parts(original, final, known))
+        if len(text := _SEPARATOR.join(parts)) <= _MAX_CHARACTERS:
+            return text
+        if earlier.endswith(_MORE) and len(earlier) <= _MAX_CHARACTERS:
+            listed = earlier.removesuffix(_MORE).split(_SEPARATOR)
+            if parts[: len(listed)] == listed:
+                return earlier
+        return text[: text.rindex(_SEPARATOR, 0, _MAX_CHARACTERS - len(_MORE) + len(_SEPARATOR))] + _MORE
+
+    def _parts(
+        self,
+        original: Mapping[Resource, PodAmounts],
+        final: Mapping[Resource, PodAmounts],
+        known: Mapping[str, str],
+    ) -> Iterator[str]:
         if not self.needs and len(set(self.reasons.values())) == 1:
             yield unchanged(next(iter(self.reasons.values())))
             return
         for resource, reason in self.reasons.items():
             yield f"{resource} {unchanged(reason)}"
-        for containers in zip(*(pod[resource] for resource in self.needs), strict=True):
-            if containers[0].is_long_running:
-                yield f"{containers[0].name}: {self._container(containers)}"
+        before = zip(*(original[resource] for resource in self.needs), strict=True)
+        after = zip(*(final[resource] for resource in self.needs), strict=True)
+        for old, new in zip(before, after, strict=True):
+            if new[0].is_long_running:
+                yield f"{new[0].name}: {self._container(old, new, known)}"
 
-    def _container(self, amounts: tuple[ContainerAmounts, ...]) -> str:
-        if not any(amounts[0].name in needs for needs in self.needs.values()):
+    def _container(
+        self,
+        before: tuple[ContainerAmounts, ...],
+        after: tuple[ContainerAmounts, ...],
+        known: Mapping[str, str],
+    ) -> str:
+        if not any(after[0].name in needs for needs in self.needs.values()):
             return unchanged(NO_PROFILE)
         return ", ".join(
-            f"{resource} {self._amounts(resource, container)}"
-            for resource, container in zip(self.needs, amounts, strict=True)
+            f"{resource} {self._amounts(resource, old, new, known)}"
+            for resource, old, new in zip(self.needs, before, after, strict=True)
         )
 
-    def _amounts(self, resource: Resource, container: ContainerAmounts) -> str:
-        if container.name not in self.needs[resource]:
+    def _amounts(
+        self, resource: Resource, before: ContainerAmounts, after: ContainerAmounts, known: Mapping[str, str]
+    ) -> str:
+        if after.name not in self.needs[resource]:
             return unchanged(NO_PROFILE)
-        if container.request is None:
+        if after.request is None:
             is_counted = self.constraints.count_requests(resource)
             return unchanged("a ResourceQuota counts it" if is_counted else "no amount is allowed")
-        text = f"request {format_amount(resource, container.request)}"
-        if self.policy.bounds[resource].limit_ratio and container.limit is not None:
-            text += f", {resource} limit {format_amount(resource, container.limit)}"
+
+        def change(field: str, old: Decimal | None, new: Decimal) -> str:
+            amount = format_amount(resource, new)
+            if old != new:
+                return (
+                    f"{field} {_NO_AMOUNT if old is None else format_amount(resource, old)}{_ARROW}{amount}"
+                )
+            earlier = known.get(f"{after.name}: {resource} {field}", "")
+            return f"{field} {earlier if earlier.endswith(f'{_ARROW}{amount}') else amount}"
+
+        text = change("request", before.request, after.request)
+        if self.policy.bounds[resource].limit_ratio and after.limit is not None:
+            text += f", {resource} {change('limit', before.limit, after.limit)}"
         return text
+
+
+def _earlier_changes(summary: str) -> dict[str, str]:
+    """The changes in a summary, such as `100m → 24m` by `main: cpu request`; empty if it is none."""
+    if len(summary) > _MAX_CHARACTERS:
+        return {}
+    changes = {}
+    for part in summary.split(_SEPARATOR):
+        name, _, fields = part.partition(": ")
+        for match in _CHANGE.finditer(fields):
+            changes[f"{name}: {match['field']}"] = match["change"]
+    return changes

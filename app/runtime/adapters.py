@@ -79,11 +79,11 @@ class ClusterProfiles:
     async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Write the value if it changed, then the status."""
         profile, plural = write.profile, KINDS[write.profile.identity.kind].plural
-        if write.value_changed:
-            await self._writer.apply(
-                plural, to_manifest(profile, name=write.name, namespace=self._namespace, updated_at=now)
-            )
-        await self._writer.apply_status(plural, write.name, to_status(profile, refreshed_at=now))
+        if changed_at := write.manifest_time(now):
+            manifest = to_manifest(profile, name=write.name, namespace=self._namespace, updated_at=changed_at)
+            await self._writer.apply(plural, manifest)
+        status = to_status(profile, refreshed_at=now, history=write.history)
+        await self._writer.apply_status(plural, write.name, status)
 
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
         """Set or clear the condition `Stale`."""

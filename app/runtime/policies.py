@@ -14,6 +14,7 @@ from app.profiler.cycle.loop import CyclePlan, CycleSchedule
 from app.profiler.cycle.need_limits import NeedLimits
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.recommendation.policy import EstimationPolicy
+from app.runtime.scheduling import is_scheduling_on, scheduling_policy
 from app.settings.environment import Settings
 from app.tls.rotation import RotationPolicy
 
@@ -33,6 +34,7 @@ def cycle_policy(settings: Settings) -> CyclePolicy:
         CollectionLimits(
             settings.max_edges, _need_limits(settings), int(parse_quantity(settings.max_history_size))
         ),
+        scheduling=scheduling_policy(settings) if is_scheduling_on(settings) else None,
     )
 
 

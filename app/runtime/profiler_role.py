@@ -36,6 +36,7 @@ from app.runtime.watches.faults import TermWatches, clock_fault
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.profiles import ProfileWatches
+from app.runtime.watches.scheduling_labels import SchedulingLabelWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import Settings
 from app.settings.types import CertificateProvider
@@ -98,7 +99,7 @@ class ProfilerRole:
             check_access(settings)
         self._leading = False
         self._authority = authority_secret(client, settings)
-        self._watched: list[PodWatches | WorkloadWatches | NamespaceWatches] = []
+        self._watched: list[PodWatches | WorkloadWatches | NamespaceWatches | SchedulingLabelWatches] = []
         self._events = EventRecorder(client, identity_of(settings))
         self._prober = Prober(client, probe_policy(settings), self._events, registry)
         if settings.workload_metrics:
@@ -161,6 +162,7 @@ class ProfilerRole:
         namespaces = NamespaceWatches(self._client, self._settings)
         pods = PodWatches(self._client, self._settings.profiling_namespace)
         workloads = WorkloadWatches(self._client, self._settings.profiling_namespace, pods)
+        asking = SchedulingLabelWatches(self._client, self._settings.profiling_namespace)
         try:
             async with asyncio.TaskGroup() as group:
                 if self._settings.certificate_provider is CertificateProvider.SELF:
@@ -177,10 +179,11 @@ class ProfilerRole:
                         lambda: {**self._faults_of_tasks(), **self._clock_fault()},
                     )
                     group.create_task(
-                        self._run_cycles(workloads, namespaces.scope, watches, pods), name="cycles"
+                        self._run_cycles(workloads, namespaces.scope, watches, pods, asking), name="cycles"
                     )
                     group.create_task(workloads.run(), name="watch of workloads")
-                    self._watched.append(workloads)
+                    group.create_task(asking.run(), name="watch of scheduling labels")
+                    self._watched += [workloads, asking]
                 if self._backfill:
                     backfill = self._backfill.run(
                         pods, workloads.registry, namespaces.scope, self._profiles.have_settled
@@ -204,7 +207,12 @@ class ProfilerRole:
         self._metrics.set_leader(is_leader=leading)
 
     async def _run_cycles(
-        self, lister: WorkloadLister, namespaces: NamespaceScope, watches: TermWatches, pods: PodWatches
+        self,
+        lister: WorkloadLister,
+        namespaces: NamespaceScope,
+        watches: TermWatches,
+        pods: PodWatches,
+        asking: SchedulingLabelWatches,
     ) -> None:
         profiles = ClusterProfiles(
             self._client,
@@ -213,7 +221,7 @@ class ProfilerRole:
             is_failing=self._profiles.is_failing,
         )
         ports = cluster_ports(self._settings, self._client, profiles, lister, self._events)
-        cluster = replace(ports, watches=watches)
+        cluster = replace(ports, watches=watches, asking_namespaces=lambda: asking.names)
         async with open_prometheus(
             self._settings, namespaces, self._queries, knows_pod=pods.registry.knows
         ) as source:

@@ -9,10 +9,14 @@ from app.settings.environment import Settings
 from app.settings.types import OperatingMode, Role
 
 
+def is_scheduling_on(settings: Settings) -> bool:
+    """True if the webhook of this installation sets requests."""
+    return settings.operating_mode is OperatingMode.PROFILING_SCHEDULING
+
+
 def sets_requests(settings: Settings) -> bool:
     """True if this process sets requests at admission."""
-    scheduling = settings.operating_mode is OperatingMode.PROFILING_SCHEDULING
-    return scheduling and settings.role is not Role.PROFILER
+    return is_scheduling_on(settings) and settings.role is not Role.PROFILER
 
 
 def scheduling_policy(settings: Settings) -> SchedulingPolicy:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from app.domain.annotation_index import AnnotationIndex
@@ -24,6 +25,7 @@ from app.runtime.health_metrics import HealthMetrics
 from app.runtime.scheduling import scheduling_policy
 from app.runtime.watches.ca_bundle import CaBundleWatch
 from app.runtime.watches.constraints import constraint_watches
+from app.runtime.watches.scheduling_labels import SchedulingLabelWatches
 from app.runtime.watches.serving_certificate import ServingCertificateSink
 from app.settings.environment import Settings
 from app.tls.client_authorities import follow_client_authorities
@@ -38,6 +40,8 @@ from app.webhook.metrics import AdmissionMetrics
 from app.webhook.need_index import NeedIndex
 from app.webhook.pod_sizer import PodSizer
 from app.webhook.prepared import PreparedDecisions
+
+log = structlog.get_logger(__name__)
 
 
 class WebhookRole:
@@ -121,6 +125,8 @@ class WebhookRole:
         if self._constraints:
             self._constraint_watches = constraint_watches(client, self._constraints)
             watches |= self._constraint_watches
+        else:
+            watches |= self._label_watches(client)
         health.certificates["leaf"] = lambda: certificate_of(self.serving.loaded)
         health.bundle_matches = lambda: trust.matches
         health.watches.append(watches.values)
@@ -133,6 +139,16 @@ class WebhookRole:
         if file := self._settings.client_ca_file:
             tasks["client authorities"] = follow_client_authorities(file, self.serving)
         return tasks | {name: watch.run() for name, watch in watches.items()}
+
+    def _label_watches(self, client: ClusterClient) -> dict[str, Reflector[Any]]:
+        """The watches for namespaces that ask for requests in vain: each is logged once."""
+
+        def warn(namespace: str) -> None:
+            if self._settings.namespaces.covers(namespace):
+                log.warning("scheduling_is_off", namespace=namespace, setting="OPERATING_MODE")
+
+        labels = SchedulingLabelWatches(client, self._settings.profiling_namespace, warn)
+        return labels.by_task
 
     async def _freeze_garbage_collector(self) -> None:
         """Exclude the listed objects from garbage collection: a full collection would delay reviews."""

@@ -2,7 +2,7 @@
 
 import structlog
 
-from app.domain.annotations import is_scheduling_enabled
+from app.domain.annotations import REQUESTS, is_scheduling_enabled
 from app.domain.workloads import Workload
 from app.rightsizing.operations import resource_operations
 from app.rightsizing.policy import SchedulingPolicy
@@ -51,7 +51,8 @@ class PodSizer:
         if not needs:
             return Sizing(SizingOutcome.NO_PROFILE) if self._needs.is_synced else _NOT_SYNCED
         resources = read_resources(pod.spec)
-        resizing = resize(resources, needs, constraints, self._policy)
+        earlier = (pod.metadata.annotations or {}).get(REQUESTS, "")
+        resizing = resize(resources, needs, constraints, self._policy, earlier)
         operations = resource_operations(resources, resizing)
         outcome = SizingOutcome.RESIZED if operations else SizingOutcome.UNCHANGED
         return Sizing(outcome, resizing.summary, operations)

@@ -20,11 +20,14 @@ from app.domain.profiles import (
     Resource,
     ResourceProfile,
     RiskLevel,
+    RiskValues,
     RoleNeed,
     SlotNeed,
     StatedRisk,
     StepRates,
 )
+from app.domain.value_history import ValueChange
+from app.domain.workload_state import ContainerRequests, ResourceAmounts, WorkloadState
 from app.domain.workloads import Connection, Workload
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -38,6 +41,19 @@ BASIS = Basis(
     confidence=0.97,
 )
 CHOSEN = ChosenRule(7, 0.986, 0.016, siblings=3)
+
+
+def _state(request: str, limit: str) -> WorkloadState:
+    """Two of three replicas are ready; the only container with amounts is that of the application."""
+    return WorkloadState(
+        ResourceAmounts(request, limit, (ContainerRequests("web-svc", request, limit),)), 2, 3
+    )
+
+
+HISTORY = {
+    "cpu": (ValueChange(int(NOON.timestamp()), "0.024", "0.020", "UsageFell"),),
+    "memory": (ValueChange(int(NOON.timestamp()), "16106488", "17106488", "OOMKilled"),),
+}
 PROFILES: dict[str, Profile] = {
     "cpu": ResourceProfile(
         WEB,
@@ -46,13 +62,16 @@ PROFILES: dict[str, Profile] = {
         BASIS,
         (SlotNeed("00:00", "12:00", "0.010", 1152), SlotNeed("12:00", "24:00", "0.020", 1008)),
         (
-            ContainerNeed("web-svc", "0.015", 1080, rule=CHOSEN),
+            ContainerNeed(
+                "web-svc", "0.015", 1080, rule=CHOSEN, values=RiskValues("0.019", "0.015", "0.012")
+            ),
             ContainerNeed("linkerd-proxy", "0.005", 1080, "MeshProxy"),
         ),
         (PressureSignal("web-svc", Pressure.CPU_THROTTLING, NOON, 0.12),),
         StatedRisk(RiskLevel.NORMAL, 0.012, 0.045),
         roles=(RoleNeed(("linkerd-proxy", "web-svc"), "0.020"), RoleNeed(("job",), "0.010")),
         left_out=(LeftOutContainer("debugger", 12),),
+        workload_state=_state("100m", "1"),
     ),
     "memory": ResourceProfile(
         WEB,
@@ -61,13 +80,20 @@ PROFILES: dict[str, Profile] = {
         BASIS,
         (SlotNeed("00:00", "24:00", "17106488", 2160),),
         (
-            ContainerNeed("web-svc", "17106000", 1080, rule=CHOSEN),
+            ContainerNeed(
+                "web-svc",
+                "17106000",
+                1080,
+                rule=CHOSEN,
+                values=RiskValues("17106000", "16000000", "15000000"),
+            ),
             ContainerNeed("log-shipper", "488", 1080, "Sidecar"),
         ),
         (PressureSignal("web-svc", Pressure.OOM_KILLED, NOON, 0.05),),
         StatedRisk(RiskLevel.LOW, 0.02),
         roles=(RoleNeed(("log-shipper", "web-svc"), "17106488"), RoleNeed(("job",), "1048576")),
         left_out=(LeftOutContainer("debugger", 12),),
+        workload_state=_state("128Mi", "1Gi"),
     ),
     "connection": ConnectionProfile(
         Connection(WEB, VOTING),
@@ -95,7 +121,7 @@ def manifest_of(resource: str, namespace: str) -> dict[str, Any]:
 
 def status_of(resource: str) -> dict[str, Any]:
     """The status, as the profiler applies it."""
-    return to_status(PROFILES[resource], refreshed_at=NOON)
+    return to_status(PROFILES[resource], refreshed_at=NOON, history=HISTORY.get(resource, ()))
 
 
 def crowded(resource: str) -> list[dict[str, Any]]:

@@ -76,14 +76,14 @@ def test_the_schemas_are_accepted_without_complaint(crds: Kubectl) -> None:
         (
             "cpup",
             (),
-            ["JOB", "NAMESPACE", "VALUE", "SAMPLES", "CONFIDENCE", "AGE"],
-            ["web", "emojivoto", "0.020", "2160", "0.97"],
+            ["NAMESPACE", "KIND", "WORKLOAD", "NEED", "REQUEST", "REPLICAS", "CONFIDENCE", "AGE"],
+            ["emojivoto", "Deployment", "web", "20m", "100m", "3", "0.97"],
         ),
         (
             "memp",
             (),
-            ["JOB", "NAMESPACE", "VALUE", "SAMPLES", "CONFIDENCE", "AGE"],
-            ["web", "emojivoto", "17106488", "2160", "0.97"],
+            ["NAMESPACE", "KIND", "WORKLOAD", "NEED", "REQUEST", "REPLICAS", "CONFIDENCE", "AGE"],
+            ["emojivoto", "Deployment", "web", "17Mi", "128Mi", "3", "0.97"],
         ),
         (
             "connp",
@@ -121,6 +121,26 @@ def test_columns(
 
     assert header.split() == " ".join(["NAME", *columns]).split()
     assert line.split()[1:-1] == row
+
+
+def test_wide_columns_have_the_exact_value(crds: Kubectl) -> None:
+    """The value of the contract and the number of samples come last."""
+    header, line = crds.run("get", "cpup", f"--namespace={NAMESPACE}", "--output=wide").splitlines()
+
+    assert header.split()[-3:] == ["AGE", "VALUE", "SAMPLES"]
+    assert line.split()[-2:] == ["0.020", "2160"]
+
+
+def test_profiles_are_selected_by_the_labels_of_their_workload(crds: Kubectl) -> None:
+    """Of web there are a CPU and a memory profile, and the connection that it opens; of voting none."""
+
+    def names(workload: str) -> list[str]:
+        selector = f"--selector=job-profiler.liqo.io/workload={workload}"
+        listed = crds.run("get", "profiling", "--all-namespaces", selector, "--output=name")
+        return sorted(name.split(".")[0] for name in listed.split())
+
+    assert names("web") == ["connectionprofile", "cpuprofile", "memoryprofile"]
+    assert names("voting") == []
 
 
 def test_all_profiles_are_one_category(crds: Kubectl) -> None:

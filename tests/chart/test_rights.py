@@ -10,6 +10,7 @@ from tests.chart.rendered import Right
 pytestmark = pytest.mark.chart
 
 PROFILES_GROUP = "webapp.liqo.io.profiling"
+READER = "job-profiler-reader"  # bound to nobody
 PLURALS = ("cpuprofiles", "memoryprofiles", "connectionprofiles")
 READ = ("list", "watch")
 CERT_MANAGER = {"provider": "cert-manager"}
@@ -27,12 +28,12 @@ def namespace_rights(*names: str) -> set[Right]:
 CONFIGURATION = ("*", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", "job-profiler")
 
 
-def webhook_rights(profiles_namespace: str = "profiling") -> set[Right]:
+def webhook_rights(profiles_namespace: str = "profiling", *namespaces: str) -> set[Right]:
     expected = rights("profiling", "", "secrets", "job-profiler-tls", *READ)
     expected |= rights(*CONFIGURATION, "get", *READ)
     for plural in PLURALS:
         expected |= rights(profiles_namespace, PROFILES_GROUP, plural, "*", *READ)
-    return expected
+    return expected | namespace_rights(*namespaces)
 
 
 def profile_writer_rights(namespace: str = "profiling") -> set[Right]:
@@ -89,7 +90,7 @@ def workload_rights(namespace: str = "*") -> set[Right]:
 
 
 def test_webhook_only_reads(render: Render) -> None:
-    """The webhook reads profiles, its own certificate and the caBundle; it writes nothing."""
+    """The webhook reads profiles, its own certificate, the caBundle and namespaces; it writes nothing."""
     granted = render().rights("job-profiler-webhook")
 
     assert granted == webhook_rights()
@@ -107,10 +108,10 @@ def profiler_rights() -> set[Right]:
 
 
 def test_the_webhook_that_sets_requests_reads_more(render: Render) -> None:
-    """If it sets requests, the webhook also reads namespaces and the objects that limit requests."""
+    """If it sets requests, the webhook also reads the objects that limit requests."""
     granted = render(scheduling={"enabled": True}).rights("job-profiler-webhook")
 
-    assert granted == webhook_rights() | namespace_rights() | limit_rights()
+    assert granted == webhook_rights() | limit_rights()
     assert {verb for *_, verb in granted} == {"get", *READ}
 
 
@@ -146,10 +147,7 @@ def test_listed_namespaces_replace_the_cluster(render: Render) -> None:
         | workload_rights("shop")
     )
     assert release.rights("job-profiler-webhook") == (
-        webhook_rights()
-        | namespace_rights("emojivoto", "shop")
-        | limit_rights("emojivoto")
-        | limit_rights("shop")
+        webhook_rights("profiling", "emojivoto", "shop") | limit_rights("emojivoto") | limit_rights("shop")
     )
 
 
@@ -185,7 +183,7 @@ def test_little_is_granted_in_the_cluster(render: Render) -> None:
     in_cluster = {right for right in release.rights("job-profiler-profiler") if right[0] == "*"}
     assert in_cluster == namespace_rights("shop") | rights(*CONFIGURATION, "get")
     in_cluster = {right for right in release.rights("job-profiler-webhook") if right[0] == "*"}
-    assert in_cluster == rights(*CONFIGURATION, "get", *READ)
+    assert in_cluster == namespace_rights("shop") | rights(*CONFIGURATION, "get", *READ)
 
 
 def test_without_the_probe_only_the_ca_bundle_needs_the_configuration(render: Render) -> None:
@@ -200,7 +198,7 @@ def test_without_the_probe_only_the_ca_bundle_needs_the_configuration(render: Re
 
 
 def test_no_other_account_gets_a_right(render: Render) -> None:
-    """No role is aggregated into view, edit or admin; roles are bound only to the release's accounts."""
+    """By default no role is aggregated into view, edit or admin; only the release's accounts have roles."""
     release = render(scheduling={"enabled": True})
 
     assert not [role for role in release.of("ClusterRole") if "aggregationRule" in role]
@@ -239,8 +237,22 @@ def test_without_back_fill_no_account_may_patch_pods(render: Render, namespaces:
 
 
 def test_every_role_is_bound(render: Render) -> None:
-    """Every role has a binding, so that the tests above see all roles."""
+    """Every role but the one for people has a binding, so that the tests above see all roles."""
     release = render(profiling={"namespaces": ["emojivoto", "shop"]}, scheduling={"enabled": True})
 
     assert release.names("RoleBinding") == release.names("Role")
-    assert release.names("ClusterRoleBinding") == release.names("ClusterRole")
+    assert release.names("ClusterRoleBinding") == release.names("ClusterRole") - {READER}
+
+
+@pytest.mark.parametrize("aggregated", [False, True])
+def test_the_role_for_people(render: Render, *, aggregated: bool) -> None:
+    """It reads the three kinds of profiles and nothing else; one value aggregates it into `view`."""
+    roles = render(readerRole={"aggregateToView": aggregated}).of("ClusterRole")
+    (reader,) = (role for role in roles if role["metadata"]["name"] == READER)
+
+    assert reader["rules"] == [
+        {"apiGroups": [PROFILES_GROUP], "resources": list(PLURALS), "verbs": ["get", "list", "watch"]}
+    ]
+    label = "rbac.authorization.k8s.io/aggregate-to-view"
+    assert _labels(reader).get(label) == ("true" if aggregated else None)
+    assert not [other for other in roles if other is not reader and label in _labels(other)]

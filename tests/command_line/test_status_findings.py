@@ -7,6 +7,7 @@ def test_each_finding_has_a_line() -> None:
     """Two scrape jobs, an object with many owners, dropped edges, and all that was not kept."""
     report = {
         "containerJobs": ["kubelet", "tenants"],
+        "namespacesAskingForRequests": ["lab", "shop"],
         "recognizedClusters": ["containers: cluster=prod of edge, prod"],
         "distrustedOwners": ["monitoring/kube-state-metrics-0"],
         "droppedEdges": {"OtherReporter": ["evil", "lab"]},
@@ -16,10 +17,15 @@ def test_each_finding_has_a_line() -> None:
         "ignoredObjects": {"total": 2, "names": ["cpuprofiles/backup", "memoryprofiles/copy"]},
     }
 
-    jobs, clusters, owners, edges, need, forgotten, refused, ignored = finding_lines(report)
+    jobs, unheard, clusters, owners, edges, need, forgotten, refused, ignored = finding_lines(report)
 
     assert "more than one scrape job: kubelet, tenants" in jobs
     assert "CONTAINER_METRICS_MATCHER" in jobs
+    assert unheard == (
+        "Scheduling is off, and these namespaces ask for requests: lab, shop. Set scheduling.enabled=true in"
+        " the chart (OPERATING_MODE=PROFILING_SCHEDULING), or remove the label"
+        " job-profiler.liqo.io/scheduling"
+    )
     assert clusters.endswith("of this one count, known by its Pods: containers: cluster=prod of edge, prod")
     assert "monitoring/kube-state-metrics-0" in owners
     assert "honorLabels" in owners

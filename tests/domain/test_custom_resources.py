@@ -1,5 +1,6 @@
 """Conversion of profiles to and from custom resources."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,9 +16,13 @@ from app.domain.profiles import (
     ReplicaRates,
     Resource,
     ResourceProfile,
+    RiskValues,
     StepRates,
 )
 from app.domain.protocols import Protocol
+from app.domain.stored_state import StoredState
+from app.domain.value_history import ValueChange, pack
+from app.domain.workload_state import ContainerRequests, ResourceAmounts, WorkloadState
 from app.domain.workloads import Connection, Workload
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -166,3 +171,176 @@ def test_a_status_of_another_shape_is_ignored(containers: object, confidence: ob
 
     assert stored is not None
     assert (stored.confidence, stored.containers) == (0.0, {})
+
+
+STATE = WorkloadState(
+    ResourceAmounts(
+        "150m", "1", (ContainerRequests("web-svc", "100m", "1"), ContainerRequests("not-seen", "50m"))
+    ),
+    ready_replicas=2,
+    desired_replicas=3,
+)
+WEB_CPU = ResourceProfile(
+    WEB,
+    Resource.CPU,
+    "1.234",
+    BASIS,
+    containers=(
+        ContainerNeed("web-svc", "1.200", 12, values=RiskValues("1.500", "1.200", "0.900")),
+        ContainerNeed("zz-proxy", "0.034", 12, values=RiskValues("0.040", "0.034", "0.030")),
+    ),
+    workload_state=STATE,
+)
+CHANGES = (
+    ValueChange(int(NOW.timestamp()), "0.900", "1.234", "UsageRose"),
+    ValueChange(int(NOW.timestamp()) - 86_400, "1.100", "0.900", "UsageFell"),
+)
+
+
+def test_the_status_has_what_decisions_need() -> None:
+    """Need, request and limit as people write them, replicas, the values at each risk, and the last changes.
+
+    1.234 cores are 1234m. A container that only the template names has no need, so it is not listed.
+    """
+    status = to_status(WEB_CPU, refreshed_at=NOW, history=CHANGES)
+
+    assert {key: status[key] for key in ("need", "request", "limit", "replicas")} == {
+        "need": "1234m",
+        "request": "150m",
+        "limit": "1",
+        "replicas": {"ready": 2, "desired": 3},
+    }
+    assert status["containers"] == [
+        {
+            "name": "web-svc",
+            "value": "1.200",
+            "samples": 12,
+            "values": {"low": "1.500", "normal": "1.200", "high": "0.900"},
+            "request": "100m",
+            "limit": "1",
+        },
+        {
+            "name": "zz-proxy",
+            "value": "0.034",
+            "samples": 12,
+            "values": {"low": "0.040", "normal": "0.034", "high": "0.030"},
+        },
+    ]
+    assert status["history"][0] == {
+        "time": "2026-03-01T12:00:00Z",
+        "old": "0.900",
+        "new": "1.234",
+        "reason": "UsageRose",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "need"), [("1", "1Mi"), ("17106488", "17Mi"), ("363855872", "347Mi"), ("2147483648", "2Gi")]
+)
+def test_memory_needs_are_rounded_up_to_a_mebibyte(value: str, need: str) -> None:
+    """17106488 bytes are 16.3 MiB; 347 MiB are 363855872 bytes."""
+    profile = ResourceProfile(WEB, Resource.MEMORY, value, BASIS)
+
+    assert to_status(profile, refreshed_at=NOW)["need"] == need
+
+
+def test_the_state_is_read_back() -> None:
+    """What the next write compares with: history, risk, containers, request, limit, replicas, labels."""
+    manifest = to_manifest(WEB_CPU, name="x", namespace="profiling", updated_at=NOW)
+    manifest["status"] = to_status(WEB_CPU, refreshed_at=NOW, history=CHANGES)
+
+    stored = from_manifest(ProfileKind.CPU, manifest)
+
+    assert stored
+    assert stored.state == StoredState(
+        pack(CHANGES),
+        "",
+        ("web-svc", "zz-proxy"),
+        ("1.200", "0.034"),
+        0.0,
+        "150m",
+        "1",
+        3,
+        is_complete=True,
+        has_labels=True,
+    )
+
+
+def test_a_webhook_keeps_nothing_of_it() -> None:
+    """Its index holds tens of thousands of profiles: without times, there is no state."""
+    manifest = to_manifest(WEB_CPU, name="x", namespace="profiling", updated_at=NOW)
+    manifest["status"] = to_status(WEB_CPU, refreshed_at=NOW, history=CHANGES)
+
+    stored = from_manifest(ProfileKind.CPU, manifest, with_containers=True, with_times=False)
+
+    assert stored
+    assert stored.state is None
+    assert stored.containers == {"web-svc": "1.200", "zz-proxy": "0.034"}
+
+
+def test_an_object_of_an_older_release_is_read() -> None:
+    """Without the new fields and labels it has its value, times and containers, and is not complete."""
+    manifest = to_manifest(WEB_CPU, name="x", namespace="profiling", updated_at=NOW)
+    del manifest["metadata"]["labels"]
+    manifest["status"] = {
+        "refreshTime": "2026-03-01T12:00:00Z",
+        "containers": [{"name": "web-svc", "value": "1.234"}],
+    }
+
+    stored = from_manifest(ProfileKind.CPU, manifest)
+
+    assert stored
+    assert (stored.value, stored.status_refreshed_at) == ("1.234", NOW)
+    assert stored.state == StoredState(containers=("web-svc",), container_values=("1.234",))
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("web", {"namespace": "emojivoto", "kind": "Deployment", "workload": "web"}),
+        ("x" * 63, {"namespace": "emojivoto", "kind": "Deployment", "workload": "x" * 63}),
+        ("x" * 64, {"namespace": "emojivoto", "kind": "Deployment"}),
+        ("etl-{digits}", {"namespace": "emojivoto", "kind": "Deployment"}),
+        ("web.", {"namespace": "emojivoto", "kind": "Deployment"}),
+    ],
+)
+def test_labels_name_the_workload_where_they_fit(name: str, labels: dict[str, str]) -> None:
+    """A label has at most 63 characters, letters and digits at both ends; other names are left out."""
+    profile = ResourceProfile(Workload("emojivoto", name), Resource.CPU, "0.020", BASIS)
+
+    manifest = to_manifest(profile, name="x", namespace="profiling", updated_at=NOW)
+
+    expected = {f"job-profiler.liqo.io/{key}": value for key, value in labels.items()}
+    assert manifest["metadata"]["labels"] == expected
+    stored = from_manifest(ProfileKind.CPU, manifest)
+    assert stored
+    assert stored.state
+    assert stored.state.has_labels
+
+
+def test_the_labels_of_a_connection_are_those_of_its_source() -> None:
+    """The client declares a connection; the destination is in the spec."""
+    labels = to_manifest(PROFILES[2], name="x", namespace="profiling", updated_at=NOW)["metadata"]["labels"]
+
+    assert labels["job-profiler.liqo.io/workload"] == "web"
+
+
+def test_a_status_stays_small() -> None:
+    """100 listed containers with all amounts and ten changes take under 64 KiB; etcd takes 1.5 MiB."""
+    name = "c" * 60
+    needs = tuple(
+        ContainerNeed(
+            f"{name}{number:03d}", "6597069766656", 10**9, values=RiskValues(*["6597069766656"] * 3)
+        )
+        for number in range(150)
+    )
+    amounts = tuple(ContainerRequests(need.name, "6144Gi", "6144Gi") for need in needs)
+    state = WorkloadState(ResourceAmounts("614400Gi", "614400Gi", amounts), 99_999, 99_999)
+    profile = ResourceProfile(
+        WEB, Resource.MEMORY, "6597069766656", BASIS, containers=needs, workload_state=state
+    )
+
+    status = to_status(profile, refreshed_at=NOW, history=CHANGES * 5)
+
+    assert (len(status["containers"]), status["containersTotal"]) == (100, 150)
+    assert len(json.dumps(status)) < 64 * 1024

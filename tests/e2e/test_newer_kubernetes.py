@@ -142,7 +142,7 @@ def test_a_resized_pod_no_longer_names_its_old_requests(
     before = admin.get(f"{PODS}/{resized}")
     assert (requests_of(before), summary_of(before)) == (
         WEB_SVC,
-        "web-svc: cpu request 17m, memory request 19Mi",
+        "web-svc: cpu request none → 17m, memory request none → 19Mi",
     )
     asked = reviews(release)
 

@@ -144,7 +144,8 @@ def test_a_deployments_pods_request_what_their_containers_need(release: Release)
     }
     assert our_annotations(pod) == WEB_ANNOTATIONS
     assert note_of(pod) == (
-        "web-svc: cpu request 17m, memory request 19Mi; linkerd-proxy: cpu request 10m, memory request 8Mi; "
+        "web-svc: cpu request 1000m → 17m, memory request none → 19Mi; "
+        "linkerd-proxy: cpu request none → 10m, memory request none → 8Mi; "
         "unknown: unchanged (no profile)"
     )
     _assert_not_edited(release.kubectl, "web", containers)

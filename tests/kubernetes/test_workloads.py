@@ -9,6 +9,7 @@ import pytest
 from app.domain.container_roles import TemplateContainers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
+from app.domain.workload_state import ContainerRequests, ResourceAmounts
 from app.domain.workloads import Workload
 from app.errors import ForbiddenError
 from app.kubernetes.client import ClusterClient
@@ -214,6 +215,7 @@ def test_init_containers_of_a_template() -> None:
         template=TemplateContainers(
             frozenset({"migrate"}), frozenset({"log-shipper"}), frozenset({"web-svc"})
         ),
+        desired_replicas=3,
     )
     assert record.template.role("log-shipper") == "Sidecar"
     assert record.template.is_regular("migrate")
@@ -294,3 +296,68 @@ async def test_without_any_pods_a_single_run_fails(server: FakeApiServer, client
 
     with pytest.raises(ForbiddenError, match="pods is forbidden"):
         await WorkloadClient(client).pods()
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "desired"),
+    [
+        ("Deployment", {"replicas": 3}, {}, 3),
+        ("StatefulSet", {"replicas": 0}, {}, 0),
+        ("DaemonSet", {}, {"desiredNumberScheduled": 7}, 7),
+        ("Job", {"parallelism": 2}, {"active": 2}, None),
+    ],
+)
+def test_the_desired_replicas(
+    kind: str, spec: dict[str, int], status: dict[str, int], desired: int | None
+) -> None:
+    """Of a DaemonSet they are in the status; a Job runs to completion, and has none."""
+    manifest = {"metadata": {"name": "web", "namespace": "shop"}, "spec": spec, "status": status}
+
+    assert WorkloadDecoder(kind).decode(manifest).desired_replicas == desired
+
+
+def test_the_amounts_of_a_template() -> None:
+    """Two containers and a sidecar count, an init container that ends does not: .1 + .05 + .05 = 200m.
+
+    The sidecar's limit is its request too. One container has no CPU limit, so the replica has none; memory
+    has limits everywhere: 128 + 64 + 32 = 224Mi.
+    """
+    resources = {
+        "app": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "128Mi"}},
+        "helper": {"requests": {"cpu": 0.05}, "limits": {"cpu": "1", "memory": "64Mi"}},
+    }
+    init = [
+        {"name": "migrate", "resources": {"requests": {"cpu": "4"}}},
+        {"name": "log", "restartPolicy": "Always", "resources": {"limits": {"cpu": "50m", "memory": "32Mi"}}},
+    ]
+    containers = [{"name": name, "resources": amounts} for name, amounts in resources.items()]
+    spec = {"template": {"spec": {"initContainers": init, "containers": containers}}}
+    web = {"metadata": {"name": "web", "namespace": "shop"}, "spec": spec}
+
+    amounts = WorkloadDecoder("Deployment").decode(web).amounts
+
+    assert amounts.cpu == ResourceAmounts(
+        "200m",
+        "",
+        (
+            ContainerRequests("log", "50m", "50m"),
+            ContainerRequests("app", "100m"),
+            ContainerRequests("helper", "50m", "1"),
+        ),
+    )
+    assert (amounts.memory.request, amounts.memory.limit) == ("224Mi", "224Mi")
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [None, {}, {"requests": None}, {"requests": {"cpu": []}}, {"requests": {"cpu": "a lot"}}, [], "none"],
+)
+def test_resources_of_any_shape_are_read(resources: object) -> None:
+    """What is no quantity counts as absent: the workload keeps its profile."""
+    containers = [{"name": "app", "resources": resources}]
+    web = {
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"template": {"spec": {"containers": containers}}},
+    }
+
+    assert WorkloadDecoder("Deployment").decode(web).amounts.cpu == ResourceAmounts()

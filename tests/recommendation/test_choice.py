@@ -6,7 +6,7 @@ import pytest
 from app.domain.profiles import Resource, RiskLevel
 from app.recommendation.array_types import Float32Array, Float64Array
 from app.recommendation.bands import LEVELS
-from app.recommendation.choice import choose, exceeded_today, least_cost, stabilize
+from app.recommendation.choice import choose, choose_at, exceeded_today, least_cost, stabilize
 from app.recommendation.cost import costs_of, risk_of
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule, rules_at
@@ -87,6 +87,18 @@ def test_low_risk_takes_larger_values(resource: Resource) -> None:
 
     assert values == sorted(values)
     assert values[0] < values[-1]
+
+
+@pytest.mark.parametrize("resource", Resource)
+def test_choices_at_several_prices_are_those_at_each(resource: Resource) -> None:
+    """Sorting the days (CPU), or pricing the coarse values (memory), once for all prices changes nothing."""
+    chance, scale = np.random.default_rng(3), 1.0 if resource is Resource.CPU else 1e10
+    days = days_of(*(scale * chance.lognormal(-2, 0.5, 288) for _ in range(14)))
+    rules = [rules_at(risk)[resource] for risk in RiskLevel]
+
+    together = choose_at(days, rules[0], [rule.price for rule in rules])
+
+    assert together[0].tolist() == [only(choose(days, rule)) for rule in rules]
 
 
 @pytest.mark.parametrize(("published", "stays"), [(0.2, True), (0.207, True), (0.21, False), (0.1995, False)])

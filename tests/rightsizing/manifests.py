@@ -112,10 +112,11 @@ def resized(
     needs: Mapping[Resource, ContainerNeeds],
     bounds: Constraints | None = None,
     rules: SchedulingPolicy | None = None,
+    earlier: str = "",
 ) -> tuple[Object, Resizing]:
-    """The Pod after jsonpatch applied the patch to a copy, and the resizing."""
+    """The Pod after jsonpatch applied the patch to a copy, and the resizing; *earlier* is its summary."""
     resources = resources_of(manifest)
-    decided = resize(resources, needs, bounds or Constraints(), rules or policy())
+    decided = resize(resources, needs, bounds or Constraints(), rules or policy(), earlier)
     operations = resource_operations(resources, decided)
     patched: Object = jsonpatch.apply_patch(copy.deepcopy(manifest), operations)
     return patched, decided

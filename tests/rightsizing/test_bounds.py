@@ -118,7 +118,7 @@ def test_a_change_that_would_still_violate_a_rule_is_not_made() -> None:
 
     assert amounts_of(patched) == [{"cpu": "1", "memory": "64Mi"}, {"cpu": "250m"}]
     assert decided.summary == (
-        "cpu unchanged (a LimitRange would reject it); app: memory request 64Mi;"
+        "cpu unchanged (a LimitRange would reject it); app: memory request none → 64Mi;"
         " other: unchanged (no profile)"
     )
 
@@ -189,7 +189,8 @@ def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
 
     assert amounts_of(patched) == [{"memory": "64Mi"}]
     assert (
-        decided.summary == "cpu unchanged (a HorizontalPodAutoscaler scales on it); app: memory request 64Mi"
+        decided.summary
+        == "cpu unchanged (a HorizontalPodAutoscaler scales on it); app: memory request none → 64Mi"
     )
 
 

@@ -16,9 +16,9 @@ many = settings(max_examples=500, deadline=None)
 any_case = given(case=st.integers(0, 2**32).map(case_of))
 
 
-def decided(case: Case, pod: Object | None = None) -> tuple[Object, Resizing]:
+def decided(case: Case, pod: Object | None = None, earlier: str = "") -> tuple[Object, Resizing]:
     bounds = constraints(*case.limit_ranges, *case.quotas, autoscaled=tuple(case.autoscaled))
-    return resized(pod or case.pod, case.needs, bounds, case.policy)
+    return resized(pod or case.pod, case.needs, bounds, case.policy, earlier)
 
 
 @pytest.mark.parametrize("server", api_server.SERVERS)
@@ -39,7 +39,7 @@ def test_a_second_resizing_changes_nothing(case: Case) -> None:
     """The patched Pod is not patched again, and keeps its summary of 1 to 1,000 characters."""
     patched, first = decided(case)
 
-    again, second = decided(case, patched)
+    again, second = decided(case, patched, first.summary)
 
     assert (again, second) == (patched, Resizing((), first.summary))
     assert 0 < len(first.summary) <= 1000

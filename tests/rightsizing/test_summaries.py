@@ -1,5 +1,7 @@
 """The summary annotation of a Pod for each outcome."""
 
+from decimal import Decimal
+
 import pytest
 
 from app.domain.profiles import Resource
@@ -25,7 +27,8 @@ NEEDS = cpu_needs(app="0.25") | memory_needs(app=64 * MIB)
 def summary(given: Object, bounds: Constraints | None = None, cpu_ratio: str = "0") -> str:
     """The summary, after a check that resizing the patched Pod again gives the same."""
     patched, decided = resized(given, NEEDS, bounds, policy(cpu_ratio))
-    assert resized(patched, NEEDS, bounds, policy(cpu_ratio)) == (patched, Resizing((), decided.summary))
+    again = resized(patched, NEEDS, bounds, policy(cpu_ratio), earlier=decided.summary)
+    assert again == (patched, Resizing((), decided.summary))
     return decided.summary
 
 
@@ -33,13 +36,24 @@ def test_each_long_running_container_is_listed() -> None:
     """Regular init containers are not in the summary."""
     original = pod(container(), container("proxy"), before=[container("setup")])
 
-    assert summary(original) == "app: cpu request 250m, memory request 64Mi; proxy: unchanged (no profile)"
+    assert summary(original) == (
+        "app: cpu request none → 250m, memory request none → 64Mi; proxy: unchanged (no profile)"
+    )
 
 
 def test_set_limits_are_listed() -> None:
     """The CPU limit is 1.5 times 250m; memory limits are not set, and not in the summary."""
     assert summary(pod(container()), cpu_ratio="1.5") == (
-        "app: cpu request 250m, cpu limit 375m, memory request 64Mi"
+        "app: cpu request none → 250m, cpu limit none → 375m, memory request none → 64Mi"
+    )
+
+
+def test_changed_limits_are_listed() -> None:
+    """The CPU limit is 1.5 times the request: it falls from 1 core to 375m with the request of 500m."""
+    original = pod(container(requests={"cpu": "500m"}, limits={"cpu": "1"}))
+
+    assert summary(original, cpu_ratio="1.5") == (
+        "app: cpu request 500m → 250m, cpu limit 1000m → 375m, memory request none → 64Mi"
     )
 
 
@@ -66,8 +80,8 @@ def test_a_resource_without_a_profile() -> None:
     _, of_cpu = resized(pod(container()), cpu_needs(app="0.25"))
     _, of_both = resized(pod(container()), cpu_needs(app="0.25") | memory_needs(gone=64 * MIB))
 
-    assert of_cpu.summary == "memory unchanged (no profile); app: cpu request 250m"
-    assert of_both.summary == "app: cpu request 250m, memory unchanged (no profile)"
+    assert of_cpu.summary == "memory unchanged (no profile); app: cpu request none → 250m"
+    assert of_both.summary == "app: cpu request none → 250m, memory unchanged (no profile)"
 
 
 @pytest.mark.parametrize(
@@ -89,10 +103,50 @@ def test_a_reason_for_both_resources_is_listed_once(
 
 
 def test_a_long_summary_ends_with_an_ellipsis() -> None:
-    """Fifty containers with names of 40 characters need more than 2,000 characters, cut to 1,000."""
+    """Fifty containers of 40 characters need more than 2,000 characters: whole parts, at most 1,000."""
     original = pod(*(container(f"{number:040}") for number in range(50)))
 
     text = summary(original)
 
-    assert (len(text), text[-1]) == (1000, "…")
+    assert 930 < len(text) <= 1000
     assert text.startswith(f"{0:040}: unchanged (no profile); {1:040}: unchanged")
+    assert text.endswith("unchanged (no profile); …")
+
+
+def test_a_long_summary_is_the_same_again() -> None:
+    """Thirty containers that change: the second invocation knows the old amounts of the listed ones only."""
+    names = [f"{number:030}" for number in range(30)]
+    original = pod(*(container(name, requests={"cpu": "1"}) for name in names))
+    needs = {Resource.CPU: ContainerNeeds(dict.fromkeys(names, Decimal("0.25")), 0.87)}
+
+    patched, decided = resized(original, needs)
+
+    assert decided.summary.endswith(": cpu request 1000m → 250m; …")
+    assert resized(patched, needs, earlier=decided.summary)[1].summary == decided.summary
+
+
+@pytest.mark.parametrize(
+    ("earlier", "present", "text"),
+    [
+        ("app: cpu request 100m → 250m", "250m", "100m → 250m"),
+        ("app: cpu request none → 250m, memory unchanged (no profile)", "250m", "none → 250m"),
+        ("app: cpu request 100m → 250m", "500m", "500m → 250m"),
+        ("app: cpu request 100m → 24m", "250m", "250m"),
+        ("other: cpu request 100m → 250m", "250m", "250m"),
+        ("app: cpu request free of charge → 250m", "250m", "250m"),
+        ("app: cpu request 100m → 250m" + " " * 1000, "250m", "250m"),
+    ],
+)
+def test_an_earlier_summary_counts_where_it_ends_in_the_same_amount(
+    earlier: str, present: str, text: str
+) -> None:
+    """The webhook is invoked again after other webhooks: the Pod then has the request that it set.
+
+    A template may hold a summary: of an amount that changes now the Pod's own request is the old one, and one
+    that is no quantity is not repeated.
+    """
+    given = pod(container(requests={"cpu": present}))
+
+    decided = resized(given, cpu_needs(app="0.25"), earlier=earlier)[1]
+
+    assert decided.summary == f"memory unchanged (no profile); app: cpu request {text}"

@@ -33,13 +33,17 @@ from app.profiler.cycle.plan_events import plan_events
 from app.profiler.cycle.publisher import Publisher, PublishResult
 from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.reporter import Reporter
+from app.profiler.cycle.request_changes import RequestChanges
 from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.source_replicas import with_replica_rates
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
+from app.profiler.cycle.workload_states import with_states
 from app.profiler.ports import ClusterPorts, UsageSource
+from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import RateLimiter
 from app.recommendation.active_containers import ContainerChecks
 from app.recommendation.policy import LEARNING_DAYS, EstimationPolicy
+from app.rightsizing.policy import SchedulingPolicy
 
 InScope = Callable[[str], bool]
 _USAGE_SIGNALS = (Signal.CPU, Signal.MEMORY)
@@ -59,6 +63,7 @@ class CyclePolicy:
     max_writes: float = math.inf
     limits: CollectionLimits = field(default_factory=CollectionLimits)
     shard_bytes: int = MAX_BYTES  # planned size of a check-point shard
+    scheduling: SchedulingPolicy | None = None  # None if the webhook sets no requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class ProfilingCycle:
     ) -> None:
         self._policy, self._in_scope, self._query_scope = policy, in_scope, query_scope
         self._lister, self._watches = cluster.lister, cluster.watches
+        self._asking_namespaces = cluster.asking_namespaces
         rate_limiter = RateLimiter(policy.writes_per_second)
         self._publisher = Publisher(
             cluster.store, policy.aging, policy.max_profiles, rate_limiter, max_writes=policy.max_writes
@@ -158,7 +164,7 @@ class ProfilingCycle:
         wanted = wanted_steps(newest, self._policy.history_days)
         unlisted = self._watches.unlisted_namespaces() if self._watches else {}
         collected = await self._collector.collect(wanted, snapshot, progress, unlisted)
-        stored_values = StoredValues(await self._publisher.stored(), now)
+        stored_values = StoredValues(await self._publisher.stored(), now, snapshot.state_of)
         derived = await self._derive(collected, newest, snapshot, stored_values)
         absurd = list(absurd_needs(derived.profiles, self._policy.limits.needs))
         published = await self._publisher.publish(
@@ -172,8 +178,11 @@ class ProfilingCycle:
         collected.absurd_needs += absurd
         reasons = self._reasons(snapshot, collected, derived, published)
         faults = self._watch_faults() | question_faults(collected.failed)
+        asking = sorted(filter(self._in_scope, self._asking_namespaces()))
+        self._reporter.unheard_namespaces = () if self._policy.scheduling else asking
         await self._reporter.report(collected, reasons, faults, published, now)
-        events = plan_events(published.written, removed, snapshot.uids, self._in_scope)
+        changes = self._request_changes(snapshot, asking)
+        events = plan_events(published.written, removed, snapshot.uids, self._in_scope, changes)
         return CycleReport(
             states=collected.states,
             identities=derived.newest_samples.keys(),
@@ -197,6 +206,15 @@ class ProfilingCycle:
             seconds=perf_counter() - started,
             own_clusters=tuple(collected.own_clusters),
         )
+
+    def _request_changes(
+        self, snapshot: ClusterSnapshot, asking: Collection[str]
+    ) -> Callable[[ProfileWrite], str]:
+        if self._policy.scheduling is None:
+            return lambda _write: ""
+        return RequestChanges(
+            self._policy.scheduling, snapshot, lambda workload: workload.namespace in asking
+        ).of
 
     async def report_failure(self, error: ClusterError) -> None:
         """Report that cycles fail because of *error*."""
@@ -240,7 +258,7 @@ class ProfilingCycle:
             for profile in derived.profiles
             if not (collected.is_frozen(profile.identity) and stored.catalogue.get(profile.identity))
         ]
-        profiles = with_roles(profiles, snapshot.templates)
+        profiles = with_states(with_roles(profiles, snapshot.templates), snapshot.state_of)
         return replace(derived, profiles=with_replica_rates(profiles, snapshot.ready_replicas))
 
     def _reasons(

@@ -22,6 +22,7 @@ from app.history.samples import STEP_SECONDS, step_time
 from app.history.step_statistics import StepStatistics
 from app.profiler.cycle.plan_writes import is_refresh_due
 from app.profiler.cycle.signals import Health, Signal, SignalState
+from app.profiler.cycle.workload_states import FindState, is_state_due
 from app.recommendation.active_containers import ContainerChecks
 from app.recommendation.policy import EstimationPolicy, confidence
 from app.recommendation.recommender import Recommender
@@ -43,10 +44,14 @@ class DerivedProfiles:
 
 @dataclass(frozen=True, slots=True)
 class StoredValues:
-    """The stored values at one moment; each stays unless a change is worth the churn."""
+    """The stored values at one moment; each stays unless a change is worth the churn.
+
+    *find_state* gives the current requests and replicas of workloads: a large change makes a profile due.
+    """
 
     catalogue: ProfileCatalogue
     now: datetime
+    find_state: FindState = lambda _resource, _workload: None
 
     def of(self, resource: Resource) -> FindPublishedValue:
         """A function that finds the stored value of a workload's *resource*."""
@@ -58,7 +63,10 @@ class StoredValues:
             if profile is None or value is None:
                 return None
             changed_at = profile.updated_at.timestamp() if profile.updated_at else 0.0
-            return PublishedValue(value, changed_at, is_refresh_due(profile, self.now))
+            is_due = is_refresh_due(profile, self.now) or is_state_due(
+                profile, self.find_state(resource, workload), self.now
+            )
+            return PublishedValue(value, changed_at, is_due)
 
         return find
 

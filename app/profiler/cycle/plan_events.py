@@ -30,6 +30,10 @@ _API_VERSIONS: Mapping[str, str] = {
     "Job": "batch/v1",
 }
 _KIND_ORDER = list(ProfileKind)
+_PREFIXES = {
+    EventReason.EXPIRED: "no new samples, so removed: ",
+    EventReason.REQUESTS: "the webhook sets for new Pods, within LimitRanges and quotas: ",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class _ProfileChange:
 
     def __str__(self) -> str:
         """The change as part of a message."""
+        if self.reason is EventReason.REQUESTS:
+            return self.values
         kind, subject = self.identity.kind, self.identity.subject
         if isinstance(subject, Connection):
             return f"{self.values} requests and responses a minute to {subject.destination}"
@@ -59,15 +65,23 @@ def plan_events(
     removed: Iterable[StoredProfile],
     uids: Mapping[Workload, str],
     in_scope: Callable[[str], bool],
+    request_changes: Callable[[ProfileWrite], str] = lambda _write: "",
 ) -> list[WorkloadEvent]:
     """The Events after *written* was written and *removed* was removed, highest priority first.
 
     Of those with the same reason, namespaces have one each in turn: only so many are recorded.
     *uids* are those of the existing objects. Repeated runs are profiled under a common name; if no object has
-    that name, there is no Event.
+    that name, there is no Event. *request_changes* gives the change of what the webhook sets after a write;
+    empty for none.
     """
     changes_by_event: dict[tuple[EventReason, Workload], list[_ProfileChange]] = {}
-    for change in (*_written_changes(written), *_removed_changes(removed)):
+    written = list(written)
+    requests = (
+        _ProfileChange(EventReason.REQUESTS, write.profile.identity, text)
+        for write in written
+        if write.value_changed and (text := request_changes(write))
+    )
+    for change in (*requests, *_written_changes(written), *_removed_changes(removed)):
         changes_by_event.setdefault((change.reason, change.workload), []).append(change)
     events = [
         WorkloadEvent(workload, api_version, uids.get(workload, ""), reason, _message(reason, changes))
@@ -111,4 +125,4 @@ def _message(reason: EventReason, changes: list[_ProfileChange]) -> str:
     changes.sort(key=lambda change: (_KIND_ORDER.index(change.identity.kind), change.identity.subject))
     listed, more = changes[:_MAX_LISTED], len(changes) - _MAX_LISTED
     text = ", ".join([*map(str, listed), *([f"and {more} more"] if more > 0 else [])])
-    return f"no new samples, so removed: {text}" if reason is EventReason.EXPIRED else text
+    return f"{_PREFIXES[reason]}{text}" if reason in _PREFIXES else text

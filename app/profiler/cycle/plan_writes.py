@@ -11,6 +11,8 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.fair_shares import take_turns
 from app.domain.profile_names import allocate_names
 from app.domain.profiles import ConnectionProfile, Profile, ResourceProfile, StoredProfile
+from app.domain.value_history import history_with
+from app.profiler.cycle.workload_states import is_state_due
 from app.profiler.profile_write import ProfileWrite
 
 # A connection's value stays if it changed by less, and so do its bytes. CPU and memory values are stabilized
@@ -68,10 +70,29 @@ def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: date
         if existing is None:
             writes.append(ProfileWrite(profile, name, value_changed=True))
         elif _value_differs(profile, existing.value) or _reporters_differ(profile, existing):
-            writes.append(ProfileWrite(profile, name, value_changed=True, stored_value=existing.value))
-        elif is_refresh_due(existing, now) or _bytes_differ(profile, existing):
-            writes.append(ProfileWrite(profile, name, value_changed=False, stored_value=existing.value))
+            writes.append(_rewrite(profile, existing, now, value_changed=True))
+        elif _is_status_due(profile, existing, now):
+            writes.append(_rewrite(profile, existing, now, value_changed=False))
     return writes
+
+
+def _rewrite(profile: Profile, stored: StoredProfile, now: datetime, *, value_changed: bool) -> ProfileWrite:
+    """The write of a stored profile, with its history; if labels are missing, they are added."""
+    history = history_with(stored, profile, now) if isinstance(profile, ResourceProfile) else ()
+    unlabelled_since = stored.updated_at if stored.state and not stored.state.has_labels else None
+    containers = stored.state.values_by_container if stored.state else {}
+    return ProfileWrite(
+        profile, stored.name, value_changed, stored.value, history, unlabelled_since, containers
+    )
+
+
+def _is_status_due(derived: Profile, stored: StoredProfile, now: datetime) -> bool:
+    """True if only the status is to be written."""
+    if is_refresh_due(stored, now):
+        return True
+    if isinstance(derived, ResourceProfile):
+        return is_state_due(stored, derived.workload_state, now)
+    return _bytes_differ(derived, stored)
 
 
 def _value_differs(derived: Profile, stored: str) -> bool:
@@ -90,13 +111,11 @@ def _reporters_differ(derived: Profile, stored: StoredProfile) -> bool:
     return isinstance(derived, ConnectionProfile) and derived.reporters != stored.reporters
 
 
-def _bytes_differ(derived: Profile, stored: StoredProfile) -> bool:
+def _bytes_differ(derived: ConnectionProfile, stored: StoredProfile) -> bool:
     """True if the bytes of a connection changed by more than the deadband, one way or the other.
 
     They are in the status: only that is written.
     """
-    if not isinstance(derived, ConnectionProfile):
-        return False
     ways = (
         (derived.request_bytes_per_second, stored.request_bytes),
         (derived.response_bytes_per_second, stored.response_bytes),

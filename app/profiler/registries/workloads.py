@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
 from app.domain.run_names import run_groups
+from app.domain.template_amounts import TemplateAmounts
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -35,6 +36,12 @@ def build_snapshot(
         ready_replicas={
             record.workload: record.ready_replicas for record in records if record.ready_replicas
         },
+        desired_replicas={
+            record.workload: record.desired_replicas
+            for record in records
+            if record.desired_replicas is not None
+        },
+        amounts=_amounts(records),
         living=frozenset(
             profiled
             for workload in {*running, *(record.workload for record in records)}
@@ -52,6 +59,17 @@ def _templates(records: Iterable[WorkloadRecord]) -> dict[Workload, TemplateCont
             for profiled in _profiled(record.cron_job or record.workload):
                 templates[profiled] = templates.get(profiled, record.template).union(record.template)
     return templates
+
+
+def _amounts(records: Iterable[WorkloadRecord]) -> dict[Workload, TemplateAmounts]:
+    """The requests and limits of each workload's Pod template; of runs that share a profile, the largest."""
+    amounts: dict[Workload, TemplateAmounts] = {}
+    for record in records:
+        if record.template != UNKNOWN_TEMPLATE:
+            for profiled in _profiled(record.cron_job or record.workload):
+                known = amounts.get(profiled)
+                amounts[profiled] = known.largest(record.amounts) if known else record.amounts
+    return amounts
 
 
 def _profiled(workload: Workload) -> tuple[Workload, ...]:

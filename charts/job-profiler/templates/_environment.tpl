@@ -30,9 +30,6 @@ Each template takes the root and returns a list of name and value.
   value: {{ .Values.logLevel | quote }}
 - name: MAX_CONNECTIONS
   value: {{ .Values.profiling.maxConnections | int | quote }}
-{{- end }}
-
-{{- define "job-profiler.environment.webhook" -}}
 {{- if .Values.scheduling.enabled }}
 - name: OPERATING_MODE
   value: PROFILING_SCHEDULING
@@ -50,6 +47,9 @@ Each template takes the root and returns a list of name and value.
   value: {{ $bounds.limitRatio | quote }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- define "job-profiler.environment.webhook" -}}
 - name: WEBHOOK_PORT
   value: {{ .Values.webhook.port | int | quote }}
 - name: SHUTDOWN_DELAY

@@ -14,17 +14,15 @@
 {{- end }}
 
 {{/*
-Webhook, cluster-wide: read the caBundle, to check that API servers trust its certificate; if it sets requests, also the
-labels of namespaces that opt in.
+Webhook, cluster-wide: read the caBundle, to check that API servers trust its certificate, and the labels of namespaces
+that ask for requests.
 */}}
 {{- define "job-profiler.rights.webhook-cluster" -}}
 - apiGroups: [admissionregistration.k8s.io]
   resources: [mutatingwebhookconfigurations]
   resourceNames: [{{ include "job-profiler.fullname" . }}]
   verbs: [get, list, watch]
-{{- if .Values.scheduling.enabled }}
 {{ include "job-profiler.rights.namespaces" . }}
-{{- end }}
 {{- end }}
 
 {{/* Webhook, in each profiled namespace, or cluster-wide if all are profiled: read what limits requests. */}}

@@ -71,7 +71,10 @@ def test_a_stored_value_that_is_no_amount_is_rewritten(stored: str) -> None:
     """The next cycle replaces a value that a user or another program wrote."""
     name = contract_name(Identity(ProfileKind.CPU, WEB))
 
-    writes = planned(profile(Resource.CPU, "0.020"), manifest(profile(Resource.CPU, stored)))
+    edited = manifest(profile(Resource.CPU, "0.020"))
+    edited["spec"]["cpuProfiling"]["value"] = stored
+
+    writes = planned(profile(Resource.CPU, "0.020"), edited)
 
     assert writes == [(name, True)]
 
@@ -209,3 +212,30 @@ def test_a_byte_more_or_less_is_rounding() -> None:
     """1 and 2 bytes a second differ by 100 %, and perhaps by one in a thousand before they were rounded."""
     assert planned(tcp("2"), manifest(tcp("1"))) == []
     assert planned(tcp("3"), manifest(tcp("1"))) != []
+
+
+def test_a_changed_value_is_added_to_the_history() -> None:
+    """Time, old and new value, and that usage rose; a new profile has no history, a refresh keeps it."""
+    stored = manifest(profile(Resource.CPU, "0.020"))
+
+    (write,) = plan_writes([profile(Resource.CPU, "0.030")], catalogue(stored), NOON)
+    (first,) = plan_writes([profile(Resource.CPU, "0.030")], catalogue(), NOON)
+
+    assert [(change.time, change.old, change.new, change.reason) for change in write.history] == [
+        (NOON, "0.020", "0.030", "UsageRose")
+    ]
+    assert first.history == ()
+
+
+def test_labels_are_added_with_the_next_status() -> None:
+    """An object of an older release is written once more, with the time of its last change; then no more."""
+    stored = manifest(profile(Resource.CPU, "0.020"), age=timedelta(days=1))
+    unlabelled = {**stored, "metadata": {**stored["metadata"], "labels": {"team": "web"}}}
+
+    times = [
+        write.manifest_time(NOON)
+        for document in (unlabelled, stored)
+        for write in plan_writes([profile(Resource.CPU, "0.020")], catalogue(document), NOON)
+    ]
+
+    assert times == [NOON - timedelta(days=1), None]

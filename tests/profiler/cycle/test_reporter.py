@@ -52,3 +52,18 @@ async def test_an_unchanged_report_is_compared_with_the_stored_one_after_an_hour
     assert scenario.sink.reports == []
     await scenario.cycle(minutes=60)
     assert scenario.sink.reports == [report]
+
+
+async def test_namespaces_that_ask_in_vain_are_reported() -> None:
+    """Scheduling is off: the report names emojivoto, which asks; kube-system is out of scope."""
+    scenario = Scenario(EmojivotoPrometheus())
+    scenario._cycle._asking_namespaces = lambda: {"emojivoto", "kube-system"}
+
+    await scenario.cycle()
+    scenario._cycle._asking_namespaces = frozenset
+    await scenario.cycle(minutes=5)
+
+    assert [report.get("namespacesAskingForRequests") for report in scenario.sink.reports] == [
+        ["emojivoto"],
+        None,
+    ]

@@ -2,7 +2,9 @@
 
 import pytest
 
-from app.domain.container_roles import template_containers
+from app.domain.container_roles import TemplateContainers, template_containers
+from app.domain.profiles import Resource
+from app.domain.template_amounts import NO_TEMPLATE_AMOUNTS, template_amounts
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -55,6 +57,7 @@ def test_the_snapshot_has_all_objects() -> None:
             lone.workload: "uid-of-lone",
         },
         templates={web.workload: WITH_MIGRATION},
+        amounts={web.workload: NO_TEMPLATE_AMOUNTS},
         living=frozenset({REPORT}),
     )
 
@@ -162,3 +165,35 @@ def test_the_number_of_remembered_jobs_is_limited(monkeypatch: pytest.MonkeyPatc
         registry.remove(run(name))
 
     assert runs(registry) == ["a", "c"]
+
+
+def test_amounts_of_runs_are_those_of_the_one_that_requests_most() -> None:
+    """Two Jobs of CronJob `report`: 100m of CPU with 2Gi of memory, and 250m with 1Gi."""
+    registry = WorkloadRegistry(Clock())
+    template = TemplateContainers(containers=frozenset({"main"}))
+    for name, cpu, memory in (("report-1", "100m", "2Gi"), ("report-2", "250m", "1Gi")):
+        amounts = template_amounts([("main", {"cpu": cpu, "memory": memory}, {})])
+        job = Workload("shop", name, "Job")
+        registry.put(WorkloadRecord(job, cron_job=REPORT, template=template, amounts=amounts))
+
+    snapshot = registry.snapshot({})
+
+    states = [snapshot.state_of(resource, REPORT) for resource in Resource]
+    assert [state.amounts.request for state in states if state] == ["250m", "2Gi"]
+    assert [state.desired_replicas for state in states if state] == [None, None]
+
+
+def test_replicas_of_a_workload() -> None:
+    """A Deployment with 3 desired and 2 ready replicas, one with none ready, and one that is not known."""
+    registry = WorkloadRegistry(Clock())
+    template = TemplateContainers(containers=frozenset({"main"}))
+    for name, ready in (("web", 2), ("db", 0)):
+        workload = Workload("shop", name)
+        registry.put(WorkloadRecord(workload, template=template, ready_replicas=ready, desired_replicas=3))
+    snapshot = registry.snapshot({})
+
+    def replicas(name: str) -> tuple[int | None, int | None] | None:
+        state = snapshot.state_of(Resource.CPU, Workload("shop", name))
+        return (state.ready_replicas, state.desired_replicas) if state else None
+
+    assert [replicas(name) for name in ("web", "db", "other")] == [(2, 3), (0, 3), None]

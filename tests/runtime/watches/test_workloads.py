@@ -9,6 +9,7 @@ import pytest
 
 from app.domain.container_roles import TemplateContainers
 from app.domain.namespaces import NamespaceSelection
+from app.domain.template_amounts import NO_TEMPLATE_AMOUNTS
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder
@@ -110,6 +111,8 @@ async def test_the_snapshot_is_made_of_watches(server: FakeApiServer, patient_cl
         cron_jobs={RUN: REPORT},
         uids={WEB: "uid-web", RUN: "uid-report-1", REPORT: "uid-report"},
         templates={WEB: TemplateContainers(frozenset({"migrate"}), containers=frozenset({"web-svc"}))},
+        desired_replicas={WEB: 3},
+        amounts={WEB: NO_TEMPLATE_AMOUNTS},
         living=frozenset({REPORT}),
         listed=NamespaceSelection(),
     )

@@ -1,0 +1,28 @@
+"""The part of a stored CPU or memory profile that only the decision on the next write needs."""
+
+import msgspec
+
+
+class StoredState(msgspec.Struct, frozen=True, gc=False):
+    """What the last write of a profile said beside its value.
+
+    `history` is packed, since tens of thousands of profiles are in memory: `value_history` reads it. An
+    object of an older release, or of one whose schema dropped these fields, is not `is_complete`.
+    `raised_by` is the largest raise by pressure.
+    """
+
+    history: bytes = b""
+    risk: str = ""
+    containers: tuple[str, ...] = ()
+    container_values: tuple[str, ...] = ()  # in the same order
+    raised_by: float = 0.0
+    request: str = ""
+    limit: str = ""
+    desired_replicas: int | None = None
+    is_complete: bool = False
+    has_labels: bool = False
+
+    @property
+    def values_by_container(self) -> dict[str, str]:
+        """The value of each container by its name."""
+        return dict(zip(self.containers, self.container_values, strict=True))

@@ -1,0 +1,106 @@
+"""Requests and limits in a Pod template, per container and per replica."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.domain.profiles import Resource
+from app.domain.quantities import format_quantity, parse_quantity
+from app.domain.workload_state import NO_AMOUNTS, ContainerRequests, ResourceAmounts
+
+# A Pod with more containers gets no requests, and a profile lists no more.
+_MAX_CONTAINERS = 100
+Quantities = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateAmounts:
+    """The amounts of each resource in one Pod template."""
+
+    cpu: ResourceAmounts = NO_AMOUNTS
+    memory: ResourceAmounts = NO_AMOUNTS
+
+    def of(self, resource: Resource) -> ResourceAmounts:
+        """The amounts of *resource*."""
+        return self.cpu if resource is Resource.CPU else self.memory
+
+    def largest(self, other: "TemplateAmounts") -> "TemplateAmounts":
+        """The amounts of the template that requests more, for runs that share a profile; one per resource."""
+        if self == other:
+            return self
+        return TemplateAmounts(
+            max(self.cpu, other.cpu, key=_order), max(self.memory, other.memory, key=_order)
+        )
+
+
+NO_TEMPLATE_AMOUNTS = TemplateAmounts()
+
+
+def template_amounts(
+    containers: Iterable[tuple[str, Quantities, Quantities]],
+    pod_requests: Quantities | None = None,
+    pod_limits: Quantities | None = None,
+) -> TemplateAmounts:
+    """The amounts of long-running *containers* (name, requests, limits), and of the Pod's own `resources`."""
+    containers = tuple(containers)
+
+    def of(resource: Resource) -> ResourceAmounts:
+        return _amounts(resource, containers, pod_requests or {}, pod_limits or {})
+
+    return TemplateAmounts(of(Resource.CPU), of(Resource.MEMORY))
+
+
+def _amounts(
+    resource: Resource,
+    containers: tuple[tuple[str, Quantities, Quantities], ...],
+    pod_requests: Quantities,
+    pod_limits: Quantities,
+) -> ResourceAmounts:
+    limits = [_amount(limits, resource) for _, _, limits in containers]
+    # The API server takes a limit without a request as the request too.
+    requests = [
+        limit if (request := _amount(written, resource)) is None else request
+        for (_, written, _), limit in zip(containers, limits, strict=True)
+    ]
+    replica_limit = None if None in limits else _sum(limits)
+    replica_request = _or(_amount(pod_requests, resource), _sum(requests))
+    parts = tuple(
+        ContainerRequests(name, _text(resource, request), _text(resource, limit))
+        for (name, _, _), request, limit in zip(containers, requests, limits, strict=True)
+        if request is not None or limit is not None
+    )
+    return ResourceAmounts(
+        _text(resource, replica_request),
+        _text(resource, _or(_amount(pod_limits, resource), replica_limit)),
+        parts[:_MAX_CONTAINERS],
+    )
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Decimal(0)) if known else None
+
+
+def _or(first: Decimal | None, second: Decimal | None) -> Decimal | None:
+    return second if first is None else first
+
+
+def _amount(quantities: Quantities, resource: Resource) -> Decimal | None:
+    """The amount; None if there is none, or one that an API server would not accept."""
+    text = quantities.get(resource.value)
+    if text is None:
+        return None
+    try:
+        amount = parse_quantity(text)
+    except (ValueError, ArithmeticError):
+        return None
+    return amount if 0 <= amount < 2**63 else None
+
+
+def _text(resource: Resource, amount: Decimal | None) -> str:
+    return "" if amount is None else format_quantity(resource, amount)
+
+
+def _order(amounts: ResourceAmounts) -> tuple[Decimal, str, tuple[str, ...]]:
+    request = parse_quantity(amounts.request) if amounts.request else Decimal(-1)
+    return request, amounts.limit, tuple(container.name for container in amounts.containers)

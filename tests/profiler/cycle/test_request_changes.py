@@ -1,0 +1,110 @@
+"""Events on what the webhook sets for new Pods after a change of a profile."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from app.domain.container_roles import TemplateContainers
+from app.domain.profiles import Basis, ContainerNeed, Resource, ResourceProfile
+from app.domain.template_amounts import template_amounts
+from app.domain.workloads import Workload
+from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.cycle.plan_events import plan_events
+from app.profiler.cycle.request_changes import RequestChanges
+from app.profiler.profile_write import ProfileWrite
+from app.rightsizing.policy import RequestBounds, SchedulingPolicy
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.87)
+WEB = Workload("shop", "web")
+MIB = 1024**2
+PREFIX = "the webhook sets for new Pods, within LimitRanges and quotas: "
+POLICY = SchedulingPolicy(
+    0.5,
+    Decimal("0.15"),
+    {
+        Resource.CPU: RequestBounds(Decimal("0.02"), Decimal(16), Decimal(0)),
+        Resource.MEMORY: RequestBounds(Decimal(32 * MIB), Decimal(64 * 1024 * MIB), Decimal(0)),
+    },
+)
+SNAPSHOT = ClusterSnapshot(
+    templates={WEB: TemplateContainers(containers=frozenset({"main", "proxy"}))},
+    amounts={WEB: template_amounts([("main", {"cpu": "100m"}, {}), ("proxy", {}, {})])},
+)
+
+
+def write(
+    before: dict[str, str] | None, after: dict[str, str], resource: Resource = Resource.CPU
+) -> ProfileWrite:
+    """A profile with the values *after* of its containers, written over one with those *before*."""
+    needs = tuple(ContainerNeed(name, value, 12) for name, value in after.items())
+    profile = ResourceProfile(WEB, resource, "0.500", BASIS, containers=needs)
+    return ProfileWrite(profile, "x", value_changed=True, stored_value=None, stored_containers=before or {})
+
+
+def changes(written: ProfileWrite, snapshot: ClusterSnapshot = SNAPSHOT) -> str:
+    """The text for a namespace that asks for requests."""
+    return RequestChanges(POLICY, snapshot, lambda workload: workload.namespace == "shop").of(written)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (None, {"main": "0.024"}, "main: cpu request 100m → 24m"),
+        ({"main": "0.024"}, {"main": "0.031"}, "main: cpu request 24m → 31m"),
+        (
+            {"main": "0.024"},
+            {"main": "0.031", "proxy": "0.050"},
+            "main: cpu request 24m → 31m, proxy: cpu request none → 50m",
+        ),
+        ({"main": "edited by hand"}, {"main": "0.024"}, "main: cpu request 100m → 24m"),
+        ({"main": "0.005"}, {"main": "0.007"}, ""),
+        (None, {"main": "0.095"}, ""),
+        ({"main": "0.024"}, {"main": "0.099"}, "main: cpu request 24m → 100m"),
+    ],
+    ids=["new", "changed", "added", "edited", "below the floor", "near the template", "back to the template"],
+)
+def test_changes_by_container(before: dict[str, str] | None, after: dict[str, str], text: str) -> None:
+    """The template requests 100m for main, and nothing for proxy; the floor is 20m, the deadband 15 %.
+
+    5m and 7m are both set as 20m; 95m and 99m are within 15 % of the 100m in the template, which stay.
+    """
+    assert changes(write(before, after)) == text
+
+
+def test_other_namespaces_and_unknown_templates_have_no_changes() -> None:
+    """Without the label the webhook sets nothing; without the template it is not known what it changes."""
+    written = write(None, {"main": "0.024"})
+    nobody = RequestChanges(POLICY, SNAPSHOT, lambda _workload: False)
+
+    assert (nobody.of(written), changes(written, ClusterSnapshot())) == ("", "")
+
+
+def test_a_young_profile_changes_nothing() -> None:
+    """Below the minimum confidence of .5 the webhook leaves requests as they are."""
+    written = write(None, {"main": "0.024"})
+    young = replace(written, profile=replace(written.profile, basis=replace(BASIS, confidence=0.49)))
+
+    assert changes(young) == ""
+
+
+def test_one_event_for_a_workload_and_cycle() -> None:
+    """CPU and memory that change in one cycle make one Event, before those on profiles."""
+    needs = {"main": str(64 * MIB)}
+    written = [write({"main": "0.024"}, {"main": "0.031"}), write(None, needs, Resource.MEMORY)]
+
+    events = plan_events(written, [], {WEB: "u1"}, lambda _namespace: True, changes)
+
+    assert [(event.reason.value, event.message) for event in events[:1]] == [
+        ("RequestsChanged", f"{PREFIX}main: cpu request 24m → 31m, main: memory request none → 64Mi")
+    ]
+    assert [event.reason.value for event in events].count("RequestsChanged") == 1
+
+
+def test_a_refreshed_status_is_no_event() -> None:
+    """Only changed values are: what the webhook sets follows from them."""
+    refreshed = replace(write({"main": "0.024"}, {"main": "0.031"}), value_changed=False, stored_value="0.5")
+
+    assert plan_events([refreshed], [], {WEB: "u1"}, lambda _namespace: True, changes) == []
