@@ -1,7 +1,7 @@
 """Samples of containers (cAdvisor, kube-state-metrics) and connections (a mesh) from Prometheus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -200,6 +200,11 @@ class PrometheusSource:
     def network_provider_in_use(self) -> str:
         """The meshes with connections; with `auto`, `none` until a result has a source of a mesh."""
         return self._connections.provider_in_use
+
+    @property
+    def found_servers(self) -> Mapping[str, str]:
+        """None: the address was given."""
+        return {}
 
     @property
     def own_clusters(self) -> Collection[str]:
