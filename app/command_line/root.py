@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.command_line.cluster_access import ClusterAccess
 from app.command_line.options import takes_settings
 from app.errors import HistoryFileError, ProfilerError, SettingsError
 from app.printable import printable
@@ -23,6 +24,7 @@ program = typer.Typer(
 _CLUSTER = ("kubeconfig", "own_namespace", "profiles_namespace")
 _ESTIMATION = (
     "prometheus_url",
+    "prometheus_namespaces",
     "prometheus_port",
     "connections_prometheus_url",
     "prometheus_timeout",
@@ -49,6 +51,7 @@ _ESTIMATION = (
 )
 # For commands that read only past CPU and memory usage of namespaces that are listed by name.
 _USAGE = (
+    "kubeconfig",
     *(name for name in _ESTIMATION if name.startswith("prometheus_")),
     "profiling_namespace",
     "excluded_namespaces",
@@ -56,6 +59,7 @@ _USAGE = (
 )
 # Prometheus alone, that of the mesh too.
 _SERVERS = (
+    "kubeconfig",
     *(name for name in _ESTIMATION if name.startswith("prometheus_") and name != "prometheus_sample_budget"),
     "connections_prometheus_url",
     "connections_prometheus_cluster",
@@ -71,6 +75,7 @@ _SERVERS = (
 _REFUSED = ("profiling_namespace_selector",)
 # Of a written profile.
 _STORED = ("max_profiles", "profile_write_rate", "stale_after_days", "expire_after_days")
+_PROFILED, _RELEASE = "profiling_namespace", "own_namespace"
 _DAYS = 29  # 14 to learn from, 15 to evaluate
 
 
@@ -86,9 +91,10 @@ def serve(settings: Settings) -> None:
 
 
 @program.command()
-@takes_settings((*_ESTIMATION, *_CLUSTER), also_read=_STORED)
+@takes_settings((*_ESTIMATION, *_CLUSTER), also_read=_STORED, namespace=_PROFILED)
 def profile(
     settings: Settings,
+    access: ClusterAccess,
     history: Annotated[
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
@@ -97,62 +103,72 @@ def profile(
     ] = "table",
     apply: Annotated[bool, typer.Option("--apply", help="Write the profiles to the cluster")] = False,
 ) -> None:
-    """Compute the profiles once and print them."""
+    """Compute the profiles once and print them.
+
+    Without --prometheus-url, Prometheus is that of the installed release, or is searched for in the cluster.
+    """
     from app.command_line.profile import compute_and_print
 
     if output not in {"table", "yaml", "json"}:
         raise SettingsError([f"--output is {output!r}: use table, yaml or json"])
-    compute_and_print(settings, history=history, output=output, apply=apply)
+    compute_and_print(settings, access, history=history, output=output, apply=apply)
 
 
 @program.command()
-@takes_settings((*_CLUSTER, "lease"))
+@takes_settings((*_CLUSTER, "lease"), namespace=_RELEASE)
 def status(
     settings: Settings,
+    access: ClusterAccess,
     output: Annotated[str, typer.Option("--output", "-o", help="Output format: table or json")] = "table",
 ) -> None:
-    """Show leader, data sources, and workloads without a profile."""
+    """Show leader, data sources, and workloads without a profile.
+
+    The exit code is 1 if a source fails.
+    """
     from app.command_line.status import print_status
 
     if output not in {"table", "json"}:
         raise SettingsError([f"--output is {output!r}: use table or json"])
-    print_status(settings, output=output)
+    print_status(settings, access, output=output)
 
 
 @program.command()
-@takes_settings(_SERVERS)
+@takes_settings(_SERVERS, namespace=_PROFILED)
 def doctor(
     settings: Settings,
+    access: ClusterAccess,
     output: Annotated[str, typer.Option("--output", "-o", help="Output format: table or json")] = "table",
 ) -> None:
     """Check what Prometheus has for the profiler, what is missing, and what to do.
 
-    Sends at most 40 queries within 30 s, and needs no cluster. The exit code is 1 if CPU or memory can't be
-    profiled.
+    Sends at most 40 queries within 30 s. The exit code is 1 if CPU or memory can't be profiled.
     """
     from app.command_line.doctor import examine_and_print
 
     if output not in {"table", "json"}:
         raise SettingsError([f"--output is {output!r}: use table or json"])
-    examine_and_print(settings, output=output)
+    examine_and_print(settings, access, output=output)
 
 
 @program.command()
-@takes_settings(("kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"))
-def probe(settings: Settings) -> None:
+@takes_settings(
+    ("kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"), namespace=_RELEASE
+)
+def probe(settings: Settings, access: ClusterAccess) -> None:
     """Check that the API server can call the webhook.
 
     Prints one line per check. The exit code is 1 if a check fails.
     """
     from app.command_line.probe import probe_and_print
 
-    probe_and_print(settings)
+    probe_and_print(settings, access)
 
 
 @program.command()
-@takes_settings(_USAGE, also_read=_REFUSED)
-def backtest(
+@takes_settings(_USAGE, also_read=_REFUSED, namespace=_PROFILED)
+def backtest(  # noqa: PLR0913, PLR0917 - the options of the command
     settings: Settings,
+    access: ClusterAccess,
     history: Annotated[
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
@@ -165,13 +181,14 @@ def backtest(
     """Compare this policy and other tools' rules on past usage."""
     from app.command_line.backtest import backtest_and_print
 
-    backtest_and_print(settings, history=history, days=days, as_json=json, plot=plot)
+    backtest_and_print(settings, access, history=history, days=days, as_json=json, plot=plot)
 
 
 @program.command()
-@takes_settings(_USAGE, also_read=_REFUSED)
+@takes_settings(_USAGE, also_read=_REFUSED, namespace=_PROFILED)
 def record(
     settings: Settings,
+    access: ClusterAccess,
     output: Annotated[Path, typer.Option("--output", "-o", help="History file (.npz) to write")],
     days: Annotated[int, typer.Option(help="Number of past whole UTC days to record, besides today")] = _DAYS,
     anonymous: Annotated[bool, typer.Option("--anonymous", help="Replace names by hashes")] = False,
@@ -182,13 +199,14 @@ def record(
     """
     from app.command_line.record import record_and_print
 
-    record_and_print(settings, output=output, days=days, anonymous=anonymous)
+    record_and_print(settings, access, output=output, days=days, anonymous=anonymous)
 
 
 @program.command()
-@takes_settings((*_USAGE, "risk", "kubeconfig", "profiles_namespace"), also_read=_REFUSED)
+@takes_settings((*_USAGE, "risk", "profiles_namespace"), also_read=_REFUSED, namespace=_PROFILED)
 def explain(
     settings: Settings,
+    access: ClusterAccess,
     workload: Annotated[
         str, typer.Argument(metavar="WORKLOAD", help="[KIND/]NAMESPACE/NAME, for example Deployment/shop/web")
     ],
@@ -199,12 +217,12 @@ def explain(
 ) -> None:
     """Explain the CPU and memory values of one workload.
 
-    Shows the days, the candidates and the values of other policies for each container. With --kubeconfig and
-    without --history, also compares the values with the stored profiles.
+    Shows the days, the candidates and the values of other policies for each container. Where a cluster is
+    read, also compares the values with the stored profiles.
     """
     from app.command_line.explain import explain_and_print
 
-    explain_and_print(settings, workload, history=history, plot=plot)
+    explain_and_print(settings, access, workload, history=history, plot=plot)
 
 
 @program.command()
