@@ -1,16 +1,26 @@
 """The program `job-profiler`: its commands, error messages and exit codes."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.completion import get_completion_inspect_parameters
 
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.completion import COMPLETE_VARIABLE, Shell, script
 from app.command_line.options import takes_settings
 from app.errors import HistoryFileError, ProfilerError, SettingsError
 from app.printable import printable
 from app.settings.environment import Settings
+from app.version import VERSION
+
+
+def _examples(*commands: str) -> str:
+    """The end of a help, with each command on a line of its own."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
 
 program = typer.Typer(
     name="job-profiler",
@@ -75,12 +85,47 @@ _SERVERS = (
 _REFUSED = ("profiling_namespace_selector",)
 # Of a written profile.
 _STORED = ("max_profiles", "profile_write_rate", "stale_after_days", "expire_after_days")
+# The settings that the help of a command has at once; --help-all has the others too.
+_SHOWN = ("prometheus_url", "profiling_namespace", "kubeconfig", "risk")
+_SHOWN_OF_SERVE = (
+    "role",
+    "prometheus_url",
+    "own_namespace",
+    "profiles_namespace",
+    "kubeconfig",
+    "profiling_namespace",
+    "excluded_namespaces",
+    "risk",
+    "operating_mode",
+    "log_level",
+)
 _PROFILED, _RELEASE = "profiling_namespace", "own_namespace"
 _DAYS = 29  # 14 to learn from, 15 to evaluate
 
 
-@program.command()
-@takes_settings(Settings.model_fields)
+def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it
+    if value:
+        typer.echo(f"job-profiler {VERSION}")
+        raise typer.Exit
+
+
+@program.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Learns CPU, memory and connections of workloads from Prometheus, and annotates their Pods."""
+
+
+@program.command(
+    epilog=_examples(
+        "job-profiler serve --role webhook",
+        "job-profiler serve --role profiler --prometheus-url prometheus.monitoring",
+    )
+)
+@takes_settings(Settings.model_fields, shown=_SHOWN_OF_SERVE)
 def serve(settings: Settings) -> None:
     """Run the webhook, the profiler, or both; used by the Pods."""
     # structlog imports rich, a dependency of typer, if it is installed: 4 MB for unused colours.
@@ -90,8 +135,13 @@ def serve(settings: Settings) -> None:
     run(settings)
 
 
-@program.command()
-@takes_settings((*_ESTIMATION, *_CLUSTER), also_read=_STORED, namespace=_PROFILED)
+@program.command(
+    epilog=_examples(
+        "job-profiler profile -n shop",
+        "job-profiler profile -n shop --prometheus-url http://localhost:9090 -o yaml",
+    )
+)
+@takes_settings((*_ESTIMATION, *_CLUSTER), also_read=_STORED, shown=_SHOWN, namespace=_PROFILED)
 def profile(
     settings: Settings,
     access: ClusterAccess,
@@ -114,7 +164,12 @@ def profile(
     compute_and_print(settings, access, history=history, output=output, apply=apply)
 
 
-@program.command()
+@program.command(
+    epilog=_examples(
+        "job-profiler status",
+        "job-profiler status -n profiling -o json",
+    )
+)
 @takes_settings((*_CLUSTER, "lease"), namespace=_RELEASE)
 def status(
     settings: Settings,
@@ -132,8 +187,13 @@ def status(
     print_status(settings, access, output=output)
 
 
-@program.command()
-@takes_settings(_SERVERS, namespace=_PROFILED)
+@program.command(
+    epilog=_examples(
+        "job-profiler doctor",
+        "job-profiler doctor --prometheus-url http://localhost:9090 -o json",
+    )
+)
+@takes_settings(_SERVERS, shown=_SHOWN, namespace=_PROFILED)
 def doctor(
     settings: Settings,
     access: ClusterAccess,
@@ -150,7 +210,12 @@ def doctor(
     examine_and_print(settings, access, output=output)
 
 
-@program.command()
+@program.command(
+    epilog=_examples(
+        "job-profiler probe",
+        "job-profiler probe --context production -n profiling",
+    )
+)
 @takes_settings(
     ("kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"), namespace=_RELEASE
 )
@@ -164,8 +229,13 @@ def probe(settings: Settings, access: ClusterAccess) -> None:
     probe_and_print(settings, access)
 
 
-@program.command()
-@takes_settings(_USAGE, also_read=_REFUSED, namespace=_PROFILED)
+@program.command(
+    epilog=_examples(
+        "job-profiler backtest -n shop",
+        "job-profiler backtest --history usage.npz --plot plots",
+    )
+)
+@takes_settings(_USAGE, also_read=_REFUSED, shown=_SHOWN, namespace=_PROFILED)
 def backtest(  # noqa: PLR0913, PLR0917 - the options of the command
     settings: Settings,
     access: ClusterAccess,
@@ -184,8 +254,13 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command
     backtest_and_print(settings, access, history=history, days=days, as_json=json, plot=plot)
 
 
-@program.command()
-@takes_settings(_USAGE, also_read=_REFUSED, namespace=_PROFILED)
+@program.command(
+    epilog=_examples(
+        "job-profiler record -n shop -o usage.npz",
+        "job-profiler record -A -o usage.npz --anonymous",
+    )
+)
+@takes_settings(_USAGE, also_read=_REFUSED, shown=_SHOWN, namespace=_PROFILED)
 def record(
     settings: Settings,
     access: ClusterAccess,
@@ -202,8 +277,15 @@ def record(
     record_and_print(settings, access, output=output, days=days, anonymous=anonymous)
 
 
-@program.command()
-@takes_settings((*_USAGE, "risk", "profiles_namespace"), also_read=_REFUSED, namespace=_PROFILED)
+@program.command(
+    epilog=_examples(
+        "job-profiler explain shop/web",
+        "job-profiler explain Deployment/shop/web --history usage.npz --plot web.svg",
+    )
+)
+@takes_settings(
+    (*_USAGE, "risk", "profiles_namespace"), also_read=_REFUSED, shown=_SHOWN, namespace=_PROFILED
+)
 def explain(
     settings: Settings,
     access: ClusterAccess,
@@ -225,7 +307,12 @@ def explain(
     explain_and_print(settings, access, workload, history=history, plot=plot)
 
 
-@program.command()
+@program.command(
+    epilog=_examples(
+        "job-profiler demo",
+        "job-profiler demo --keep",
+    )
+)
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the webhook running until Ctrl-C")] = False,
 ) -> None:
@@ -235,10 +322,29 @@ def demo(
     run_demo(keep=keep)
 
 
+@program.command(
+    epilog=_examples(
+        "source <(job-profiler completion bash)",
+        "job-profiler completion fish | source",
+    )
+)
+def completion(
+    shell: Annotated[Shell, typer.Argument(help="The shell that reads the script")],
+) -> None:
+    """Print a script that completes commands and options in a shell."""
+    typer.echo(script(shell))
+
+
 def main() -> None:
     """Runs the program. Exit code 2: a setting or file is invalid; 1: any other known error."""
+    if COMPLETE_VARIABLE in os.environ:
+        get_completion_inspect_parameters()  # registers the shells with Typer
     try:
-        program()
+        # kubectl runs `kubectl-job_profiler` for `kubectl job-profiler`.
+        is_plugin = Path(sys.argv[0]).name.startswith("kubectl-")
+        program(
+            prog_name="kubectl job-profiler" if is_plugin else "job-profiler", complete_var=COMPLETE_VARIABLE
+        )
     except SettingsError as error:
         for fault in error.faults:
             _print_fault(fault)

@@ -52,4 +52,5 @@ COMMANDS = {
     "record": PAST,
     "explain": PAST | {"risk", "profiles_namespace"},
     "demo": set[str](),
+    "completion": set[str](),
 }
