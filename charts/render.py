@@ -33,7 +33,12 @@ FILES = {
 # Clusters that don't serve these kinds refuse them: `kubectl apply -f` does not read the subdirectory.
 POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 HEADER = "# Rendered from charts/job-profiler by `make manifests`: edit the chart.\n"
-IMAGE_NOTE = "# {image} is a placeholder: replace it with the image that you built and pushed.\n"
+# Without Helm nobody knows which namespaces exist, and a Role in one that does not would be refused.
+PROMETHEUS = "http://prometheus.monitoring:9090"
+IMAGE_NOTE = (
+    "# {image} is a placeholder: replace it with the image that you built and pushed.\n"
+    f"# So is PROMETHEUS_URL {PROMETHEUS}: replace it with the address of your Prometheus.\n"
+)
 
 
 def main() -> int:
@@ -89,7 +94,8 @@ def crds() -> dict[str, str]:
 
 def manifests(helm: str) -> dict[str, str]:
     """The text of each file of plain manifests, by file name."""
-    release = render(helm, OLDEST_KUBERNETES, [f"--set=image.repository={IMAGE}"])
+    options = [f"--set=image.repository={IMAGE}", f"--set=prometheus.url={PROMETHEUS}"]
+    release = render(helm, OLDEST_KUBERNETES, options)
     objects = [_namespace(), *(_plain(manifest) for manifest in release if _suits_everywhere(manifest))]
     file_of = {kind: file for file, kinds in FILES.items() for kind in kinds}
     if unassigned := {manifest["kind"] for manifest in objects} - file_of.keys():

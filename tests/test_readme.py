@@ -25,7 +25,7 @@ def test_every_command_is_shown() -> None:
     """The README shows each command once or more, and no command that does not exist."""
     commands = {command.callback.__name__ for command in program.registered_commands if command.callback}
 
-    assert commands == set(re.findall(r"^job-profiler ([a-z]+)", README, flags=re.MULTILINE))
+    assert commands == set(re.findall(r"^(?:source <\()?job-profiler ([a-z]+)", README, flags=re.MULTILINE))
 
 
 def test_every_make_target_that_is_named_exists() -> None:

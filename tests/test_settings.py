@@ -14,6 +14,7 @@ from app.settings.environment import Settings, read_settings
 EXAMPLES: dict[str, tuple[str, object]] = {
     "role": ("webhook", "webhook"),
     "prometheus_url": ("https://prometheus.example/select", "https://prometheus.example/select"),
+    "prometheus_namespaces": ("o11y, mesh", ("o11y", "mesh")),
     "connections_prometheus_url": ("prometheus.linkerd-viz", "prometheus.linkerd-viz"),
     "prometheus_port": ("9091", 9091),
     "prometheus_timeout": ("2.5", 2.5),
@@ -101,9 +102,11 @@ EXAMPLES: dict[str, tuple[str, object]] = {
 
 # The setting that each of these needs.
 COMPANIONS = {
-    "prometheus_username": "prometheus_password_file",
-    "prometheus_password_file": "prometheus_username",
-    "prometheus_key_file": "prometheus_certificate_file",
+    "prometheus_bearer_token_file": ("prometheus_url",),
+    "prometheus_username": ("prometheus_url", "prometheus_password_file"),
+    "prometheus_password_file": ("prometheus_url", "prometheus_username"),
+    "prometheus_key_file": ("prometheus_certificate_file",),
+    "prometheus_sigv4_region": ("prometheus_url",),
 }
 WRONG_NAMESPACE = "not a valid namespace name (lower-case letters, digits and '-', at most 63)"
 
@@ -148,7 +151,7 @@ def test_a_setting_is_read_from_the_environment(name: str, monkeypatch: pytest.M
     """The variable has the setting's name in capitals."""
     text, expected = EXAMPLES[name]
     monkeypatch.setenv(name.upper(), text)
-    if companion := COMPANIONS.get(name):
+    for companion in COMPANIONS.get(name, ()):
         monkeypatch.setenv(companion.upper(), EXAMPLES[companion][0])
 
     assert getattr(read_settings({}), name) == expected
@@ -160,7 +163,7 @@ def test_a_setting_is_read_from_a_flag(
 ) -> None:
     """The flag has the setting's name with dashes."""
     text, expected = EXAMPLES[name]
-    if companion := COMPANIONS.get(name):
+    for companion in COMPANIONS.get(name, ()):
         monkeypatch.setenv(companion.upper(), EXAMPLES[companion][0])
 
     serve(monkeypatch, f"--{name.replace('_', '-')}", text)
@@ -485,7 +488,7 @@ def test_a_ceiling_is_no_less_than_its_floor() -> None:
 )
 def test_credentials_of_prometheus_fit_together(flags: dict[str, str], name: str, message: str) -> None:
     """Both halves of a pair are needed, and only one kind of credentials is accepted."""
-    (fault,) = faults(**flags)
+    (fault,) = faults(prometheus_url="prometheus", **flags)
 
     assert fault.startswith(f"PROMETHEUS_{name.upper()} (--prometheus-{name.replace('_', '-')}) is ")
     assert message in fault
@@ -494,10 +497,25 @@ def test_credentials_of_prometheus_fit_together(flags: dict[str, str], name: str
 def test_a_token_beside_a_user_is_refused() -> None:
     """The user name is refused; so is the password, which then has no user name."""
     reported = faults(
-        prometheus_bearer_token_file="/t", prometheus_username="u", prometheus_password_file="/p"
+        prometheus_url="prometheus",
+        prometheus_bearer_token_file="/t",
+        prometheus_username="u",
+        prometheus_password_file="/p",
     )
 
     assert "cannot be combined with PROMETHEUS_BEARER_TOKEN_FILE" in reported[0]
+
+
+@pytest.mark.parametrize("url", [None, "auto", " AUTO "])
+@pytest.mark.parametrize("name", ["bearer_token_file", "username", "sigv4_region"])
+def test_credentials_need_a_named_server(name: str, url: str | None) -> None:
+    """Who creates a Service with the labels of a Prometheus must not receive a token or a password."""
+    flags = {f"prometheus_{name}": "x", "prometheus_password_file": "/p" if name == "username" else None}
+    flags |= {"prometheus_url": url}
+
+    reported = faults(**{key: value for key, value in flags.items() if value})
+
+    assert "needs PROMETHEUS_URL: credentials are sent only to a server that is named" in reported[0]
 
 
 def test_all_faults_are_reported_together() -> None:

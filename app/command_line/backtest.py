@@ -23,6 +23,8 @@ from app.backtest.protocol import (
 from app.backtest.replay import Replay, replay
 from app.backtest.report import document, format_day, scores_of, updater_scores_of
 from app.backtest.usage import Usage
+from app.command_line.cluster import scoped, uses_cluster
+from app.command_line.cluster_access import ClusterAccess
 from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import ProgressBar, no_usage, open_usage, progress_bar
 from app.domain.profiles import Resource
@@ -91,14 +93,22 @@ _RISKS = (
 )
 
 
-def backtest_and_print(
-    settings: Settings, *, history: Path | None, days: int, as_json: bool, plot: Path | None
+def backtest_and_print(  # noqa: PLR0913 - the options of the command
+    settings: Settings,
+    access: ClusterAccess,
+    *,
+    history: Path | None,
+    days: int,
+    as_json: bool,
+    plot: Path | None,
 ) -> None:
     """Replays all policies and prints their scores."""
     configure_logs("warning", LogFormat.CONSOLE)
+    if history is None and uses_cluster(settings, access):
+        settings = scoped(settings, access)
     if days < 1:
         raise SettingsError([f"--days is {days}: no day is read"])
-    result = asyncio.run(_replay(settings, history, days))
+    result = asyncio.run(_replay(settings, access, history, days))
     if plot:
         _plot(result, plot)
     if as_json:
@@ -107,8 +117,8 @@ def backtest_and_print(
         _print(result)
 
 
-async def _replay(settings: Settings, history: Path | None, days: int) -> Replay:
-    async with open_usage(settings, history, days=days) as usage_input, progress_bar() as bar:
+async def _replay(settings: Settings, access: ClusterAccess, history: Path | None, days: int) -> Replay:
+    async with open_usage(settings, access, history, days=days) as usage_input, progress_bar() as bar:
         usage = await collect_usage(
             usage_input.source,
             usage_input.requests,

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 
 import typer
 
+from app.command_line.cluster import scoped, uses_cluster
+from app.command_line.cluster_access import ClusterAccess
 from app.command_line.doctor_report import as_json, show
 from app.command_line.name_resolution import resolution_fault
+from app.command_line.prometheus_access import reach_prometheus
 from app.command_line.terminal import console
 from app.diagnosis.catalogue import MESHES, Exporter
 from app.diagnosis.diagnosis import Diagnosis, diagnose
@@ -25,6 +28,7 @@ from app.runtime.prometheus import check_access, open_api
 from app.runtime.scope import namespace_scope, query_scope
 from app.settings.environment import Settings
 from app.settings.types import LogFormat, NetworkMetricProvider
+from app.sources.prometheus import ForwardedBy
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import ClusterName
 from app.sources.row_limit import RowLimit
@@ -34,11 +38,13 @@ _SIGNAL = "doctor"
 _MAX_ROWS = 20_000  # namespaces and scrape jobs of a query
 
 
-def examine_and_print(settings: Settings, *, output: str) -> None:
+def examine_and_print(settings: Settings, access: ClusterAccess, *, output: str) -> None:
     """Prints the diagnosis; exits with code 1 if CPU or memory can't be profiled."""
     configure_logs("error", LogFormat.CONSOLE)
     check_access(settings)
-    diagnosis = asyncio.run(diagnose_servers(settings, time.time()))
+    if uses_cluster(settings, access):
+        settings = scoped(settings, access)
+    diagnosis = asyncio.run(_diagnose(settings, access, time.time()))
     if output == "json":
         typer.echo(json.dumps(as_json(diagnosis), indent=2))
     else:
@@ -47,7 +53,14 @@ def examine_and_print(settings: Settings, *, output: str) -> None:
         sys.exit(1)
 
 
-async def diagnose_servers(settings: Settings, now: float) -> Diagnosis:
+async def _diagnose(settings: Settings, access: ClusterAccess, now: float) -> Diagnosis:
+    async with reach_prometheus(settings, access) as reached:
+        return await diagnose_servers(reached.settings, now, reached.forwarded_by)
+
+
+async def diagnose_servers(
+    settings: Settings, now: float, forwarded_by: ForwardedBy = lambda _: None
+) -> Diagnosis:
     """The diagnosis of the Prometheus of the settings at the Unix time *now*, and of the mesh's own."""
     timeout_seconds = min(settings.prometheus_timeout, _QUERY_SECONDS)
     url, mesh_url = settings.prometheus_base_url, settings.connections_base_url
@@ -55,16 +68,15 @@ async def diagnose_servers(settings: Settings, now: float) -> Diagnosis:
         # A query is not sent again: the number of queries is limited.
         apis = {
             each: await stack.enter_async_context(
-                open_api(settings, each, timeout_seconds=timeout_seconds, tries=1)
+                open_api(settings, each, timeout_seconds=timeout_seconds, tries=1, forwarded_by=forwarded_by)
             )
             for each in dict.fromkeys(filter(None, (url, mesh_url)))
         }
         server = apis[url]
         deadline = asyncio.get_running_loop().time() + MAX_SECONDS
-        faults = await asyncio.gather(
-            *(resolution_fault(each.url, timeout_seconds) for each in apis.values())
-        )
-        unresolved = dict(zip(apis.values(), faults, strict=True))
+        dialled = [api for api in apis.values() if not forwarded_by(api.url)]
+        faults = await asyncio.gather(*(resolution_fault(api.url, timeout_seconds) for api in dialled))
+        unresolved = dict(zip(dialled, faults, strict=True))
         servers = _Servers(server, apis.get(mesh_url, server), unresolved, deadline)
         seen, retention_seconds = await _examine(servers, _target(settings), now)
     return diagnose(server.url, seen, retention_seconds)
@@ -100,7 +112,7 @@ class _Servers:
     async def answer(self, question: MetricQuestion) -> Answer:
         """The answer to a question; an error if it has none within the limits."""
         api, batch = self.mesh if question.of_mesh else self.containers, question.batch
-        if fault := self.unresolved[api]:
+        if fault := self.unresolved.get(api):
             return fault
         if not self.queries_left:
             return SourceError("NotAsked", f"{MAX_QUERIES} queries were sent, and no more are")

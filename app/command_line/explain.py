@@ -23,20 +23,19 @@ from app.backtest.explanation import (
 )
 from app.backtest.plots import days_panel
 from app.backtest.report import format_day
-from app.backtest.stored import StoredNeed, difference_reasons, format_sum, read_stored
+from app.backtest.stored import StoredNeed, difference_reasons, format_sum
 from app.backtest.svg import picture
 from app.backtest.usage import Usage
+from app.command_line.cluster import uses_cluster
+from app.command_line.cluster_access import ClusterAccess
+from app.command_line.stored_needs import read_stored_needs
 from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import open_usage, progress_bar
-from app.domain.custom_resources import KINDS
-from app.domain.profile_names import contract_name, separated_name
-from app.domain.profiles import Identity, Resource, RiskLevel
+from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import format_need, format_time
 from app.domain.workloads import Workload
-from app.errors import ClusterError, NotFoundError, ProfilerError, SettingsError
+from app.errors import ClusterError, ProfilerError, SettingsError
 from app.history.samples import step_time
-from app.kubernetes import paths
-from app.kubernetes.client import ClusterClient, open_cluster
 from app.recommendation.policy import LEARNING_DAYS
 from app.recommendation.rules import rules_at
 from app.recommendation.series_table import SAMPLED_WORKLOADS
@@ -55,18 +54,21 @@ _CLOSING = (
 )
 
 
-def explain_and_print(settings: Settings, name: str, *, history: Path | None, plot: Path | None) -> None:
+def explain_and_print(
+    settings: Settings, access: ClusterAccess, name: str, *, history: Path | None, plot: Path | None
+) -> None:
     """Explains the values of each container of the workload *name*."""
     configure_logs("warning", LogFormat.CONSOLE)
     wanted = parse_workload(name)
-    usage, workload, last_step = asyncio.run(_read_usage(settings, wanted, history))
+    reads_cluster = history is None and uses_cluster(settings, access)
+    usage, workload, last_step = asyncio.run(_read_usage(settings, access, wanted, history))
     bound = bound_scale_of(usage, settings.risk)
     explanations = _explanations(usage, workload, settings.risk, bound)
     out = console()
     out.print(f"{workload}, as of {format_time(step_time(last_step))}")
     _print(out, explanations, bound)
-    if history is None and settings.kubeconfig:
-        _print_stored(out, settings, workload, explanations)
+    if reads_cluster:
+        _print_stored(out, settings, access, workload, explanations)
     else:
         _print_closing(out)
     if plot:
@@ -96,7 +98,7 @@ def parse_workload(text: str) -> Workload:
 
 
 async def _read_usage(
-    settings: Settings, wanted: Workload, history: Path | None
+    settings: Settings, access: ClusterAccess, wanted: Workload, history: Path | None
 ) -> tuple[Usage, Workload, int]:
     """The usage that was read, the workload that *wanted* selects in it, and the newest step.
 
@@ -108,7 +110,7 @@ async def _read_usage(
         namespaces = tuple(dict.fromkeys((*namespaces, wanted.namespace)))
         settings = settings.model_copy(update={"profiling_namespace": namespaces})
     async with (
-        open_usage(settings, history, days=LEARNING_DAYS, with_today=True) as usage_input,
+        open_usage(settings, access, history, days=LEARNING_DAYS, with_today=True) as usage_input,
         progress_bar() as bar,
     ):
         usage = await collect_usage(
@@ -188,11 +190,15 @@ def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> 
 
 
 def _print_stored(
-    out: Console, settings: Settings, workload: Workload, explanations: list[Explanation]
+    out: Console,
+    settings: Settings,
+    access: ClusterAccess,
+    workload: Workload,
+    explanations: list[Explanation],
 ) -> None:
     """Compares the computed values with the stored profiles; prints an error if these cannot be read."""
     try:
-        stored = asyncio.run(_read_stored_needs(settings, workload))
+        stored = asyncio.run(read_stored_needs(settings, access, workload))
     except ClusterError as error:
         print_error(f"cannot read the stored profiles: {error}")
         _print_closing(out)
@@ -207,31 +213,6 @@ def _print_stored(
                 out.print(sentence)
             if left_out := stored[resource].unreadable:
                 print_error(f"{stored[resource].name}: {left_out} unreadable entries of its status left out")
-
-
-async def _read_stored_needs(settings: Settings, workload: Workload) -> dict[Resource, StoredNeed]:
-    async with open_cluster(settings.kubeconfig) as client:
-        needs = {
-            resource: await _read_stored_need(client, settings.profiles_home, resource, workload)
-            for resource in Resource
-        }
-    return {resource: need for resource, need in needs.items() if need}
-
-
-async def _read_stored_need(
-    client: ClusterClient, namespace: str, resource: Resource, workload: Workload
-) -> StoredNeed | None:
-    """The profile of *workload* under one of its two possible names; None if both belong to others."""
-    identity = Identity(resource.profile_kind, workload)
-    for name in filter(None, (contract_name(identity), separated_name(identity))):
-        path = paths.profile(KINDS[resource.profile_kind].plural, namespace, name)
-        try:
-            stored = read_stored(workload, resource, await client.get(path))
-        except NotFoundError:
-            continue
-        if stored:
-            return stored
-    return None
 
 
 def _comparison(stored: StoredNeed, computed: list[Explanation], risk: RiskLevel) -> Iterable[str]:

@@ -2,21 +2,23 @@
 
 import asyncio
 
+from app.command_line.cluster import open_access
+from app.command_line.cluster_access import ClusterAccess
+from app.command_line.releases import release_namespace
 from app.command_line.terminal import console
 from app.errors import ProfilerError
-from app.kubernetes.client import open_cluster
 from app.kubernetes.self_probe.probe import Probe, ProbeReport
 from app.runtime.policies import probe_policy
 from app.settings.environment import Settings
 
 
-def probe_and_print(settings: Settings) -> None:
+def probe_and_print(settings: Settings, access: ClusterAccess) -> None:
     """Runs the self-probe and prints each finding.
 
     Raises:
         ProfilerError: a check failed.
     """
-    report = asyncio.run(_probe(settings))
+    report = asyncio.run(_probe(settings, access))
     out = console()
     for finding in report.findings:
         out.print(f"{finding.reason or 'ok'}: {finding.message}", soft_wrap=True)
@@ -25,6 +27,8 @@ def probe_and_print(settings: Settings) -> None:
     out.print(f"The webhook answered in {report.seconds or 0:.3f} s.")
 
 
-async def _probe(settings: Settings) -> ProbeReport:
-    async with open_cluster(settings.kubeconfig or None) as client:
+async def _probe(settings: Settings, access: ClusterAccess) -> ProbeReport:
+    async with open_access(access) as client:
+        namespace = await release_namespace(client, settings, access)
+        settings = settings.model_copy(update={"own_namespace": namespace})
         return await Probe(client, probe_policy(settings)).run_once()

@@ -16,6 +16,9 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.command_line.cluster import open_access, scoped, uses_cluster
+from app.command_line.cluster_access import ClusterAccess
+from app.command_line.prometheus_access import Reached, reach_prometheus
 from app.command_line.tables import print_profiles
 from app.command_line.terminal import console, print_error
 from app.domain.annotations import IGNORE_LABEL
@@ -27,7 +30,7 @@ from app.domain.untyped import mapping_in
 from app.errors import ForbiddenError, ProfilerError, SettingsError
 from app.history.samples import step_time
 from app.kubernetes import paths
-from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
 from app.profiler.cycle.collector import GRACE_SECONDS
 from app.profiler.cycle.cycle import CycleReport, ProfilingCycle
@@ -48,14 +51,16 @@ from app.sources.query_observer import QueryCosts
 from app.sources.recorded import read_recorded_history
 
 
-def compute_and_print(settings: Settings, *, history: Path | None, output: str, apply: bool) -> None:
+def compute_and_print(
+    settings: Settings, access: ClusterAccess, *, history: Path | None, output: str, apply: bool
+) -> None:
     """Computes and prints the profiles; if a source failed, prints the rest and exits with code 1."""
     configure_logs("warning", LogFormat.CONSOLE)
     if apply and history is not None:
         raise SettingsError(
             ["--apply and --history cannot be combined: the history file may be from another cluster"]
         )
-    report, manifests = asyncio.run(_compute(settings, history, apply=apply))
+    report, manifests = asyncio.run(_compute(settings, access, history, apply=apply))
     _print(manifests, output)
     for workload, reason in report.reasons.items():
         print_error(f"no profile for {workload}: {reason}")
@@ -75,14 +80,19 @@ def compute_and_print(settings: Settings, *, history: Path | None, output: str, 
 
 
 async def _compute(
-    settings: Settings, history: Path | None, *, apply: bool
+    settings: Settings, access: ClusterAccess, history: Path | None, *, apply: bool
 ) -> tuple[CycleReport, list[dict[str, Any]]]:
     async with AsyncExitStack() as stack:
-        client = None
-        if history is None and (apply or settings.kubeconfig):
-            client = await stack.enter_async_context(open_cluster(settings.kubeconfig or None))
+        client, reached = None, Reached(settings)
+        if history is None:
+            check_access(settings)
+            if apply or uses_cluster(settings, access):
+                settings = scoped(settings, access)
+                reached = await stack.enter_async_context(reach_prometheus(settings, access))
+                settings = reached.settings
+                client = await stack.enter_async_context(open_access(access))
         namespaces = await _namespaces(settings, client)
-        opened = await stack.enter_async_context(_open_source(settings, history, namespaces))
+        opened = await stack.enter_async_context(_open_source(reached, history, namespaces))
         local = InMemoryProfiles(settings.profiles_home)
         cluster = ClusterPorts(opened.lister, local, LoggedReport())
         if client:
@@ -130,13 +140,14 @@ class _OpenedSource:
 
 @asynccontextmanager
 async def _open_source(
-    settings: Settings, history: Path | None, namespaces: NamespaceScope
+    reached: Reached, history: Path | None, namespaces: NamespaceScope
 ) -> AsyncIterator[_OpenedSource]:
-    traffic = QueryCosts()
+    settings, traffic = reached.settings, QueryCosts()
     if history is None:
-        check_access(settings)
         # A single run has no later cycle that could read the rest.
-        async with open_prometheus(settings, namespaces, traffic, queries_per_cycle=math.inf) as prometheus:
+        async with open_prometheus(
+            settings, namespaces, traffic, queries_per_cycle=math.inf, forwarded_by=reached.forwarded_by
+        ) as prometheus:
             yield _OpenedSource(prometheus, datetime.now(UTC), namespaces.covers, FixedSnapshot(), traffic)
     else:
         recorded = read_recorded_history(history)

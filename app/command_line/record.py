@@ -7,6 +7,8 @@ from pathlib import Path
 import typer
 
 from app.backtest.recording import anonymise, record_usage
+from app.command_line.cluster import scoped, uses_cluster
+from app.command_line.cluster_access import ClusterAccess
 from app.command_line.usage_input import no_usage, open_usage, progress_bar
 from app.errors import SettingsError
 from app.runtime.logs import configure_logs
@@ -15,14 +17,18 @@ from app.settings.types import LogFormat
 from app.sources.history_file import RecordedContainer, write_history_file
 
 
-def record_and_print(settings: Settings, *, output: Path, days: int, anonymous: bool) -> None:
+def record_and_print(
+    settings: Settings, access: ClusterAccess, *, output: Path, days: int, anonymous: bool
+) -> None:
     """Writes the file and prints a summary of its content."""
     configure_logs("warning", LogFormat.CONSOLE)
+    if uses_cluster(settings, access):
+        settings = scoped(settings, access)
     if days < 1:
         raise SettingsError([f"--days is {days}: must be 1 or more"])
     if not output.parent.is_dir():
         raise SettingsError([f"--output is {str(output)!r}: no such folder: {str(output.parent)!r}"])
-    containers = asyncio.run(_record(settings, days))
+    containers = asyncio.run(_record(settings, access, days))
     if anonymous:
         # The salt is not stored, so names cannot be guessed from the hashes.
         containers = anonymise(containers, secrets.token_bytes(32))
@@ -36,8 +42,8 @@ def record_and_print(settings: Settings, *, output: Path, days: int, anonymous: 
     )
 
 
-async def _record(settings: Settings, days: int) -> list[RecordedContainer]:
-    async with open_usage(settings, None, days=days, with_today=True) as usage, progress_bar() as bar:
+async def _record(settings: Settings, access: ClusterAccess, days: int) -> list[RecordedContainer]:
+    async with open_usage(settings, access, None, days=days, with_today=True) as usage, progress_bar() as bar:
         containers = await record_usage(
             usage.source, usage.requests, usage.steps, usage.covers, bar.task("recording")
         )

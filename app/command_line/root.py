@@ -1,15 +1,26 @@
 """The program `job-profiler`: its commands, error messages and exit codes."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.completion import get_completion_inspect_parameters
 
+from app.command_line.cluster_access import ClusterAccess
+from app.command_line.completion import COMPLETE_VARIABLE, Shell, script
 from app.command_line.options import takes_settings
 from app.errors import HistoryFileError, ProfilerError, SettingsError
 from app.printable import printable
 from app.settings.environment import Settings
+from app.version import VERSION
+
+
+def _examples(*commands: str) -> str:
+    """The end of a help, with each command on a line of its own."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
 
 program = typer.Typer(
     name="job-profiler",
@@ -23,6 +34,7 @@ program = typer.Typer(
 _CLUSTER = ("kubeconfig", "own_namespace", "profiles_namespace")
 _ESTIMATION = (
     "prometheus_url",
+    "prometheus_namespaces",
     "prometheus_port",
     "connections_prometheus_url",
     "prometheus_timeout",
@@ -49,6 +61,7 @@ _ESTIMATION = (
 )
 # For commands that read only past CPU and memory usage of namespaces that are listed by name.
 _USAGE = (
+    "kubeconfig",
     *(name for name in _ESTIMATION if name.startswith("prometheus_")),
     "profiling_namespace",
     "excluded_namespaces",
@@ -56,6 +69,7 @@ _USAGE = (
 )
 # Prometheus alone, that of the mesh too.
 _SERVERS = (
+    "kubeconfig",
     *(name for name in _ESTIMATION if name.startswith("prometheus_") and name != "prometheus_sample_budget"),
     "connections_prometheus_url",
     "connections_prometheus_cluster",
@@ -71,11 +85,47 @@ _SERVERS = (
 _REFUSED = ("profiling_namespace_selector",)
 # Of a written profile.
 _STORED = ("max_profiles", "profile_write_rate", "stale_after_days", "expire_after_days")
+# The settings that the help of a command has at once; --help-all has the others too.
+_SHOWN = ("prometheus_url", "profiling_namespace", "kubeconfig", "risk")
+_SHOWN_OF_SERVE = (
+    "role",
+    "prometheus_url",
+    "own_namespace",
+    "profiles_namespace",
+    "kubeconfig",
+    "profiling_namespace",
+    "excluded_namespaces",
+    "risk",
+    "operating_mode",
+    "log_level",
+)
+_PROFILED, _RELEASE = "profiling_namespace", "own_namespace"
 _DAYS = 29  # 14 to learn from, 15 to evaluate
 
 
-@program.command()
-@takes_settings(Settings.model_fields)
+def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it
+    if value:
+        typer.echo(f"job-profiler {VERSION}")
+        raise typer.Exit
+
+
+@program.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Learns CPU, memory and connections of workloads from Prometheus, and annotates their Pods."""
+
+
+@program.command(
+    epilog=_examples(
+        "job-profiler serve --role webhook",
+        "job-profiler serve --role profiler --prometheus-url prometheus.monitoring",
+    )
+)
+@takes_settings(Settings.model_fields, shown=_SHOWN_OF_SERVE)
 def serve(settings: Settings) -> None:
     """Run the webhook, the profiler, or both; used by the Pods."""
     # structlog imports rich, a dependency of typer, if it is installed: 4 MB for unused colours.
@@ -85,10 +135,16 @@ def serve(settings: Settings) -> None:
     run(settings)
 
 
-@program.command()
-@takes_settings((*_ESTIMATION, *_CLUSTER), also_read=_STORED)
+@program.command(
+    epilog=_examples(
+        "job-profiler profile -n shop",
+        "job-profiler profile -n shop --prometheus-url http://localhost:9090 -o yaml",
+    )
+)
+@takes_settings((*_ESTIMATION, *_CLUSTER), also_read=_STORED, shown=_SHOWN, namespace=_PROFILED)
 def profile(
     settings: Settings,
+    access: ClusterAccess,
     history: Annotated[
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
@@ -97,62 +153,92 @@ def profile(
     ] = "table",
     apply: Annotated[bool, typer.Option("--apply", help="Write the profiles to the cluster")] = False,
 ) -> None:
-    """Compute the profiles once and print them."""
+    """Compute the profiles once and print them.
+
+    Without --prometheus-url, Prometheus is that of the installed release, or is searched for in the cluster.
+    """
     from app.command_line.profile import compute_and_print
 
     if output not in {"table", "yaml", "json"}:
         raise SettingsError([f"--output is {output!r}: use table, yaml or json"])
-    compute_and_print(settings, history=history, output=output, apply=apply)
+    compute_and_print(settings, access, history=history, output=output, apply=apply)
 
 
-@program.command()
-@takes_settings((*_CLUSTER, "lease"))
+@program.command(
+    epilog=_examples(
+        "job-profiler status",
+        "job-profiler status -n profiling -o json",
+    )
+)
+@takes_settings((*_CLUSTER, "lease"), namespace=_RELEASE)
 def status(
     settings: Settings,
+    access: ClusterAccess,
     output: Annotated[str, typer.Option("--output", "-o", help="Output format: table or json")] = "table",
 ) -> None:
-    """Show leader, data sources, and workloads without a profile."""
+    """Show leader, data sources, and workloads without a profile.
+
+    The exit code is 1 if a source fails.
+    """
     from app.command_line.status import print_status
 
     if output not in {"table", "json"}:
         raise SettingsError([f"--output is {output!r}: use table or json"])
-    print_status(settings, output=output)
+    print_status(settings, access, output=output)
 
 
-@program.command()
-@takes_settings(_SERVERS)
+@program.command(
+    epilog=_examples(
+        "job-profiler doctor",
+        "job-profiler doctor --prometheus-url http://localhost:9090 -o json",
+    )
+)
+@takes_settings(_SERVERS, shown=_SHOWN, namespace=_PROFILED)
 def doctor(
     settings: Settings,
+    access: ClusterAccess,
     output: Annotated[str, typer.Option("--output", "-o", help="Output format: table or json")] = "table",
 ) -> None:
     """Check what Prometheus has for the profiler, what is missing, and what to do.
 
-    Sends at most 40 queries within 30 s, and needs no cluster. The exit code is 1 if CPU or memory can't be
-    profiled.
+    Sends at most 40 queries within 30 s. The exit code is 1 if CPU or memory can't be profiled.
     """
     from app.command_line.doctor import examine_and_print
 
     if output not in {"table", "json"}:
         raise SettingsError([f"--output is {output!r}: use table or json"])
-    examine_and_print(settings, output=output)
+    examine_and_print(settings, access, output=output)
 
 
-@program.command()
-@takes_settings(("kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"))
-def probe(settings: Settings) -> None:
+@program.command(
+    epilog=_examples(
+        "job-profiler probe",
+        "job-profiler probe --context production -n profiling",
+    )
+)
+@takes_settings(
+    ("kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"), namespace=_RELEASE
+)
+def probe(settings: Settings, access: ClusterAccess) -> None:
     """Check that the API server can call the webhook.
 
     Prints one line per check. The exit code is 1 if a check fails.
     """
     from app.command_line.probe import probe_and_print
 
-    probe_and_print(settings)
+    probe_and_print(settings, access)
 
 
-@program.command()
-@takes_settings(_USAGE, also_read=_REFUSED)
-def backtest(
+@program.command(
+    epilog=_examples(
+        "job-profiler backtest -n shop",
+        "job-profiler backtest --history usage.npz --plot plots",
+    )
+)
+@takes_settings(_USAGE, also_read=_REFUSED, shown=_SHOWN, namespace=_PROFILED)
+def backtest(  # noqa: PLR0913, PLR0917 - the options of the command
     settings: Settings,
+    access: ClusterAccess,
     history: Annotated[
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
@@ -165,13 +251,19 @@ def backtest(
     """Compare this policy and other tools' rules on past usage."""
     from app.command_line.backtest import backtest_and_print
 
-    backtest_and_print(settings, history=history, days=days, as_json=json, plot=plot)
+    backtest_and_print(settings, access, history=history, days=days, as_json=json, plot=plot)
 
 
-@program.command()
-@takes_settings(_USAGE, also_read=_REFUSED)
+@program.command(
+    epilog=_examples(
+        "job-profiler record -n shop -o usage.npz",
+        "job-profiler record -A -o usage.npz --anonymous",
+    )
+)
+@takes_settings(_USAGE, also_read=_REFUSED, shown=_SHOWN, namespace=_PROFILED)
 def record(
     settings: Settings,
+    access: ClusterAccess,
     output: Annotated[Path, typer.Option("--output", "-o", help="History file (.npz) to write")],
     days: Annotated[int, typer.Option(help="Number of past whole UTC days to record, besides today")] = _DAYS,
     anonymous: Annotated[bool, typer.Option("--anonymous", help="Replace names by hashes")] = False,
@@ -182,13 +274,21 @@ def record(
     """
     from app.command_line.record import record_and_print
 
-    record_and_print(settings, output=output, days=days, anonymous=anonymous)
+    record_and_print(settings, access, output=output, days=days, anonymous=anonymous)
 
 
-@program.command()
-@takes_settings((*_USAGE, "risk", "kubeconfig", "profiles_namespace"), also_read=_REFUSED)
+@program.command(
+    epilog=_examples(
+        "job-profiler explain shop/web",
+        "job-profiler explain Deployment/shop/web --history usage.npz --plot web.svg",
+    )
+)
+@takes_settings(
+    (*_USAGE, "risk", "profiles_namespace"), also_read=_REFUSED, shown=_SHOWN, namespace=_PROFILED
+)
 def explain(
     settings: Settings,
+    access: ClusterAccess,
     workload: Annotated[
         str, typer.Argument(metavar="WORKLOAD", help="[KIND/]NAMESPACE/NAME, for example Deployment/shop/web")
     ],
@@ -199,15 +299,20 @@ def explain(
 ) -> None:
     """Explain the CPU and memory values of one workload.
 
-    Shows the days and the values of other policies for each container. With --kubeconfig and
-    without --history, also compares the values with the stored profiles.
+    Shows the days and the values of other policies for each container. Where a cluster is read, also
+    compares the values with the stored profiles.
     """
     from app.command_line.explain import explain_and_print
 
-    explain_and_print(settings, workload, history=history, plot=plot)
+    explain_and_print(settings, access, workload, history=history, plot=plot)
 
 
-@program.command()
+@program.command(
+    epilog=_examples(
+        "job-profiler demo",
+        "job-profiler demo --keep",
+    )
+)
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the webhook running until Ctrl-C")] = False,
 ) -> None:
@@ -217,10 +322,29 @@ def demo(
     run_demo(keep=keep)
 
 
+@program.command(
+    epilog=_examples(
+        "source <(job-profiler completion bash)",
+        "job-profiler completion fish | source",
+    )
+)
+def completion(
+    shell: Annotated[Shell, typer.Argument(help="The shell that reads the script")],
+) -> None:
+    """Print a script that completes commands and options in a shell."""
+    typer.echo(script(shell))
+
+
 def main() -> None:
     """Runs the program. Exit code 2: a setting or file is invalid; 1: any other known error."""
+    if COMPLETE_VARIABLE in os.environ:
+        get_completion_inspect_parameters()  # registers the shells with Typer
     try:
-        program()
+        # kubectl runs `kubectl-job_profiler` for `kubectl job-profiler`.
+        is_plugin = Path(sys.argv[0]).name.startswith("kubectl-")
+        program(
+            prog_name="kubectl job-profiler" if is_plugin else "job-profiler", complete_var=COMPLETE_VARIABLE
+        )
     except SettingsError as error:
         for fault in error.faults:
             _print_fault(fault)

@@ -5,6 +5,7 @@ Both are objects that people can edit, and reports of other releases differ: wha
 
 import asyncio
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,15 +15,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from app.command_line.cluster import open_access
+from app.command_line.cluster_access import ClusterAccess
+from app.command_line.releases import release_namespace
 from app.command_line.status_findings import finding_lines
 from app.command_line.terminal import console, print_error
 from app.domain.quantities import parse_time
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.errors import NotFoundError, ProfilerError
 from app.kubernetes import paths
-from app.kubernetes.client import open_cluster
 from app.kubernetes.server_clock import TOLERATED_SECONDS
 from app.kubernetes.status_map import PROBE, REPORT, StatusMap
+from app.profiler.cycle.signals import Health
 from app.settings.environment import Settings
 
 _MAX_SHOWN = 50
@@ -45,39 +49,53 @@ class _Stored:
     report: dict[str, Any] | None
     lease: Mapping[str, Any]
     ahead_seconds: float
+    namespace: str
 
 
-def print_status(settings: Settings, *, output: str) -> None:
-    """Prints leader, state of the data sources, and the reason for each workload without a profile."""
-    stored = asyncio.run(_read(settings))
+def print_status(settings: Settings, access: ClusterAccess, *, output: str) -> None:
+    """Prints leader, state of the data sources, and the reason for each workload without a profile.
+
+    The exit code is 1 if a source fails, after the report.
+    """
+    stored = asyncio.run(_read(settings, access))
     if stored.report is None:
         raise ProfilerError(
-            f"no status in namespace {settings.own_namespace}: set --own-namespace to the namespace of the"
+            f"no status in namespace {stored.namespace}: set --own-namespace to the namespace of the"
             " release, or see the log of the profiler"
         )
     if output == "json":
         typer.echo(json.dumps(stored.report | {"lease": stored.lease}, indent=2))
-        return
+    else:
+        _print(stored, stored.report)
+    if any(
+        signal.get("state") == Health.FAILING
+        for signal in map(mapping_in, list_in(stored.report.get("signals")))
+    ):
+        sys.exit(1)
+
+
+def _print(stored: _Stored, report: Mapping[str, Any]) -> None:
     # The API server's time: a clock of this machine that is wrong says nothing about the leader.
-    show(stored.report, stored.lease, datetime.now(UTC) - timedelta(seconds=stored.ahead_seconds))
+    show(report, stored.lease, datetime.now(UTC) - timedelta(seconds=stored.ahead_seconds))
     if abs(stored.ahead_seconds) > TOLERATED_SECONDS:
         way = "ahead of" if stored.ahead_seconds > 0 else "behind"
         print_error(f"this machine's clock is {abs(stored.ahead_seconds):.0f} s {way} the API server's")
-    parts = {key: read for key, read in _PARTS.items() if key in stored.report}
-    if unreadable := [key for key, read in parts.items() if read(stored.report[key]) != stored.report[key]]:
+    parts = {key: read for key, read in _PARTS.items() if key in report}
+    if unreadable := [key for key, read in parts.items() if read(report[key]) != report[key]]:
         print_error(f"left out of the report, since they can't be read: {', '.join(unreadable)}")
 
 
-async def _read(settings: Settings) -> _Stored:
-    namespace = settings.own_namespace
-    async with open_cluster(settings.kubeconfig or None) as client:
+async def _read(settings: Settings, access: ClusterAccess) -> _Stored:
+    async with open_access(access) as client:
+        namespace = await release_namespace(client, settings, access)
         documents = await StatusMap(client, namespace).read_all()
         report = documents[REPORT] | {"probe": documents.get(PROBE)} if REPORT in documents else None
         try:
             lease = await client.get(paths.lease(namespace, settings.lease))
         except NotFoundError:
             lease = {}
-        return _Stored(report, mapping_in(lease.get("spec")), client.server_clock.ahead_seconds or 0.0)
+        ahead_seconds = client.server_clock.ahead_seconds or 0.0
+        return _Stored(report, mapping_in(lease.get("spec")), ahead_seconds, namespace)
 
 
 def show(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> None:
@@ -86,6 +104,9 @@ def show(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> 
     out.print(f"Leader: {_leader(lease, now)}")
     out.print(f"Webhook: {_probe(report.get('probe'))}", soft_wrap=True)
     out.print(f"Profiles: {_profile_counts(report)}")
+    if servers := _texts(report.get("foundServers")):
+        found = ", ".join(f"{url} ({kind})" for kind, url in servers.items())
+        out.print(f"Prometheus found: {found}", soft_wrap=True)
     out.print(f"Terminated Pods matched by: {_matched_by(report)}")
     signals = Table("SIGNAL", "STATE", "SINCE", "REASON", "MESSAGE", box=None, pad_edge=False)
     for signal in map(mapping_in, list_in(report.get("signals"))):

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from app.backtest.collecting import RequestReader, UsageReader
+from app.command_line.cluster_access import ClusterAccess
+from app.command_line.prometheus_access import reach_prometheus
 from app.domain.namespaces import NamespaceSelection
 from app.errors import ProfilerError, SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
@@ -37,7 +39,7 @@ class UsageInput:
 
 @asynccontextmanager
 async def open_usage(
-    settings: Settings, history: Path | None, *, days: int, with_today: bool = False
+    settings: Settings, access: ClusterAccess, history: Path | None, *, days: int, with_today: bool = False
 ) -> AsyncIterator[UsageInput]:
     """Opens *history*, or the last *days* whole UTC days of Prometheus, and today if *with_today*.
 
@@ -55,11 +57,18 @@ async def open_usage(
         yield UsageInput(recorded, recorded, steps, listed.covers, str(history))
         return
     check_access(settings)
-    namespaces = namespace_scope(settings)
-    # A single run has no later cycle that could read the rest.
-    async with open_prometheus(settings, namespaces, queries_per_cycle=math.inf) as prometheus:
-        requests = PrometheusRequests(prometheus.api, query_scope(settings, namespaces.current()))
+    async with AsyncExitStack() as stack:
+        reached = await stack.enter_async_context(reach_prometheus(settings, access))
+        namespaces = namespace_scope(reached.settings)
+        # A single run has no later cycle that could read the rest.
+        prometheus = await stack.enter_async_context(
+            open_prometheus(
+                reached.settings, namespaces, queries_per_cycle=math.inf, forwarded_by=reached.forwarded_by
+            )
+        )
+        scope = query_scope(reached.settings, namespaces.current())
         steps = _last_days(datetime.now(UTC), days, with_today=with_today)
+        requests = PrometheusRequests(prometheus.api, scope)
         yield UsageInput(prometheus, requests, steps, namespaces.covers, prometheus.url)
 
 

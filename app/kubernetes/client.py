@@ -17,6 +17,7 @@ from app.kubernetes.connection import (
 )
 from app.kubernetes.failures import map_exceptions
 from app.kubernetes.json_values import TooManyValuesError, check_values
+from app.kubernetes.kubeconfig import NO_OVERRIDES, Overrides
 from app.kubernetes.list_options import (
     Listing,
     ListOptions,
@@ -39,14 +40,14 @@ _MAX_LINE_BYTES = 16 * 1024 * 1024  # etcd stores at most 1.5 MiB per object; it
 
 @asynccontextmanager
 async def open_cluster(
-    kubeconfig: str | None, timeouts: Timeouts | None = None
+    kubeconfig: str | None, timeouts: Timeouts | None = None, overrides: Overrides = NO_OVERRIDES
 ) -> AsyncIterator["ClusterClient"]:
     """A client for the cluster of *kubeconfig* or, without it, for the cluster that this Pod runs in.
 
     Raises:
-        ClusterError: no usable credentials; the text says what to do.
+        SettingsError: no usable credentials; the text says what to do.
     """
-    async with open_connection(kubeconfig, timeouts or Timeouts()) as connection:
+    async with open_connection(kubeconfig, timeouts or Timeouts(), overrides) as connection:
         yield ClusterClient(connection)
 
 
@@ -60,6 +61,11 @@ class ClusterClient:
     def server_clock(self) -> ServerClock:
         """The comparison of this process's clock with the API server's."""
         return self._connection.server_clock
+
+    @property
+    def connection(self) -> ApiConnection:
+        """The connection, for what is no object: requests that the API server passes on to a Service."""
+        return self._connection
 
     def with_write_fence(self, may_write: Callable[[], bool]) -> "ClusterClient":
         """A client on the same connections that raises ClusterError for each write if *may_write* is False.

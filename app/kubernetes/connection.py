@@ -16,10 +16,12 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 from multidict import CIMultiDict
+from yarl import URL
 
 from app.errors import ClusterError
 from app.kubernetes.credentials import ApiServer, find_api_server
 from app.kubernetes.failures import error_from_response, map_exceptions
+from app.kubernetes.kubeconfig import NO_OVERRIDES, Overrides
 from app.kubernetes.server_clock import ServerClock
 
 JSON = "application/json"
@@ -63,13 +65,15 @@ class ApiRequest:
 
 
 @asynccontextmanager
-async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIterator["ApiConnection"]:
+async def open_connection(
+    kubeconfig: str | None, timeouts: Timeouts, overrides: Overrides = NO_OVERRIDES
+) -> AsyncIterator["ApiConnection"]:
     """A pool of connections to the API server; opening it sends nothing.
 
     Raises:
         SettingsError: no usable credentials.
     """
-    server = await find_api_server(kubeconfig)
+    server = await find_api_server(kubeconfig, overrides=overrides)
     # No limit: watches of many listed namespaces would use up aiohttp's 100 connections.
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(
@@ -117,28 +121,60 @@ class ApiConnection:
         )
         return await self._send(request, limits)
 
+    async def forward(
+        self, verb: str, target: str, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """The response, with any status, of what is behind the API server at *target*; the caller closes it.
+
+        Its body is not decompressed, and its time is not limited: both are the caller's.
+        """
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect_seconds)
+        with map_exceptions(f"{verb} {target.partition('?')[0]}"):
+            authorized = await self._authorized(CIMultiDict(headers))
+            url = URL(f"{self._server.url}{target}", encoded=True)
+            response = await self._transmit(
+                verb, url, authorized, data=body or None, timeout=limits, auto_decompress=False
+            )
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            self._server.authentication.expire()
+        return response
+
     async def _send(self, request: ApiRequest, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         with map_exceptions(str(request)):
             # This limit also covers a hanging credential plugin and a stream that never starts.
             async with asyncio.timeout(self._timeouts.request_seconds):
-                headers = await self._headers(request)
+                headers = await self._authorized(_headers(request))
                 if request.verb != "GET" and not self._may_write():
                     raise ClusterError(f"{request}: not sent, because this replica is no longer the leader")
-                response = await self._session.request(
-                    request.verb,
-                    f"{self._server.url}{request.path}{_query_string(request)}",
-                    headers=headers,
-                    data=None if request.body is None else msgspec.json.encode(request.body),
-                    allow_redirects=False,
-                    ssl=self._server.tls.context if self._server.tls else True,
-                    server_hostname=self._server.server_name,
-                    proxy=self._server.proxy.url if self._server.proxy else None,
-                    timeout=limits,
-                )
+                body = None if request.body is None else msgspec.json.encode(request.body)
+                url = f"{self._server.url}{request.path}{_query_string(request)}"
+                response = await self._transmit(request.verb, url, headers, data=body, timeout=limits)
                 self.server_clock.observe(response.headers.get("Date"))
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     raise await self._error_of(request, response)
         return response
+
+    async def _authorized(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
+        """The *headers* with credentials, and with the identity to act as."""
+        headers["User-Agent"] = "kubernetes-job-profiler"
+        if authorization := await self._server.authentication.current():
+            headers["Authorization"] = authorization
+        headers.extend(self._server.headers)
+        return headers
+
+    async def _transmit(
+        self, verb: str, url: str | URL, headers: CIMultiDict[str], **options: Any
+    ) -> aiohttp.ClientResponse:
+        return await self._session.request(
+            verb,
+            url,
+            headers=headers,
+            allow_redirects=False,
+            ssl=self._server.tls.context if self._server.tls else True,
+            server_hostname=self._server.server_name,
+            proxy=self._server.proxy.url if self._server.proxy else None,
+            **options,
+        )
 
     async def _error_of(self, request: ApiRequest, response: aiohttp.ClientResponse) -> ClusterError:
         async with response:
@@ -147,20 +183,16 @@ class ApiConnection:
             self._server.authentication.expire()
         return error_from_response(str(request), response.status, body, response.headers)
 
-    async def _headers(self, request: ApiRequest) -> CIMultiDict[str]:
-        headers = CIMultiDict(
-            {
-                "Accept": request.accept,
-                # Compression costs client and server more time than it saves on a cluster's network.
-                "Accept-Encoding": "identity",
-                "Content-Type": request.content_type,
-                "User-Agent": "kubernetes-job-profiler",
-            }
-        )
-        if authorization := await self._server.authentication.current():
-            headers["Authorization"] = authorization
-        headers.extend(self._server.headers)
-        return headers
+
+def _headers(request: ApiRequest) -> CIMultiDict[str]:
+    return CIMultiDict(
+        {
+            "Accept": request.accept,
+            # Compression costs client and server more time than it saves on a cluster's network.
+            "Accept-Encoding": "identity",
+            "Content-Type": request.content_type,
+        }
+    )
 
 
 def _query_string(request: ApiRequest) -> str:

@@ -6,7 +6,8 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,12 +33,15 @@ from app.kubernetes.client_library import (
 )
 from app.kubernetes.error_text import CredentialsError
 from app.kubernetes.kubeconfig import (
+    NO_OVERRIDES,
+    NO_USER,
     Cluster,
     Kubeconfig,
     KubeconfigError,
     Login,
+    Overrides,
     User,
-    current_login,
+    login_of,
     merge,
     parse,
 )
@@ -72,7 +76,10 @@ class Clocks:
 
 
 async def find_api_server(
-    kubeconfig: str | None, environment: Mapping[str, str] = os.environ, clocks: Clocks = Clocks()
+    kubeconfig: str | None,
+    environment: Mapping[str, str] = os.environ,
+    clocks: Clocks = Clocks(),
+    overrides: Overrides = NO_OVERRIDES,
 ) -> ApiServer:
     """The API server of *kubeconfig* or, without it, of the cluster that this Pod runs in.
 
@@ -80,14 +87,30 @@ async def find_api_server(
         SettingsError: no usable credentials; the text names the faulty file or setting.
     """
     if not kubeconfig:
-        return _of_service_account(environment)
-    try:
-        login = current_login(_read(kubeconfig))
-        server = await _of_login(login, environment, clocks)
+        return _of_service_account(environment, overrides)
+    with _naming(kubeconfig):
+        server = await _of_login(login_of(_read(kubeconfig), overrides), environment, clocks)
         await server.authentication.current()
+    return server
+
+
+def context_namespace(kubeconfig: str, overrides: Overrides = NO_OVERRIDES) -> str:
+    """The namespace that the context of *kubeconfig* names; empty if it names none.
+
+    Raises:
+        SettingsError: the kubeconfig can't be used.
+    """
+    with _naming(kubeconfig):
+        return login_of(_read(kubeconfig), overrides).namespace
+
+
+@contextmanager
+def _naming(kubeconfig: str) -> Iterator[None]:
+    """Turns errors of a kubeconfig into a SettingsError that names it."""
+    try:
+        yield
     except (KubeconfigError, CredentialsError) as error:
         raise SettingsError([f"the kubeconfig {kubeconfig} can't be used: {error}; {_REMEDY}"]) from error
-    return server
 
 
 def _read(kubeconfig: str) -> Kubeconfig:
@@ -254,7 +277,12 @@ def _data_or_file(source: Cluster | User, field: str) -> bytes:
         raise KubeconfigError(f"{name} {path}: {error.strerror}") from error
 
 
-def _of_service_account(environment: Mapping[str, str]) -> ApiServer:
+def _of_service_account(environment: Mapping[str, str], overrides: Overrides) -> ApiServer:
+    if overrides.context:
+        raise SettingsError([f"--context is {overrides.context!r}, and there is no kubeconfig; {_REMEDY}"])
+    acting = overrides.identity(User())
+    if impersonation_headers(acting) and not acting.as_:
+        raise SettingsError([NO_USER])
     configuration = Configuration()
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream
@@ -265,5 +293,9 @@ def _of_service_account(environment: Mapping[str, str]) -> ApiServer:
         raise SettingsError([f"no credentials for the API server: {fault}; {_REMEDY}"]) from error
     url = str(configuration.host)
     return ApiServer(
-        url, LibraryAuthentication(configuration), tls, proxy=environment_proxy(url, environment)
+        url,
+        LibraryAuthentication(configuration),
+        tls,
+        proxy=environment_proxy(url, environment),
+        headers=impersonation_headers(acting),
     )

@@ -4,7 +4,7 @@ The rules are those of `clientcmd` in client-go. Fields that are null count as a
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ class KubeconfigError(Exception):
     """A file or its content can't be used; the text is the reason."""
 
 
+NO_USER = "as-uid, as-groups and as-user-extra need `as` (--as)"
 _UNFIT_TAG = (LookupError, AttributeError, ArithmeticError)  # of PyYAML for `!!timestamp a`, for example
 _NO_KUBECONFIG = (msgspec.ValidationError, yaml.YAMLError, ValueError, RecursionError, *_UNFIT_TAG)
 
@@ -84,6 +85,7 @@ class User(msgspec.Struct, frozen=True, rename="kebab"):
 class _Context(msgspec.Struct, frozen=True):
     cluster: str = ""
     user: str = ""
+    namespace: str = ""
 
 
 class _NamedCluster(msgspec.Struct, frozen=True):
@@ -112,11 +114,35 @@ class Kubeconfig(msgspec.Struct, frozen=True, rename="kebab"):
 
 
 @dataclass(frozen=True, slots=True)
+class Overrides:
+    """What flags replace in a kubeconfig, with the meaning of kubectl's; an empty field replaces nothing."""
+
+    context: str = ""
+    as_: str = ""
+    as_uid: str = ""
+    as_groups: Sequence[str] = ()
+    as_user_extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def identity(self, user: User) -> User:
+        """*user* with another identity to act as; each field is replaced by itself, as in kubectl."""
+        replaced = {
+            name: value
+            for name in ("as_", "as_uid", "as_groups", "as_user_extra")
+            if (value := getattr(self, name))
+        }
+        return msgspec.structs.replace(user, **replaced)
+
+
+NO_OVERRIDES = Overrides()
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
-    """The cluster and the user of the current context."""
+    """The cluster, the user and the namespace of a context; the namespace is empty if it names none."""
 
     cluster: Cluster
     user: User
+    namespace: str = ""
 
 
 def parse(content: bytes, path: Path) -> Kubeconfig:
@@ -190,29 +216,29 @@ def merge(configs: Iterable[Kubeconfig]) -> Kubeconfig:
     return merged
 
 
-def current_login(config: Kubeconfig) -> Login:
-    """The cluster and the user of the current context.
+def login_of(config: Kubeconfig, overrides: Overrides = NO_OVERRIDES) -> Login:
+    """The cluster, the user and the namespace of the current context, or of the one in *overrides*.
 
     Raises:
         KubeconfigError: one of them is missing, or kubectl would refuse it.
     """
     if not config.contexts:
         raise KubeconfigError("it defines no context")
-    if not config.current_context:
+    name = overrides.context or config.current_context
+    if not name:
         raise KubeconfigError("no current-context is set: choose one with `kubectl config use-context`")
-    wanted = f"the current context {config.current_context!r}"
-    context = _named(config.contexts, config.current_context, f"{wanted} is not defined").context
+    wanted = f"the context {name!r}" if overrides.context else f"the current context {name!r}"
+    context = _named(config.contexts, name, f"{wanted} is not defined").context
     missing = f"the cluster {context.cluster!r} of {wanted} is not defined"
     cluster = _named(config.clusters, context.cluster, missing).cluster
     if not cluster.server:
         raise KubeconfigError(f"the cluster {context.cluster!r} has no server")
-    if not context.user:
-        return Login(cluster, User())
     missing = f"the user {context.user!r} of {wanted} is not defined"
-    user = _named(config.users, context.user, missing).user
+    user = _named(config.users, context.user, missing).user if context.user else User()
+    user = overrides.identity(user)
     if fault := next(_faults(cluster, user), ""):
         raise KubeconfigError(f"in the user {context.user!r}, {fault}")
-    return Login(cluster, user)
+    return Login(cluster, user, context.namespace)
 
 
 def _faults(cluster: Cluster, user: User) -> Iterator[str]:
@@ -220,7 +246,7 @@ def _faults(cluster: Cluster, user: User) -> Iterator[str]:
     if user.token and (user.username or user.password):
         yield "token and username are both set: only one is allowed"
     if (user.as_uid or user.as_groups or user.as_user_extra) and not user.as_:
-        yield "as-uid, as-groups and as-user-extra need `as`"
+        yield NO_USER
     has_certificate = user.client_certificate or user.client_certificate_data
     if has_certificate and not (user.client_key or user.client_key_data):
         yield "client-certificate needs client-key or client-key-data"

@@ -104,6 +104,21 @@ def config_map(namespace: str, name: str) -> str:
     return _named(config_maps(namespace), name)
 
 
+def services(namespace: str | None = None) -> str:
+    """All Services, of one namespace or of the cluster."""
+    return _namespaced(_CORE, "services", namespace)
+
+
+def service(namespace: str, name: str) -> str:
+    """One Service."""
+    return _named(services(namespace), name)
+
+
+def service_proxy(namespace: str, name: str, port: int, scheme: str) -> str:
+    """The API server's proxy for a port of a Service, which may have several."""
+    return f"{services(namespace)}/{quote(f'{scheme}:{name}:{port}', safe=':')}/proxy"
+
+
 def events(namespace: str) -> str:
     """The Events of a namespace."""
     return _namespaced(_CORE, "events", namespace)

@@ -36,6 +36,10 @@ class UsageSource(Protocol):
         """
 
     @property
+    def found_servers(self) -> Mapping[str, str]:
+        """The URLs of servers that were searched for, by what they serve; empty if they were given."""
+
+    @property
     def container_jobs(self) -> Collection[str]:
         """The scrape jobs of the containers' series, as far as they are known."""
 

@@ -3,7 +3,6 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from typing import Any
 
@@ -15,10 +14,10 @@ from prometheus_client.registry import Collector
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.server_clock import ServerClock
 from app.runtime.watches.faults import clock_fault, watch_faults
+from app.version import VERSION
 
 Watches = Iterable[Reflector[Any]]
 Family = GaugeMetricFamily | CounterMetricFamily
-_PACKAGE = "kubernetes-job-profiler"
 _COUNTERS = frozenset({"job_profiler_cache_left_out_objects"})
 _FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "job_profiler_build_info": ("Always 1, with the running version as label", ("version",)),
@@ -63,7 +62,7 @@ class HealthMetrics(Collector):
         self.bundle_matches: Callable[[], bool | None] = lambda: None
         self.probe_succeeded: Callable[[], bool | None] = lambda: None
         self._clock = clock
-        self._version = _version()
+
         registry.register(self)
 
     def describe(self) -> list[Family]:
@@ -73,7 +72,7 @@ class HealthMetrics(Collector):
     def collect(self) -> Iterator[Family]:
         """The metric families with their current samples."""
         build, expiry, match, success, ahead, synced, left_out, last_event, task, failing = self.describe()
-        build.add_metric([self._version], 1)
+        build.add_metric([VERSION], 1)
         for kind, read in self.certificates.items():
             if certificate := read():
                 expiry.add_metric([kind], certificate.not_valid_after_utc.timestamp())
@@ -119,10 +118,3 @@ def _family(name: str) -> Family:
     text, labels = _FAMILIES[name]
     kind = CounterMetricFamily if name in _COUNTERS else GaugeMetricFamily
     return kind(name, text, labels=labels)
-
-
-def _version() -> str:
-    try:
-        return version(_PACKAGE)
-    except PackageNotFoundError:
-        return "unknown"  # a checkout that is not installed

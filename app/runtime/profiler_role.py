@@ -31,7 +31,7 @@ from app.runtime.backfill import BackfillFactory
 from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.policies import cycle_plan, probe_policy
-from app.runtime.prometheus import check_access, open_prometheus
+from app.runtime.prometheus import check_access, open_usage_source
 from app.runtime.watches.faults import TermWatches, clock_fault
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
@@ -222,8 +222,8 @@ class ProfilerRole:
         )
         ports = cluster_ports(self._settings, self._client, profiles, lister, self._events)
         cluster = replace(ports, watches=watches, asking_namespaces=lambda: asking.names)
-        async with open_prometheus(
-            self._settings, namespaces, self._queries, knows_pod=pods.registry.knows
+        async with open_usage_source(
+            self._settings, self._client, namespaces, self._queries, pods.registry.knows
         ) as source:
             cycle = ProfilingCycle(source, cluster, self._plan.policy, namespaces.covers, namespaces.current)
             self._task_faults |= {"check-points": cycle.checkpoint_faults, "status": cycle.report_faults}

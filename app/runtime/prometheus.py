@@ -1,37 +1,88 @@
 """Factory of the Prometheus source, with the server and credentials of the settings."""
 
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.errors import SettingsError, SourceError
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.prometheus_services import list_in_namespaces
+from app.profiler.cycle.collector import newest_complete_step
+from app.profiler.ports import UsageSource
 from app.profiler.registries.namespaces import NamespaceScope
 from app.proxies import Proxy, environment_proxy
+from app.runtime.found_source import FoundSource
+from app.runtime.prometheus_search import SECONDS_PER_SERVER, FoundServers, Search
 from app.runtime.scope import query_scope
 from app.settings.environment import Settings
+from app.settings.types import NetworkMetricProvider
 from app.sources.clusters import KnowsPod
 from app.sources.credentials import PrometheusCredentials
-from app.sources.prometheus import QUERIES_PER_CYCLE, Limits, PrometheusSource
+from app.sources.prometheus import QUERIES_PER_CYCLE, ForwardedBy, Limits, PrometheusSource
 from app.sources.prometheus_api import PrometheusApi, RetryPolicy
 from app.sources.queries import ClusterName
 from app.sources.query_observer import QueryObserver
 
 
 @asynccontextmanager
-async def open_prometheus(
+async def open_usage_source(
+    settings: Settings,
+    client: ClusterClient,
+    namespaces: NamespaceScope,
+    observer: QueryObserver | None = None,
+    knows_pod: KnowsPod | None = None,
+) -> AsyncIterator[UsageSource]:
+    """The source of a leader's term: the Prometheus of the settings, or the one found in the cluster."""
+    if not settings.searches_prometheus:
+        async with open_prometheus(settings, namespaces, observer, knows_pod=knows_pod) as source:
+            yield source
+        return
+    search = cluster_search(settings, client)
+
+    def open_found(servers: FoundServers) -> PrometheusSource:
+        return _source(with_servers(settings, servers), namespaces, observer, knows_pod=knows_pod)
+
+    async with FoundSource(search.run, open_found, time.monotonic) as found:
+        yield found
+
+
+@asynccontextmanager
+async def open_prometheus(  # noqa: PLR0913 - the settings, and what only some callers have
     settings: Settings,
     namespaces: NamespaceScope,
     observer: QueryObserver | None = None,
     *,
     queries_per_cycle: float = QUERIES_PER_CYCLE,
     knows_pod: KnowsPod | None = None,
+    forwarded_by: ForwardedBy = lambda _: None,
 ) -> AsyncIterator[PrometheusSource]:
     """A source of usage from Prometheus; each query covers the namespaces that are in scope at that time.
 
     *knows_pod* is true for the namespace and name of this cluster's Pods. Credential files are read when a
     query is sent: a missing file makes the source fail, not the process.
     """
-    async with PrometheusSource(
+    async with _source(
+        settings,
+        namespaces,
+        observer,
+        queries_per_cycle=queries_per_cycle,
+        knows_pod=knows_pod,
+        forwarded_by=forwarded_by,
+    ) as source:
+        yield source
+
+
+def _source(  # noqa: PLR0913 - as above
+    settings: Settings,
+    namespaces: NamespaceScope,
+    observer: QueryObserver | None,
+    *,
+    queries_per_cycle: float = QUERIES_PER_CYCLE,
+    knows_pod: KnowsPod | None = None,
+    forwarded_by: ForwardedBy = lambda _: None,
+) -> PrometheusSource:
+    return PrometheusSource(
         settings.prometheus_base_url,
         scope=lambda: query_scope(settings, namespaces.current()),
         network_provider=settings.network_metric_provider.value,
@@ -51,19 +102,49 @@ async def open_prometheus(
         observer=observer,
         proxy_for=_proxy_for,
         knows_pod=knows_pod,
-    ) as source:
-        yield source
+        forwarded_by=forwarded_by,
+    )
 
 
-def open_api(settings: Settings, url: str, *, timeout_seconds: float, tries: int) -> PrometheusApi:
+def cluster_search(settings: Settings, client: ClusterClient) -> Search:
+    """The search of a Pod: in the namespaces of the settings, which are trusted, and over the network."""
+    searched = (*settings.prometheus_namespaces, settings.own_namespace)
+    return Search(
+        lambda: list_in_namespaces(client, searched),
+        lambda service: open_api(settings, service.url, timeout_seconds=SECONDS_PER_SERVER, tries=1),
+        lambda: newest_complete_step(time.time()),
+        wants_mesh=not settings.connections_prometheus_url
+        and settings.network_metric_provider is not NetworkMetricProvider.NONE,
+    )
+
+
+def with_servers(settings: Settings, servers: FoundServers) -> Settings:
+    """The *settings* with the addresses of *servers*."""
+    urls = {"prometheus_url": servers.containers.url}
+    if servers.connections:
+        urls["connections_prometheus_url"] = servers.connections.url
+    return settings.model_copy(update=urls)
+
+
+def open_api(
+    settings: Settings,
+    url: str,
+    *,
+    timeout_seconds: float,
+    tries: int,
+    forwarded_by: ForwardedBy = lambda _: None,
+) -> PrometheusApi:
     """A client of the server at *url*, with the credentials of the settings."""
+    forwarded = forwarded_by(url)
     return PrometheusApi(
         url,
         timeout_seconds=timeout_seconds,
         credentials=_credentials(settings),
         concurrency=settings.prometheus_concurrency,
         retry_policy=RetryPolicy(tries),
-        proxy=_proxy_for(url),
+        proxy=None if forwarded else _proxy_for(url),
+        transport=forwarded,
+        prefers_get=forwarded is not None,
     )
 
 
@@ -94,5 +175,6 @@ def check_access(settings: Settings) -> None:
         credentials.tls_context()
     except SourceError as error:
         raise SettingsError([str(error)]) from error
-    for url in filter(None, (settings.prometheus_base_url, settings.connections_base_url)):
+    base_url = "" if settings.searches_prometheus else settings.prometheus_base_url
+    for url in filter(None, (base_url, settings.connections_base_url)):
         _proxy_for(url)

@@ -14,8 +14,8 @@ class ClusterSettings(BaseModel):
     )
     kubeconfig: str = Field(
         "",
-        description="Path of a kubeconfig; empty means the in-cluster service account if a cluster is needed;"
-        " ~/.kube/config is not read",
+        description="Path of a kubeconfig; empty means that of kubectl, ~/.kube/config, which serve does not"
+        " read, else the Pod's service account",
     )
 
     @property

@@ -14,12 +14,21 @@ _USE_BRACKETS = "put an IPv6 address in brackets, such as http://[fd00::1]:9090"
 _ADDRESS = re.compile(r"\[[^\]]*\](:[^:]*)?|[^:\[\]]*(:[^:]*)?")
 
 
+AUTO = "auto"
+
+
 class PrometheusSettings(BaseModel):
     """The address of Prometheus, the limits of a query, the credentials and the mesh's metrics."""
 
     prometheus_url: str = Field(
-        "prometheus.linkerd-viz.svc",
-        description="Address of Prometheus: a host name or IP address, or a URL with port and path",
+        AUTO,
+        description="Address of Prometheus: a host name or IP address, or a URL with port and path; auto"
+        " means that it is searched for in the cluster",
+    )
+    prometheus_namespaces: NamespaceNames = Field(
+        ("monitoring", "prometheus", "observability", "linkerd-viz", "istio-system"),
+        description="Namespaces, separated by commas, besides OWN_NAMESPACE, in which auto searches for"
+        " Prometheus, in this order; who may create Services there can serve any usage",
     )
     prometheus_port: Port = Field(9090, description="Port of Prometheus if PROMETHEUS_URL is a host name")
     connections_prometheus_url: str = Field(
@@ -107,6 +116,8 @@ class PrometheusSettings(BaseModel):
     @classmethod
     def _check_url(cls, url: str, info: ValidationInfo) -> str:
         url = _bracketed(url.strip())
+        if url.lower() == AUTO and info.field_name == "prometheus_url":
+            return AUTO
         if not url and info.field_name == "connections_prometheus_url":
             return url
         try:
@@ -120,6 +131,14 @@ class PrometheusSettings(BaseModel):
         if not has_host or parts.port == 0 or parts.query or parts.fragment:
             raise ValueError("use a host name, or a URL with http:// or https://, without query or fragment")
         return url
+
+    @field_validator("prometheus_bearer_token_file", "prometheus_username", "prometheus_sigv4_region")
+    @classmethod
+    def _check_server_is_named(cls, value: str, info: ValidationInfo) -> str:
+        """A credential is sent to no server that merely has the right labels."""
+        if value and info.data.get("prometheus_url") == AUTO:
+            raise ValueError("needs PROMETHEUS_URL: credentials are sent only to a server that is named")
+        return value
 
     @field_validator("prometheus_password_file")
     @classmethod
@@ -151,8 +170,13 @@ class PrometheusSettings(BaseModel):
         return tenant
 
     @property
+    def searches_prometheus(self) -> bool:
+        """True if no address is given."""
+        return self.prometheus_url == AUTO
+
+    @property
     def prometheus_base_url(self) -> str:
-        """The URL before `/api/v1`: PROMETHEUS_URL itself, or a host with PROMETHEUS_PORT."""
+        """The URL before `/api/v1`: PROMETHEUS_URL itself, or a host with PROMETHEUS_PORT; not for auto."""
         return self._base_url(self.prometheus_url)
 
     @property

@@ -1,7 +1,7 @@
 """Samples of containers (cAdvisor, kube-state-metrics) and connections (a mesh) from Prometheus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -62,6 +62,7 @@ _EMPTY_SCOPE = (
     "no namespace is profiled: none matches PROFILING_NAMESPACE_SELECTOR and PROFILING_NAMESPACE without"
     f" being excluded by EXCLUDED_NAMESPACES or by its label {IGNORE_LABEL}"
 )
+ForwardedBy = Callable[[str], httpx.AsyncBaseTransport | None]
 NetworkProvider = Literal["auto", "linkerd", "istio", "none"]
 
 
@@ -98,7 +99,8 @@ class PrometheusSource:
     A *scope* that changes is a callable, which is called for each request of samples. The server itself
     counts the samples that a query loads, at most once an hour. *knows_pod* shows whether a Pod, by namespace
     and name, runs or ran lately in this cluster; without it, series of several clusters in one server are
-    separated less often.
+    separated less often. *forwarded_by* is the transport to a URL that is reached through another server,
+    which is more willing to pass on GET requests.
     """
 
     def __init__(  # noqa: PLR0913 - transport and retry policy are the seams to the world
@@ -114,6 +116,7 @@ class PrometheusSource:
         credentials: PrometheusCredentials | None = None,
         observer: QueryObserver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        forwarded_by: ForwardedBy = lambda _: None,
         retry_policy: RetryPolicy | None = None,
         proxy_for: Callable[[str], Proxy | None] = lambda _: None,
         knows_pod: KnowsPod | None = None,
@@ -123,15 +126,17 @@ class PrometheusSource:
         budget = MemoryBudget(limits.concurrency * (2 if connections_url else 1))
 
         def api(url: str) -> PrometheusApi:
+            forwarded = forwarded_by(url)
             return PrometheusApi(
                 url,
                 timeout_seconds=limits.timeout_seconds,
                 credentials=credentials,
                 concurrency=limits.concurrency,
                 observer=observer,
-                transport=transport,
+                transport=forwarded or transport,
+                prefers_get=forwarded is not None,
                 retry_policy=retry_policy,
-                proxy=proxy_for(url),
+                proxy=None if forwarded else proxy_for(url),
                 budget=budget,
             )
 
@@ -195,6 +200,11 @@ class PrometheusSource:
     def network_provider_in_use(self) -> str:
         """The meshes with connections; with `auto`, `none` until a result has a source of a mesh."""
         return self._connections.provider_in_use
+
+    @property
+    def found_servers(self) -> Mapping[str, str]:
+        """None: the address was given."""
+        return {}
 
     @property
     def own_clusters(self) -> Collection[str]:

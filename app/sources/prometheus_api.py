@@ -16,6 +16,7 @@ from http import HTTPStatus
 from time import perf_counter
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlencode
 
 import httpx
 import structlog
@@ -45,6 +46,7 @@ _RETRIED_STATUSES = frozenset({429, 502, 503})
 _REFUSED_METHOD_STATUSES = frozenset({403, 404, 405, 501})
 _STATUSES_OF_PAGES = frozenset({200, 400})
 _OTHER_METHOD = {"POST": "GET", "GET": "POST"}
+_LONG_QUERY_CHARACTERS = 7_000  # proxies accept 8 KiB of a request's first line
 _TOO_LONG_STATUSES = frozenset({414, 431})
 # Thanos would leave out unavailable stores, and downsample; `stats` makes Prometheus report the loaded
 # samples. Servers ignore parameters that they do not know.
@@ -102,7 +104,10 @@ class _TransientError(Exception):
 
 
 class PrometheusApi:
-    """A client of one Prometheus-compatible server; *observer* records the costs of its queries."""
+    """A client of one Prometheus-compatible server; *observer* records the costs of its queries.
+
+    It posts queries, which may be long; with *prefers_get*, only those that are.
+    """
 
     def __init__(  # noqa: PLR0913 - transport and retry policy are the seams to the world
         self,
@@ -117,6 +122,7 @@ class PrometheusApi:
         max_response_bytes: int = MAX_RESPONSE_BYTES,
         proxy: Proxy | None = None,
         budget: MemoryBudget | None = None,
+        prefers_get: bool = False,
     ) -> None:
         url, url_credentials = _split_credentials(base_url)
         self.url = str(url).rstrip("/")
@@ -129,7 +135,7 @@ class PrometheusApi:
         # Compression costs Prometheus as much as the query itself: worth it only across distant networks.
         self._headers = {"Accept-Encoding": ACCEPTED if url.scheme == "https" else "identity"}
         self._proxy = proxy
-        self._method = "POST"
+        self._method = "GET" if prefers_get else "POST"
         self._clients = HttpClients(
             credentials or PrometheusCredentials(), url_credentials, timeout_seconds, transport, proxy
         )
@@ -249,17 +255,22 @@ class PrometheusApi:
     async def _respond(
         self, client: httpx.AsyncClient, form: dict[str, str]
     ) -> AsyncIterator[httpx.Response]:
-        """The successful response; if one method is refused, to the other, which is used from then on."""
+        """The successful response; if one method is refused, to the other, which is used from then on.
+
+        Where GET comes first, a query that is long for a URL is posted.
+        """
         refusals: dict[str, Exception] = {}
         is_too_long = False
-        for method in (self._method, _OTHER_METHOD[self._method]):
+        is_long = self._method == "GET" and len(urlencode(form)) > _LONG_QUERY_CHARACTERS
+        first = "POST" if is_long else self._method
+        for method in (first, _OTHER_METHOD[first]):
             async with self._request(client, method, form) as response:
                 too_long = method == "GET" and response.status_code in _TOO_LONG_STATUSES
                 if too_long or _is_refused_method(response):
                     refusals[method] = await self._error_of(response)
                     is_too_long |= too_long
                     continue
-                self._method = method
+                self._method = self._method if is_long else method
                 if not response.is_success:
                     raise await self._error_of(response)
                 yield response

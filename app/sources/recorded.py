@@ -97,6 +97,11 @@ class RecordedHistory:
         return replace(self, shift_days=shift_days, present=present)
 
     @property
+    def found_servers(self) -> Mapping[str, str]:
+        """None: a file has no server."""
+        return {}
+
+    @property
     def container_jobs(self) -> Collection[str]:
         """None: a record has no scrape jobs."""
         return ()
@@ -194,6 +199,11 @@ class ReplayedHistory:
 
     def __init__(self, history: RecordedHistory, clock: Callable[[], float]) -> None:
         self._history, self._clock = history, clock
+
+    @property
+    def found_servers(self) -> Mapping[str, str]:
+        """None: a file has no server."""
+        return {}
 
     @property
     def container_jobs(self) -> Collection[str]:

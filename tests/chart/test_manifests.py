@@ -102,10 +102,11 @@ def _error(done: subprocess.CompletedProcess[str]) -> str:
 def test_plain_manifests_are_the_release_and_its_namespace(render: Render) -> None:
     """The files have the objects of the default release for 1.20, after the namespace.
 
+    They name a Prometheus: without Helm, Roles to search for it could be in namespaces that do not exist.
     Left out are the Pod of `helm test`, and budgets: no version of their API is served from 1.20 up to today.
     """
     objects = list(manifests())
-    release = render(kube_version="1.20.0")
+    release = render(kube_version="1.20.0", prometheus={"url": "http://prometheus.monitoring:9090"})
     identities = {
         _identity(manifest)
         for manifest in release.objects

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.chart
 
 ENABLED = {"enabled": True}
 DNS = {("UDP", 53), ("TCP", 53)}
+SEARCHED = {("TCP", port) for port in (9090, 10902, 8428, 8429, 8481, 8080)}
 API_SERVER = {("TCP", 443), ("TCP", 6443)}
 
 
@@ -83,13 +84,16 @@ def test_metrics_are_open_to_the_named_namespaces(render: Render) -> None:
 
 
 def test_what_pods_reach(render: Render) -> None:
-    """The webhook and `helm test` can connect to DNS and the API server; the profiler also to Prometheus."""
+    """The webhook and `helm test` can connect to DNS and the API server; the profiler also to Prometheus.
+
+    While it is searched for, to the ports of the Pods of each product that is recognised.
+    """
     release = render(networkPolicy=ENABLED)
     test_pod = release.one("Pod")["metadata"]["labels"]
 
     assert reached(release, pod_labels(release, "webhook")) == DNS | API_SERVER
     assert reached(release, test_pod) == DNS | API_SERVER
-    assert reached(release, pod_labels(release, "profiler")) == DNS | API_SERVER | {("TCP", 9090)}
+    assert reached(release, pod_labels(release, "profiler")) == DNS | API_SERVER | SEARCHED
 
 
 @pytest.mark.parametrize(
@@ -104,6 +108,7 @@ def test_what_pods_reach(render: Render) -> None:
         ({"url": "fd00::5"}, {9090}),
         ({"url": "thanos", "connectionsUrl": "https://mesh:8443"}, {9090, 8443}),
         ({"url": "thanos", "connectionsUrl": "mesh/path", "port": 7}, {7}),
+        ({"url": "auto", "connectionsUrl": "mesh:7"}, {port for _, port in SEARCHED} | {7}),
     ],
     ids=str,
 )
@@ -133,7 +138,7 @@ def test_ports_may_differ_behind_services(render: Render) -> None:
 
 def test_a_meshed_profiler_reaches_linkerd(render: Render) -> None:
     """The linkerd-proxy needs other proxies (4143) and the identity, destination and policy controllers."""
-    release = render(linkerd={"viz": True}, networkPolicy=ENABLED)
+    release = render(linkerd={"viz": True}, networkPolicy=ENABLED, prometheus={"url": "prometheus"})
 
     proxies = {("TCP", port) for port in (4143, 8080, 8086, 8090)}
     assert proxies <= reached(release, pod_labels(release, "profiler"))

@@ -60,6 +60,7 @@ def own_rights() -> set[Right]:
         | rights("profiling", "", "configmaps", "job-profiler-status", "patch")
         | checkpoint_rights()
         | probe_rights()
+        | search_rights()
         | rights("profiling", "", "events", "*", "create")
     )
 
@@ -87,6 +88,26 @@ def workload_rights(namespace: str = "*") -> set[Right]:
     for resource in ("deployments", "statefulsets", "daemonsets"):
         expected |= rights(namespace, "apps", resource, "*", *READ)
     return expected
+
+
+SEARCHED = ("monitoring", "prometheus", "observability", "linkerd-viz", "istio-system", "profiling")
+
+
+def search_rights() -> set[Right]:
+    """The right to list Services where Prometheus is searched for."""
+    return {right for namespace in SEARCHED for right in rights(namespace, "", "services", "*", "list")}
+
+
+def test_a_prometheus_that_is_named_is_not_searched_for(render: Render) -> None:
+    """With a URL there is no right on Services; with other namespaces there is one in those alone."""
+    release = render(prometheus={"url": "prometheus"})
+    assert (
+        release.rights("job-profiler-profiler") == profiler_rights() - search_rights() | certificate_rights()
+    )
+
+    release = render(prometheus={"namespaces": ["o11y", "profiling"]})
+    granted = {right for right in release.rights("job-profiler-profiler") if right[2] == "services"}
+    assert granted == {(namespace, "", "services", "*", "list") for namespace in ("o11y", "profiling")}
 
 
 def test_webhook_only_reads(render: Render) -> None:

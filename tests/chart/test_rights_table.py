@@ -22,10 +22,20 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "probe.enabled": (False, True),
     "backfill.enabled": (False, True),
 }
-# What `profiles` and `profiled` are: no condition rests on them, so that they vary together.
+# What `profiles`, `profiled` and `searched` are: they vary together.
 PLACES: tuple[dict[str, Any], ...] = (
-    {"profiling.namespaces": [], "profiling.profilesNamespace": ""},
-    {"profiling.namespaces": ["emojivoto", "shop"], "profiling.profilesNamespace": "profiles"},
+    {
+        "profiling.namespaces": [],
+        "profiling.profilesNamespace": "",
+        "prometheus.url": "auto",
+        "prometheus.namespaces": ["monitoring", "mesh"],
+    },
+    {
+        "profiling.namespaces": ["emojivoto", "shop"],
+        "profiling.profilesNamespace": "profiles",
+        "prometheus.url": "prometheus",
+        "prometheus.namespaces": ["monitoring"],
+    },
 )
 DEFAULTS = PLACES[0] | {
     "certificates.provider": "self",
@@ -69,6 +79,7 @@ class Row(NamedTuple):
             "own": ["profiling"],
             "profiles": [choice["profiling.profilesNamespace"] or "profiling"],
             "profiled": namespaces or ["*"],
+            "searched": [*choice["prometheus.namespaces"], "profiling"],
             "cluster": ["*"],
         }[self.where]
         names = (namespaces or ["*"]) if self.names == LISTED else _code(self.names) or ["*"]

@@ -52,6 +52,7 @@ VALUES = [
     ChartValue(
         "prometheus.url", "https://thanos.example/api", {"prometheus_url": "https://thanos.example/api"}
     ),
+    ChartValue("prometheus.namespaces", ["o11y", "mesh"], {"prometheus_namespaces": ["o11y", "mesh"]}),
     ChartValue("prometheus.port", 10902, {"prometheus_port": 10902}),
     ChartValue(
         "prometheus.connectionsUrl",

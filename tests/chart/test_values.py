@@ -233,7 +233,12 @@ def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
         ({"webhook": {"hostNetwork": True}}, r"kubelet uses port 10250: set webhook\.port"),
         ({"healthPort": 10250}, r"webhook\.port and healthPort are both 10250, .* change one of them"),
         (
-            {"prometheus": {"auth": {"bearerTokenSecret": "a", "sigv4Region": "eu-central-1"}}},
+            {
+                "prometheus": {
+                    "url": "prometheus",
+                    "auth": {"bearerTokenSecret": "a", "sigv4Region": "eu-central-1"},
+                }
+            },
             "set one of bearerTokenSecret, basicAuthSecret and sigv4Region",
         ),
         (
@@ -245,8 +250,12 @@ def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
             r"webhook\.clientCa has .* set one of pem, configMap and secretName",
         ),
         ({"webhook": {"clientCa": {"names": ["a"]}}}, "no client certificate is required: set pem"),
+        (
+            {"prometheus": {"auth": {"basicAuthSecret": "a"}}},
+            "sent only to a server that is named, but prometheus.url is auto: set prometheus.url",
+        ),
     ],
-    ids=["kubelet", "ports", "proofs", "authorities", "client-authorities", "names"],
+    ids=["kubelet", "ports", "proofs", "authorities", "client-authorities", "names", "found"],
 )
 def test_what_does_not_fit_together_is_refused(helm: Helm, values: dict[str, Any], message: str) -> None:
     """Each value is valid, but their combination can't work: it is refused, with the remedy."""
@@ -263,9 +272,8 @@ def test_names_that_no_service_can_have_are_refused(helm: Helm, release: str) ->
 
 def test_odd_names_stay_text(helm: Helm) -> None:
     """A namespace and a release that look like numbers are rendered as text."""
-    objects = helm.template(
-        CHART, release="1e3", namespace="123", values=IMAGE | {"fullnameOverride": "profiler"}
-    )
+    values = IMAGE | {"fullnameOverride": "profiler", "prometheus": {"namespaces": ["123"]}}
+    objects = helm.template(CHART, release="1e3", namespace="123", values=values)
 
     for manifest in objects:
         assert manifest["metadata"].get("namespace", "123") == "123"

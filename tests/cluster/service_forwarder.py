@@ -33,8 +33,9 @@ class Endpoint:
 class ServiceForwarder:
     """Context manager that serves from its own thread; `add` and `remove` change the endpoints."""
 
-    def __init__(self, port: int, poll_seconds: float = 1) -> None:
+    def __init__(self, port: int, poll_seconds: float = 1, host: str = LOOPBACK) -> None:
         self.port = port
+        self._host = host
         self.forwarded: Counter[str] = Counter()  # connections by the endpoint's name
         self._poll_seconds = poll_seconds
         self._endpoints: tuple[Endpoint, ...] = ()
@@ -75,7 +76,7 @@ class ServiceForwarder:
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
+        server = await asyncio.start_server(self._accept, self._host, self.port)
         self._running = asyncio.create_task(self._poll())
         self._listens.set()
         with suppress(asyncio.CancelledError):

@@ -51,8 +51,13 @@ class Program:
 
 
 @pytest.fixture
-def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Program]:
-    """The program without settings from this machine's environment; logging is restored afterwards."""
+def program(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Program]:
+    """The program without settings and kubeconfig of this machine; logging is restored afterwards."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     commands = (f"app.command_line.{name}" for name in ("profile", "doctor", "backtest", "record", "explain"))

@@ -3,7 +3,9 @@
 from app.settings.environment import Settings
 
 PAST = {
+    "kubeconfig",
     "prometheus_url",
+    "prometheus_namespaces",
     "prometheus_port",
     "prometheus_timeout",
     "prometheus_concurrency",
@@ -33,7 +35,6 @@ COMMANDS = {
         "timeslots",
         "min_samples",
         "risk",
-        "kubeconfig",
         "profiles_namespace",
     },
     "status": {"kubeconfig", "own_namespace", "profiles_namespace", "lease"},
@@ -49,6 +50,7 @@ COMMANDS = {
     },
     "backtest": PAST,
     "record": PAST,
-    "explain": PAST | {"risk", "kubeconfig", "profiles_namespace"},
+    "explain": PAST | {"risk", "profiles_namespace"},
     "demo": set[str](),
+    "completion": set[str](),
 }

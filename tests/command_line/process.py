@@ -11,7 +11,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def job_profiler(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the program without settings from this machine's environment."""
+    """Runs the program without settings and kubeconfig of this machine."""
+    environment = {"HOME": "/nonexistent"} | environment
     inherited = {key: value for key, value in os.environ.items() if key.lower() not in Settings.model_fields}
     return subprocess.run(
         [sys.executable, "-m", "app", *map(str, arguments)],

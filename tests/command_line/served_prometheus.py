@@ -11,7 +11,8 @@ def serves(prometheus: EmojivotoPrometheus) -> Answer:
     """A handler that forwards requests to the scripted Prometheus."""
 
     async def answer(request: web.Request) -> web.Response:
-        forwarded = httpx.Request("POST", str(request.url), content=await request.read())
+        content = await request.read() or request.query_string.encode()
+        forwarded = httpx.Request("POST", str(request.url), content=content)
         response = await httpx.AsyncClient(transport=prometheus.transport).send(forwarded)
         return web.Response(body=response.content, status=response.status_code)
 

@@ -5,6 +5,7 @@ import pytest
 from app.command_line.options import metavar
 from app.command_line.root import program as typer_program
 from app.settings.environment import Settings
+from app.version import VERSION
 from tests.command_line.conftest import Program
 from tests.command_line.options import COMMANDS
 
@@ -53,8 +54,10 @@ def test_the_commands() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_lists_every_setting_with_default_and_variable(program: Program, command: str) -> None:
-    """The help has option, meaning, default and variable of exactly the command's settings."""
-    outcome = program.run(command, "--help")
+    """The long help has option, meaning, default and variable of exactly the command's settings."""
+    outcome = program.run(command, "--help-all")
+    if outcome.code == 2:  # a command without more settings than `--help` has
+        outcome = program.run(command, "--help")
 
     assert outcome.code == 0
     text = squeezed(outcome.out)
@@ -68,7 +71,7 @@ def test_help_lists_every_setting_with_default_and_variable(program: Program, co
 
 def test_the_format_of_defaults(program: Program) -> None:
     """Lists have commas, booleans are true or false, empty defaults are `""`."""
-    serve_help = squeezed(program.run("serve", "--help").out)
+    serve_help = squeezed(program.run("serve", "--help-all").out)
 
     for text in (
         "(default: 150; environment: BACKGROUND_ROUTINE_UPDATE_TIME)",
@@ -126,3 +129,36 @@ def test_an_unknown_flag_is_named(program: Program) -> None:
 
     assert outcome.code == 2
     assert "--no-such-flag" in outcome.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_screen(program: Program, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most 60 lines at 80 columns, with two examples, which are commands with options that exist."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    outcome = program.run(command, "--help")
+
+    lines = outcome.out.splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 80
+    examples = [line.strip() for line in lines if line.startswith("    ") and "job-profiler " in line]
+    assert sum(f"job-profiler {command}" in example for example in examples) == 2
+    listed = program.run(command, "--help-all")
+    options = listed.out if listed.code == 0 else outcome.out
+    for word in " ".join(examples).split():
+        assert not word.startswith("-") or f"{word} " in options.replace(",", " "), word
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if "kubeconfig" in COMMANDS[name] - {"serve"}])
+def test_flags_of_kubectl(program: Program, command: str) -> None:
+    """Each command that reads a cluster has kubectl's flags for it; `serve` acts as its kubeconfig says."""
+    text = program.run(command, "--help").out
+
+    flags = ("--context", "--as ", "--as-group", "--as-uid", "--as-user-extra", "-n, --namespace")
+    assert [flag in text for flag in flags] == [command != "serve"] * len(flags)
+    assert ("-A, --all-namespaces" in text) == (command not in {"serve", "status", "probe"})
+
+
+def test_version(program: Program) -> None:
+    """One line, the version of the wheel; also in a checkout that is not installed."""
+    assert program.run("--version").out == f"job-profiler {VERSION}\n"

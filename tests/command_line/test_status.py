@@ -14,7 +14,7 @@ from app.command_line.status import show
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
 from tests.command_line.status_signals import NO_MESH, SIGNALS
-from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, refuses
+from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, listed, refuses
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 STATUS_MAP = paths.config_map("profiling", "job-profiler-status")
@@ -245,7 +245,8 @@ class TestOverTheWire:
     @staticmethod
     async def status(program: Program, server: FakeApiServer, directory: Path, *more: str) -> Outcome:
         """Runs the command against *server*."""
-        return await program.run_beside("status", "--kubeconfig", server.kubeconfig(directory), *more)
+        kubeconfig = server.kubeconfig(directory)
+        return await program.run_beside("status", "--kubeconfig", kubeconfig, "-n", "profiling", *more)
 
     async def test_the_report_and_the_leader(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
@@ -257,6 +258,47 @@ class TestOverTheWire:
         assert "Leader: profiler-1 (Lease renewed " in outcome.out
         assert "Profiles: 4 cpu, 3 memory, 0 connection" in outcome.out
         assert [request.verb for request in cluster.requests] == ["GET", "GET"]
+
+    @pytest.mark.parametrize("form", ["table", "json"])
+    async def test_a_source_that_fails(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path, form: str
+    ) -> None:
+        """The report is printed as ever, and the exit code is 1."""
+        self.reports(cluster, failing("http://p:9090 can't be reached"))
+
+        outcome = await self.status(program, cluster, tmp_path, "-o", form)
+
+        assert (outcome.code, outcome.err) == (1, "")
+        assert "http://p:9090 can't be reached" in outcome.out
+
+    async def test_the_server_that_was_found(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """The servers are named with what they serve."""
+        found = {"containers": "http://p.monitoring.svc:9090", "connections": "http://p.linkerd-viz.svc:9090"}
+        self.reports(cluster, WELL | {"foundServers": found})
+
+        outcome = await self.status(program, cluster, tmp_path)
+
+        assert (
+            "Prometheus found: http://p.monitoring.svc:9090 (containers),"
+            " http://p.linkerd-viz.svc:9090 (connections)\n"
+        ) in outcome.out
+
+    async def test_the_namespace_of_the_release(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """Without a namespace, it is that of the only release whose Deployment can be listed."""
+        environment = [{"name": "ROLE", "value": "combined"}]
+        template = {"spec": {"containers": [{"name": "job-profiler", "env": environment}]}}
+        metadata = {"name": "job-profiler", "namespace": "profiling"}
+        cluster.on("GET", paths.deployments(), listed({"metadata": metadata, "spec": {"template": template}}))
+
+        outcome = await program.run_beside("status", "--kubeconfig", cluster.kubeconfig(tmp_path))
+
+        assert outcome.code == 0
+        [listing] = [request for request in cluster.requests if request.path == paths.deployments()]
+        assert listing.query["labelSelector"] == "app.kubernetes.io/part-of=job-profiler"
 
     async def test_json_is_the_report_with_the_lease(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path

@@ -53,15 +53,15 @@ async def test_leadership_is_checked_right_before_sending(
     """Leadership is lost while the credentials for the request are read: the request is not sent."""
     leads = True
     fenced = client.with_write_fence(lambda: leads)
-    read = fenced._connection._headers
+    read = fenced._connection._authorized
 
-    async def slow(request: Any) -> Any:
+    async def slow(headers: Any) -> Any:
         nonlocal leads
-        headers = await read(request)
+        authorized = await read(headers)
         leads = False
-        return headers
+        return authorized
 
-    monkeypatch.setattr(fenced._connection, "_headers", slow)
+    monkeypatch.setattr(fenced._connection, "_authorized", slow)
     with pytest.raises(ClusterError, match="not sent"):
         await fenced.patch(PATH, {})
 

@@ -1,6 +1,6 @@
 """The outcome of a cycle's queries."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -33,6 +33,7 @@ class CollectedSamples:
     dropped_edges: DroppedEdges = field(default_factory=dict)  # in the result for the newest steps
     absurd_needs: list[AbsurdNeed] = field(default_factory=list)
     forgotten_workloads: set[Workload] = field(default_factory=set)  # since the memory for usage was full
+    found_servers: Mapping[str, str] = field(default_factory=dict)
     container_jobs: Collection[str] = ()
     own_clusters: Collection[str] = ()  # this one's label, where a server has several clusters
     failed: dict[Signal, dict[str, str]] = field(default_factory=dict)  # the reason for each namespace

@@ -143,6 +143,7 @@ class SampleCollector:
         }
         collected.past_owner_source = self._past_owner_source
         collected.dropped_edges = self._edges.dropped_edges
+        collected.found_servers = dict(self._source.found_servers)
         collected.container_jobs = sorted(self._source.container_jobs)
         collected.own_clusters = sorted(self._source.own_clusters)
         collected.lags_seconds = {each.signal: each.arrival.lag_seconds for each in self._collectors}

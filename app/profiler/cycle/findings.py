@@ -26,6 +26,7 @@ class Findings:
         self._needs: dict[Workload, tuple[str, datetime]] = {}  # the first reason of each
         self._forgotten: dict[str, datetime] = {}  # when each namespace last lost usage
         self._distrusted_owners: dict[str, datetime] = {}
+        self._found_servers: dict[str, str] = {}
         self._container_jobs: list[str] = []
         self._own_clusters: list[str] = []
         self._lags_seconds: dict[str, int] = {}
@@ -45,6 +46,7 @@ class Findings:
         self._forgotten = _recent(self._forgotten, now)
         self._distrusted_owners |= dict.fromkeys(sorted(collected.distrusted_owners), now)
         self._distrusted_owners = _recent(self._distrusted_owners, now)
+        self._found_servers = dict(collected.found_servers)
         self._container_jobs = list(collected.container_jobs)
         self._own_clusters = [text[:_MAX_NAME_LENGTH] for text in collected.own_clusters]
         self._lags_seconds = {signal.value: lag for signal, lag in collected.lags_seconds.items() if lag}
@@ -55,6 +57,7 @@ class Findings:
         for fault, namespace in sorted(self._edges):
             namespaces.setdefault(fault.value, []).append(namespace or "(none)")
         findings = {
+            "foundServers": self._found_servers,
             "droppedEdges": {fault: names[:_MAX_LISTED_NAMESPACES] for fault, names in namespaces.items()},
             "absurdNeeds": self._listed_needs(),
             "forgottenUsage": sorted(self._forgotten)[:_MAX_LISTED_NAMESPACES],

@@ -132,6 +132,8 @@ Each template takes the root and returns a list of name and value.
 {{- define "job-profiler.environment.prometheus" -}}
 - name: PROMETHEUS_URL
   value: {{ .Values.prometheus.url | quote }}
+- name: PROMETHEUS_NAMESPACES
+  value: {{ include "job-profiler.prometheusNamespaces" . | fromJsonArray | join "," | default "," | quote }}
 - name: PROMETHEUS_PORT
   value: {{ .Values.prometheus.port | int | quote }}
 {{- with .Values.prometheus.connectionsUrl }}

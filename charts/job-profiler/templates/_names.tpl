@@ -90,10 +90,36 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- join "," $parts }}
 {{- end }}
 
-{{/* Ports of Prometheus, as a JSON list. */}}
+{{/* True if Prometheus is searched for. */}}
+{{- define "job-profiler.searchesPrometheus" -}}
+{{- if eq (lower .Values.prometheus.url) "auto" }}true{{ end }}
+{{- end }}
+
+{{/* Namespaces of the search, in its order, as a JSON list; the profiler adds its own. */}}
+{{- define "job-profiler.prometheusNamespaces" -}}
+{{- $viz := ternary (list .Values.linkerd.vizNamespace) list .Values.linkerd.viz }}
+{{- concat .Values.prometheus.namespaces $viz | uniq | toJson }}
+{{- end }}
+
+{{/*
+Namespaces in which the search is allowed, as a JSON list: those that exist, and the release's own. Without a cluster, as
+in `helm template`, none can be looked up, and all count.
+*/}}
+{{- define "job-profiler.searchedNamespaces" -}}
+{{- $isCluster := lookup "v1" "Namespace" "" "kube-system" }}
+{{- $searched := list }}
+{{- range include "job-profiler.prometheusNamespaces" . | fromJsonArray }}
+{{- if or (not $isCluster) (lookup "v1" "Namespace" "" .) }}
+{{- $searched = append $searched . }}
+{{- end }}
+{{- end }}
+{{- append (without $searched .Release.Namespace) .Release.Namespace | toJson }}
+{{- end }}
+
+{{/* Ports of Prometheus, as a JSON list. With a search, those of the Pods of all products that it knows. */}}
 {{- define "job-profiler.prometheusPorts" -}}
-{{- $ports := list }}
-{{- range without (list .Values.prometheus.url .Values.prometheus.connectionsUrl) "" }}
+{{- $ports := ternary (list 9090 10902 8428 8429 8481 8080) list (include "job-profiler.searchesPrometheus" . | empty | not) }}
+{{- range without (list (ternary "" .Values.prometheus.url (gt (len $ports) 0)) .Values.prometheus.connectionsUrl) "" }}
 {{- $host := regexFind "[^/]+" (regexReplaceAll "^https?://" . "") }}
 {{- $default := $.Values.prometheus.port }}
 {{- if contains "://" . }}

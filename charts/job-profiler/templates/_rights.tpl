@@ -111,6 +111,13 @@ patch its caBundle.
   verbs: [create]
 {{- end }}
 
+{{/* Profiler, in each namespace in which it searches for Prometheus: read Services. */}}
+{{- define "job-profiler.rights.profiler-services" -}}
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list]
+{{- end }}
+
 {{/*
 A Role with the rights of that name, bound to the service account of the webhook or the profiler. Takes a dict of
 root, account, rights and namespace; without a namespace it is a ClusterRole.

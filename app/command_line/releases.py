@@ -1,0 +1,32 @@
+"""The release that a command is about: found in the cluster, unless its namespace is given."""
+
+from app.command_line.cluster import namespace_of
+from app.command_line.cluster_access import ClusterAccess
+from app.errors import ProfilerError
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.release import Release, installed_releases
+from app.settings.environment import Settings
+
+
+async def release_of(client: ClusterClient, settings: Settings, access: ClusterAccess) -> Release | None:
+    """The only release that the user may see, or the one in the given namespace; None if there is none.
+
+    Raises:
+        ProfilerError: there are several.
+    """
+    namespaces = (namespace_of(access), settings.own_namespace)
+    releases = await installed_releases(client, namespaces)
+    if "own_namespace" in settings.model_fields_set:
+        releases = [release for release in releases if release.namespace == settings.own_namespace]
+    if len(releases) > 1:
+        names = ", ".join(release.namespace for release in releases)
+        raise ProfilerError(f"several releases are installed, in {names}: choose one with --own-namespace")
+    return releases[0] if releases else None
+
+
+async def release_namespace(client: ClusterClient, settings: Settings, access: ClusterAccess) -> str:
+    """The namespace that is given, else that of the only release, else the default."""
+    if "own_namespace" in settings.model_fields_set:
+        return settings.own_namespace
+    release = await release_of(client, settings, access)
+    return release.namespace if release else settings.own_namespace

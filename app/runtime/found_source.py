@@ -1,0 +1,181 @@
+"""A source of usage whose servers are searched for in the cluster, and again when they no longer answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
+from app.domain.profiles import ProfileKind, Resource
+from app.errors import (
+    ClusterError,
+    NoNamespacesError,
+    RefusedQueryError,
+    SeveralClustersError,
+    SourceError,
+    ThrottledError,
+)
+from app.history.samples import (
+    ConnectionSamples,
+    ContainerSamples,
+    PastOwners,
+    PressureSamples,
+    StepRange,
+)
+from app.runtime.prometheus_search import FoundServers
+from app.sources.prometheus import PrometheusSource
+
+# Faults of a query, of the scope or of the load: the server itself is there.
+_OF_A_SERVER_THAT_ANSWERS = (NoNamespacesError, RefusedQueryError, SeveralClustersError, ThrottledError)
+# A search that failed is not repeated by each question of a cycle.
+_PAUSE_SECONDS = 60.0
+# A mesh may be installed later than its cluster's Prometheus.
+_MESH_PERIOD_SECONDS = 3600.0
+
+log = structlog.get_logger(__name__)
+
+
+class FoundSource:
+    """The current source; use it as an asynchronous context manager.
+
+    *find* gets the servers found before. *clock* is in seconds.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[FoundServers | None], Awaitable[FoundServers]],
+        open_source: Callable[[FoundServers], PrometheusSource],
+        clock: Callable[[], float],
+    ) -> None:
+        self._find, self._open, self._clock = find, open_source, clock
+        self._servers: FoundServers | None = None
+        self._source: PrometheusSource | None = None
+        self._is_suspect = True
+        self._searched_at = float("-inf")
+        self._failure: SourceError | None = None
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._source:
+            await self._source.__aexit__(kind, error, trace)
+
+    @property
+    def found_servers(self) -> Mapping[str, str]:
+        """The URLs of the servers in use, by what they serve."""
+        if self._servers is None:
+            return {}
+        mesh = self._servers.connections
+        return {"containers": self._servers.containers.url} | ({"connections": mesh.url} if mesh else {})
+
+    @property
+    def container_jobs(self) -> Collection[str]:
+        """Those of the current source."""
+        return self._source.container_jobs if self._source else ()
+
+    @property
+    def own_clusters(self) -> Collection[str]:
+        """Those of the current source."""
+        return self._source.own_clusters if self._source else ()
+
+    def late_namespaces(self, kind: ProfileKind) -> Collection[str]:
+        """Those of the current source."""
+        return self._source.late_namespaces(kind) if self._source else ()
+
+    async def retention_seconds(self) -> float | None:
+        """The retention of the current source; None without one."""
+        try:
+            return await (await self._current()).retention_seconds()
+        except SourceError:
+            return None
+
+    async def container_samples(
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[list[ContainerSamples]]:
+        """The samples of the current source."""
+        source = await self._current()
+        with self._noting_failures():
+            async for part in source.container_samples(resource, steps, namespaces):
+                yield part
+
+    async def pressure_samples(
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[list[PressureSamples]]:
+        """The samples of the current source."""
+        source = await self._current()
+        with self._noting_failures():
+            async for part in source.pressure_samples(resource, steps, namespaces):
+                yield part
+
+    async def connection_samples(
+        self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[ConnectionSamples]:
+        """The samples of the current source."""
+        source = await self._current()
+        with self._noting_failures():
+            async for part in source.connection_samples(steps, namespaces):
+                yield part
+
+    async def pod_owners(self, steps: StepRange) -> PastOwners:
+        """The owners that the current source knows."""
+        source = await self._current()
+        with self._noting_failures():
+            return await source.pod_owners(steps)
+
+    async def _current(self) -> PrometheusSource:
+        """The source to ask; after a failure, of the servers that a search finds now."""
+        async with self._lock:
+            if self._is_due:
+                await self._search()
+            if self._source is None:
+                assert self._failure
+                raise self._failure
+            return self._source
+
+    @property
+    def _is_due(self) -> bool:
+        age_seconds = self._clock() - self._searched_at
+        lacks_mesh = self._servers is not None and self._servers.connections is None
+        if lacks_mesh and age_seconds >= _MESH_PERIOD_SECONDS:
+            return True
+        return self._is_suspect and age_seconds >= _PAUSE_SECONDS
+
+    async def _search(self) -> None:
+        """Looks for the servers; while none is found, those before are asked on."""
+        try:
+            servers = await self._find(self._servers)
+        except ClusterError as error:
+            self._failure = SourceError("NoPrometheus", f"Services can't be listed: {error}")
+        except SourceError as error:
+            self._failure = error
+        else:
+            self._is_suspect = False
+            await self._use(servers)
+        finally:
+            self._searched_at = self._clock()
+
+    async def _use(self, servers: FoundServers) -> None:
+        if servers == self._servers:
+            return
+        if self._source:
+            await self._source.__aexit__(None, None, None)
+        self._servers, self._source = servers, self._open(servers)
+        log.info("prometheus_found", **self.found_servers)
+
+    @contextmanager
+    def _noting_failures(self) -> Iterator[None]:
+        """After a failure of the server, the next question searches first."""
+        try:
+            yield
+        except _OF_A_SERVER_THAT_ANSWERS:
+            raise
+        except SourceError:
+            self._is_suspect = True
+            raise

@@ -1,0 +1,212 @@
+"""A source that is searched for: the first server that answers, and another one when it goes."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import httpx
+import pytest
+
+from app.domain.profiles import Resource
+from app.errors import ClusterError, SourceError
+from app.history.samples import StepRange
+from app.kubernetes.prometheus_services import ListedServices, PrometheusService
+from app.runtime.found_source import FoundSource
+from app.runtime.prometheus_search import FoundServers, Search
+from app.sources.prometheus import PrometheusSource
+from app.sources.prometheus_api import PrometheusApi, RetryPolicy
+from app.sources.queries import Scope
+
+NEWEST = 5_000_000
+STEPS = StepRange(NEWEST - 1, NEWEST)
+ONE, TWO, MESH = (PrometheusService("monitoring", name, 9090) for name in ("one", "two", "mesh"))
+
+
+@dataclass
+class Servers:
+    """Prometheus servers behind names: what each has, and whether it answers."""
+
+    has: dict[PrometheusService, set[str]]
+    away: set[PrometheusService] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+    listing: ListedServices | ClusterError | None = None
+    seconds: float = 0.0
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        """The way to all of them."""
+        return httpx.MockTransport(self._answer)
+
+    async def services(self) -> ListedServices:
+        """All that are there, unless the test says otherwise."""
+        if isinstance(self.listing, ClusterError):
+            raise self.listing
+        return self.listing or ListedServices(tuple(self.has))
+
+    @asynccontextmanager
+    async def open_api(self, service: PrometheusService) -> AsyncIterator[PrometheusApi]:
+        """A client that asks once."""
+        async with PrometheusApi(
+            service.url, timeout_seconds=30, transport=self.transport, retry_policy=RetryPolicy(1)
+        ) as api:
+            yield api
+
+    def search(self, *, wants_mesh: bool = True) -> Search:
+        """The search among them."""
+        return Search(self.services, self.open_api, lambda: NEWEST, wants_mesh)
+
+    def source(self) -> FoundSource:
+        """A source that nothing has asked yet."""
+        return FoundSource(self.search().run, self._open_source, lambda: self.seconds)
+
+    def _open_source(self, servers: FoundServers) -> PrometheusSource:
+        return PrometheusSource(
+            servers.containers.url,
+            scope=Scope(),
+            connections_url=servers.connections.url if servers.connections else "",
+            transport=self.transport,
+            retry_policy=RetryPolicy(1),
+        )
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        [service] = [service for service in self.has if service.url.startswith(f"http://{request.url.host}:")]
+        self.asked.append(service.name)
+        if service in self.away:
+            raise httpx.ConnectError("refused")
+        text = request.content.decode()
+        wanted = "mesh" if "istio_requests_total" in text else "containers"
+        is_search = text.startswith("dedup") and ("query=count%28" in text)
+        rows = [{"metric": {}, "values": [[NEWEST * 300, "1"]]}]
+        result = rows if is_search and wanted in self.has[service] else []
+        return httpx.Response(
+            200, json={"status": "success", "data": {"resultType": "matrix", "result": result}}
+        )
+
+
+async def read(source: FoundSource) -> None:
+    """One question on CPU."""
+    async for _ in source.container_samples(Resource.CPU, STEPS):
+        pass
+
+
+async def test_the_first_that_has_containers() -> None:
+    """The first server has no container series, the second has; the third one has the mesh's."""
+    servers = Servers({ONE: set(), TWO: {"containers"}, MESH: {"mesh"}})
+
+    assert await servers.search().run() == FoundServers(TWO, MESH)
+    assert await servers.search(wants_mesh=False).run() == FoundServers(TWO)
+
+
+async def test_one_server_for_both() -> None:
+    """A server with both serves both, although another one has a mesh's series, too."""
+    servers = Servers({MESH: {"mesh"}, ONE: {"containers", "mesh"}})
+
+    assert await servers.search().run() == FoundServers(ONE)
+
+
+async def test_what_was_found_stays() -> None:
+    """A server that comes earlier in the order does not replace one that answers."""
+    servers = Servers({ONE: {"containers"}, TWO: {"containers"}})
+
+    assert await servers.search().run(FoundServers(TWO)) == FoundServers(TWO)
+
+
+@pytest.mark.parametrize(
+    ("listing", "texts"),
+    [
+        (
+            ListedServices((ONE, TWO), {"observability": ClusterError("no")}),
+            [
+                "none of the servers that were found can be used",
+                "http://one.monitoring.svc:9090: it has no container series of the last half hour",
+                "http://two.monitoring.svc:9090: http://two.monitoring.svc:9090 can't be reached: refused",
+                "Services can't be listed in observability",
+                "set PROMETHEUS_URL (prometheus.url of the chart)",
+            ],
+        ),
+        (ListedServices(), ["no Service has the labels of a known Prometheus: set PROMETHEUS_URL"]),
+        (
+            ClusterError("GET /api/v1/services: refused"),
+            ["Services can't be listed: GET /api/v1/services: refused"],
+        ),
+    ],
+    ids=["unusable", "none", "no-cluster"],
+)
+async def test_nothing_is_found(listing: ListedServices | ClusterError, texts: list[str]) -> None:
+    """The source fails with each server's reason, as it does while a server that is given is away."""
+    servers = Servers({ONE: set(), TWO: {"containers"}}, {TWO}, listing=listing)
+    async with servers.source() as source:
+        with pytest.raises(SourceError) as failure:
+            await read(source)
+
+        assert failure.value.reason == "NoPrometheus"
+        assert all(text in str(failure.value) for text in texts), str(failure.value)
+        assert await source.retention_seconds() is None
+        assert (source.found_servers, [*source.container_jobs], [*source.own_clusters]) == ({}, [], [])
+
+
+async def test_another_one_when_it_goes() -> None:
+    """The server goes: the question that notices fails, the next one after a minute has another server.
+
+    In between, nothing is searched: a cycle asks a dozen questions.
+    """
+    servers = Servers({ONE: {"containers"}, TWO: {"containers"}})
+    async with servers.source() as source:
+        await read(source)
+        assert source.found_servers == {"containers": ONE.url}
+        servers.away.add(ONE)
+        servers.asked.clear()
+        servers.seconds = 10
+        for _ in range(3):
+            with pytest.raises(SourceError, match="can't be reached"):
+                await read(source)
+        assert "two" not in servers.asked
+        servers.seconds = 61
+
+        await read(source)
+
+        assert source.found_servers == {"containers": TWO.url}
+
+
+async def test_all_are_away_for_a_while() -> None:
+    """While no other answers, the server before is asked on; it is the same one when it is back."""
+    servers = Servers({ONE: {"containers"}})
+    async with servers.source() as source:
+        await read(source)
+        servers.away.add(ONE)
+        for seconds in (70, 140):
+            servers.seconds = seconds
+            with pytest.raises(SourceError, match="can't be reached"):
+                await read(source)
+            assert source.found_servers == {"containers": ONE.url}
+        servers.away.clear()
+        servers.seconds = 210
+
+        await read(source)
+
+
+async def test_a_mesh_that_comes_later() -> None:
+    """Without a mesh the search is repeated after an hour; the containers' server stays."""
+    servers = Servers({ONE: {"containers"}, MESH: set()})
+    async with servers.source() as source:
+        await read(source)
+        servers.has[MESH] = {"mesh"}
+        servers.seconds = 3599
+        await read(source)
+        assert source.found_servers == {"containers": ONE.url}
+        servers.seconds = 3600
+
+        await read(source)
+
+        assert source.found_servers == {"containers": ONE.url, "connections": MESH.url}
+
+
+async def test_names_with_a_path() -> None:
+    """The path before `/api/v1` is part of the address that is asked and reported."""
+    mimir = replace(ONE, path="/prometheus")
+    servers = Servers({mimir: {"containers"}})
+    async with servers.source() as source:
+        await read(source)
+
+        reported: Mapping[str, str] = source.found_servers
+        assert reported == {"containers": "http://one.monitoring.svc:9090/prometheus"}
