@@ -84,7 +84,7 @@ def least_cost_values(past: PastMaxima, price: float) -> Float32Array:
 
 
 def least_cost_at_prices(past: PastMaxima, prices: Sequence[float]) -> Float32Array:
-    """The value of least cost of every series at each of *prices*, no other one costs 2 % less, [n, prices].
+    """The value of least cost of every series at each of *prices*: no other one costs 2 % less, [n, prices].
 
     The coarse values are the same for all prices, and so is their danger.
     """
