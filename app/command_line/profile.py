@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,10 @@ async def _compute(
             lister = ClusterWorkloads(client, settings.profiling_namespace)
             store = await _cluster_store(client, settings, local) if apply else local
             cluster = ClusterPorts(lister, store, LoggedReport())
-        cycle = ProfilingCycle(opened.source, cluster, cycle_policy(settings), opened.in_scope)
+        policy = cycle_policy(settings)
+        if not apply:  # the rate protects the API server, to which nothing is written
+            policy = replace(policy, writes_per_second=math.inf, max_writes=math.inf)
+        cycle = ProfilingCycle(opened.source, cluster, policy, opened.in_scope)
         with _progress() as bar:
             task = bar.add_task("querying", total=None, cost="")
             report = await cycle.run_once(

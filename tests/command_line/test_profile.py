@@ -86,6 +86,16 @@ def test_a_record_can_be_narrowed_to_namespaces(program: Program, namespace: str
     assert outcome.code == (0 if profiles else 1)
 
 
+@pytest.mark.timeout(120)
+def test_the_write_rate_does_not_delay_what_is_not_written(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 1 write in 1000 s, the 11 profiles of the record would take almost three hours to write."""
+    monkeypatch.setenv("PROFILE_WRITE_RATE", "0.001")
+
+    assert program.run("profile", "--history", RECORD).code == 0
+
+
 def test_a_record_needs_no_cluster(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --history KUBECONFIG is ignored."""
     monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
