@@ -6,6 +6,7 @@ Layers, from the top; a module imports only from the layers below (the contracts
     demo                     the main job without a cluster: a recorded history, the real server, one Pod
     runtime                  composition only: builds the roles, their watches and their tasks
     backtest                 replays sizing policies on past usage, records it, explains a value
+    decisions                savings, plans and patches that follow from stored profiles (pure)
     diagnosis                what a Prometheus has for the profiler, what is missing, and what to do (pure)
     profiler                 the background role, leader only: cycles and back-fill
     webhook                  the admission role: review in, JSON patch out, from memory

@@ -41,10 +41,14 @@ class ContainerChange:
 
 @dataclass(frozen=True, slots=True)
 class Resizing:
-    """The changes and the summary, which is never empty and is the same for the resized Pod with it."""
+    """The changes and the summary, which is never empty and is the same for the resized Pod with it.
+
+    `kept` has the reason for each resource that stays unchanged in the whole Pod.
+    """
 
     changes: tuple[ContainerChange, ...]
     summary: str
+    kept: Mapping[Resource, str]
 
 
 def resize(
@@ -76,11 +80,11 @@ def resize(
         return _unchanged("the Pod would become Guaranteed")
     sizable = {resource: needs[resource].containers for resource in Resource if resource not in reasons}
     summary = Summary(sizable, reasons, constraints, policy)
-    return Resizing(tuple(_changes(pod, original, final)), summary.text(original, final, earlier))
+    return Resizing(tuple(_changes(pod, original, final)), summary.text(original, final, earlier), reasons)
 
 
 def _unchanged(reason: str) -> Resizing:
-    return Resizing((), unchanged(reason))
+    return Resizing((), unchanged(reason), dict.fromkeys(Resource, reason))
 
 
 def _reason_to_keep(

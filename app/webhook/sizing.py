@@ -1,10 +1,11 @@
 """The sizing of a Pod: the operations on its requests, and the outcome; pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.webhook.reviews import Pod
 
@@ -27,13 +28,15 @@ class Sizing:
     """The operations that size a Pod, and the summary for its annotation.
 
     `outcome` is None if requests from profiles are not enabled for the Pod. `owns_summary` is false if the
-    decision is not known: an existing requests summary is then left as it is.
+    decision is not known: an existing requests summary is then left as it is. `kept` has the reason for each
+    resource that stays unchanged in the whole Pod.
     """
 
     outcome: SizingOutcome | None = None
     summary: str = ""
     operations: Sequence[dict[str, Any]] = ()
     owns_summary: bool = True
+    kept: Mapping[Resource, str] = field(default_factory=dict)
 
 
 class RequestSizer(Protocol):

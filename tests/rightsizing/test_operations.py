@@ -14,7 +14,7 @@ PATH = "/spec/containers/0/resources"
 
 
 def operations(manifest: Object, *changes: ContainerChange) -> list[dict[str, Any]]:
-    return resource_operations(resources_of(manifest), Resizing(changes, "app: cpu request 250m"))
+    return resource_operations(resources_of(manifest), Resizing(changes, "app: cpu request 250m", {}))
 
 
 def bare(resources: Any) -> Object:

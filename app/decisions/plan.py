@@ -1,0 +1,213 @@
+"""Plan: the requests and limits that the webhook would set on the next Pods of workloads.
+
+The webhook's own decision on an admission review decides; this module makes the review, and reads the patch.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import jsonpatch
+import msgspec
+
+from app.decisions.templates import Manifest, WorkloadObject, new_pod
+from app.domain.profiles import Resource
+from app.domain.workloads import Workload
+from app.rightsizing.amounts import ContainerAmounts, read_amounts, round_up
+from app.rightsizing.pod_spec import PodResources
+from app.rightsizing.policy import SchedulingPolicy
+from app.rightsizing.resizing import ContainerNeeds
+from app.rightsizing.summaries import NO_PROFILE
+from app.webhook.decisions import AdmissionState, decide
+from app.webhook.need_index import NeedIndex
+from app.webhook.outcomes import SkipReason
+from app.webhook.pod_resources import TooManyContainersError, UnreadableResourcesError, read_resources
+from app.webhook.reviews import AdmissionRequest, GroupVersionKind, Pod
+from app.webhook.sizing import RequestSizer, Sizing, SizingOutcome
+
+ZERO = Decimal(0)
+_OUTCOMES = {
+    SizingOutcome.NO_PROFILE: NO_PROFILE,
+    SizingOutcome.UNREADABLE: "its resources can't be read",
+    SizingOutcome.TOO_MANY_CONTAINERS: "it has more than 100 containers",
+    SizingOutcome.ANNOTATIONS_TOO_LARGE: "its annotations leave no room for the summary",
+    SizingOutcome.NOT_SYNCED: "the namespace's LimitRanges, quotas or autoscalers can't be read",
+    SizingOutcome.INTERNAL_ERROR: "an internal error: see the log",
+}
+_SKIPPED = {
+    SkipReason.NAMESPACE_OUT_OF_SCOPE: "its namespace is not profiled",
+    SkipReason.OPTED_OUT: "its Pods opt out",
+}
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True)
+class AmountChange:
+    """One resource of one container: its request and limit now and then; None if not set.
+
+    `reason` says why the request stays; it is empty if the request or the limit changes.
+    """
+
+    old: Decimal | None
+    new: Decimal | None
+    old_limit: Decimal | None = None
+    new_limit: Decimal | None = None
+    reason: str = ""
+
+    @property
+    def is_change(self) -> bool:
+        """True if the webhook would write another amount."""
+        return (self.old, self.old_limit) != (self.new, self.new_limit)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPlan:
+    """One container, by its list in the Pod's spec and its place there."""
+
+    name: str
+    group: str
+    index: int
+    changes: Mapping[Resource, AmountChange]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPlan:
+    """One workload; a `reason` is for all its containers. `operations` are those on the Pod's spec."""
+
+    workload: Workload
+    replicas: int | None
+    containers: Sequence[ContainerPlan] = ()
+    reason: str = ""
+    operations: Sequence[Mapping[str, Any]] = ()
+    added: Sequence[str] = ()
+
+    @property
+    def has_changes(self) -> bool:
+        """True if the webhook would change anything."""
+        return any(change.is_change for one in self.containers for change in one.changes.values())
+
+    def total(self, resource: Resource, *, new: bool) -> Decimal:
+        """The requests of all replicas, before or after."""
+        amounts = (one.changes[resource] for one in self.containers if resource in one.changes)
+        requests = ((change.new if new else change.old) or ZERO for change in amounts)
+        return sum(requests, ZERO) * (self.replicas or 0)
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """The sizer, which also keeps the last sizing: a decision has only its outcome."""
+
+    sizer: RequestSizer
+    last: Sizing = field(default_factory=Sizing)
+
+    def size(self, pod: Pod, workload: Workload) -> Sizing:
+        """The sizing of *pod*."""
+        self.last = self.sizer.size(pod, workload)
+        return self.last
+
+
+class Planner:
+    """Plans the workloads of a cluster from the webhook's *state*, which has a sizer, and its needs."""
+
+    def __init__(self, state: AdmissionState, needs: NeedIndex, policy: SchedulingPolicy) -> None:
+        assert state.sizer
+        self._recorder = _Recorder(state.sizer)
+        self._state = AdmissionState(state.index, state.prepared, state.in_scope, self._recorder)
+        self._needs, self._policy = needs, policy
+
+    def plan(self, found: WorkloadObject, limit_ranges: Iterable[Manifest] = ()) -> WorkloadPlan:
+        """The plan for the next Pod of a workload."""
+        workload, replicas = found.workload, found.replicas
+        if found.has_scheduling_disabled:
+            return WorkloadPlan(workload, replicas, reason="its Pod template's label turns scheduling off")
+        pod = new_pod(found, limit_ranges)
+        try:
+            before = read_resources(msgspec.Raw(_encode(pod["spec"])))
+        except (UnreadableResourcesError, TooManyContainersError):
+            return WorkloadPlan(workload, replicas, reason=_OUTCOMES[SizingOutcome.UNREADABLE])
+        self._recorder.last = Sizing()
+        decision = decide(_review(workload.namespace, pod), self._state)
+        operations = [one for one in decision.patch.operations if one["path"].startswith("/spec/")]
+        after = _patched(pod, operations)
+        reason = _OUTCOMES.get(decision.resizing or SizingOutcome.RESIZED, "")
+        if decision.reason in _SKIPPED:
+            reason = _SKIPPED[decision.reason]
+        containers = _Comparison(
+            before, after, self._recorder.last.kept, self._needs.needs(workload), self._policy, reason
+        )
+        return WorkloadPlan(
+            workload,
+            replicas,
+            tuple(containers.plans()),
+            reason,
+            operations,
+            _added(before, self._needs.needs(workload)),
+        )
+
+
+def _review(namespace: str, pod: Manifest) -> AdmissionRequest:
+    kind = GroupVersionKind("Pod", "", "v1")
+    read = msgspec.json.decode(_encode(pod), type=Pod)
+    return AdmissionRequest("plan", kind, "CREATE", namespace, object=read)
+
+
+def _patched(pod: Manifest, operations: Sequence[Mapping[str, Any]]) -> PodResources:
+    patched = jsonpatch.apply_patch(pod, operations) if operations else pod
+    return read_resources(msgspec.Raw(_encode(patched["spec"])))
+
+
+def _added(pod: PodResources, needs: Mapping[Resource, ContainerNeeds]) -> tuple[str, ...]:
+    """The containers with a need that the template doesn't name: an injector adds them to the Pod."""
+    named = {container.name for containers in pod.groups.values() for container in containers}
+    return tuple(sorted({name for need in needs.values() for name in need.containers} - named))
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """The containers of a Pod before and after the patch."""
+
+    before: PodResources
+    after: PodResources
+    kept: Mapping[Resource, str]
+    needs: Mapping[Resource, ContainerNeeds]
+    policy: SchedulingPolicy
+    reason: str
+
+    def plans(self) -> Iterator[ContainerPlan]:
+        """The long-running containers, in the order of the spec; none if an amount can't be read."""
+        try:
+            old = {resource: read_amounts(self.before, resource) for resource in Resource}
+            new = {resource: read_amounts(self.after, resource) for resource in Resource}
+        except ValueError:
+            return
+        for position, container in enumerate(old[Resource.CPU]):
+            if container.is_long_running:
+                changes = {
+                    resource: self._change(resource, old[resource][position], new[resource][position])
+                    for resource in Resource
+                }
+                yield ContainerPlan(container.name, container.group, container.index, changes)
+
+    def _change(self, resource: Resource, old: ContainerAmounts, new: ContainerAmounts) -> AmountChange:
+        change = AmountChange(old.request, new.request, old.limit, new.limit)
+        if change.is_change:
+            return change
+        reason = self.reason or self.kept.get(resource) or self._reason(resource, old)
+        return AmountChange(old.request, old.request, old.limit, old.limit, reason)
+
+    def _reason(self, resource: Resource, container: ContainerAmounts) -> str:
+        """The reason why the request of one container stays although the resource is sized."""
+        needs = self.needs.get(resource)
+        need = needs.containers.get(container.name) if needs else None
+        if need is None:
+            return NO_PROFILE
+        bounds, request = self.policy.bounds[resource], container.request
+        target = round_up(resource, min(max(need, bounds.floor), bounds.ceiling))
+        if request is None:
+            return "no amount is allowed by its LimitRanges and quotas"
+        if abs(request - target) <= self.policy.deadband * target:
+            return f"within {self.policy.deadband:.0%} of its need"
+        if container.limit is not None and target > container.limit:
+            return "at its limit, which is below its need"
+        return "a LimitRange or a quota allows no better one"
