@@ -12,6 +12,8 @@ from app.settings.environment import Settings, read_settings
 
 # A text and its value for each setting; no value is the default.
 EXAMPLES: dict[str, tuple[str, object]] = {
+    "cpu_price": ("20.5", 20.5),
+    "memory_price": ("3", 3.0),
     "role": ("webhook", "webhook"),
     "prometheus_url": ("https://prometheus.example/select", "https://prometheus.example/select"),
     "prometheus_namespaces": ("o11y, mesh", ("o11y", "mesh")),

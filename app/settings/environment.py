@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.errors import SettingsError
 from app.settings.estimation import EstimationSettings
 from app.settings.leader import LeaderSettings
+from app.settings.prices import PriceSettings
 from app.settings.probe import ProbeSettings
 from app.settings.profiler import ProfilerSettings
 from app.settings.prometheus import PrometheusSettings
@@ -25,6 +26,7 @@ from app.settings.tls import TlsSettings
 
 # Fields are in the order of the bases from the last to the first; so are `--help` and a list of faults.
 class Settings(
+    PriceSettings,
     LeaderSettings,
     ProbeSettings,
     TlsSettings,
