@@ -13,6 +13,11 @@ from app.command_line.cluster_access import ClusterAccess, choose_access, read_o
 from app.settings.environment import Settings, read_settings
 
 
+def examples(*commands: str) -> str:
+    """The end of a help, with each command on a line of its own."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
 def default_text(value: object) -> str:
     """*value* in the form in which a user would type it; `""` if it is empty."""
     if isinstance(value, bool):
@@ -84,6 +89,11 @@ _CLUSTER_PARAMETERS = (
         None,
     ),
 )
+_CONTEXTS = _optional(
+    "context",
+    _list_option("--context", "NAME", "Context of the kubeconfig; repeat it for several clusters"),
+    None,
+)
 _ALL_NAMESPACES = _optional(
     "all_namespaces",
     Annotated[
@@ -103,6 +113,7 @@ def takes_settings(
     also_read: Iterable[str] = (),
     shown: Collection[str] = (),
     namespace: str = "",
+    several_contexts: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Turns a function with a parameter `settings` into a command with an option for each setting in *names*.
 
@@ -111,25 +122,32 @@ def takes_settings(
     `--help` has the settings *shown*, or all if there are none; `--help-all` has all.
 
     With *namespace*, the setting that `-n` stands for, the command reads the cluster: it has kubectl's flags
-    for that, and the function a parameter `access`.
+    for that, and the function a parameter `access`. With *several_contexts*, `--context` may be repeated, and
+    the function has a parameter `contexts` too.
     """
     option_names = tuple(names)
     variables = {*option_names, *also_read}
     hidden = {name for name in option_names if shown and name not in shown}
     own_of_namespace = ("-n", "--namespace")
-    cluster = (*_CLUSTER_PARAMETERS, *([_ALL_NAMESPACES] if namespace == _PROFILED else []))
+    cluster = (
+        *([_CONTEXTS, *_CLUSTER_PARAMETERS[1:]] if several_contexts else _CLUSTER_PARAMETERS),
+        *([_ALL_NAMESPACES] if namespace == _PROFILED else []),
+    )
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own_parameters = [
             p
             for name, p in inspect.signature(command).parameters.items()
-            if name not in {"settings", "access"}
+            if name not in {"settings", "access", "contexts"}
         ]
 
         @wraps(command)
         def run(**arguments: Any) -> None:
             arguments.pop("help_all", None)
             flags = {name: arguments.pop(name) for name in option_names}
+            if several_contexts:
+                arguments["contexts"] = tuple(arguments.pop("context") or ())
+                arguments["context"] = next(iter(arguments["contexts"]), None)
             if namespace:
                 arguments["access"] = _access(flags, arguments)
             used = variables if arguments.get("history") is None else _without_prometheus(variables)

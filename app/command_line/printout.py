@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from rich.cells import cell_len
 
-from app.command_line.text_layout import table_lines, wrapped
+from app.command_line.text_layout import Shape, table_lines, wrapped
 from app.printable import printable
 
 NOTHING = "-"
@@ -48,7 +48,8 @@ def _as_text(value: Any) -> str:
 class Column:
     """A column: its title for people, the key of its values in a row, and how people read a value.
 
-    Numbers are right-aligned and never folded. A column that `is_wide` is shown only in `wide` and `csv`.
+    Numbers are right-aligned. Neither they nor a column that `is_whole` are folded. A column that `is_wide`
+    is shown only in `wide` and `csv`; one that `is_optional`, only if a row has a value.
     """
 
     title: str
@@ -56,11 +57,14 @@ class Column:
     show: Callable[[Any], str] = _as_text
     is_number: bool = False
     is_wide: bool = False
+    is_optional: bool = False
+    is_whole: bool = False
 
     def text(self, row: Row) -> str:
         """The value of *row* for people; a dash if it has none."""
         value = row.get(self.key)
-        return NOTHING if value is None or value == "" else printable(self.show(value))
+        is_missing = value is None or value in ("", [], ())
+        return NOTHING if is_missing else printable(self.show(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,14 @@ class Table:
     rows: Sequence[Row]
 
     def shown(self, output: OutputFormat) -> list[Column]:
-        """The columns in a format for people: without the wide ones, and without those that are empty."""
+        """The columns in a format for people: without the wide ones, and without optional empty ones."""
         is_wide = output is OutputFormat.WIDE
-        return [column for column in self.columns if is_wide or not column.is_wide]
+        return [
+            column
+            for column in self.columns
+            if (is_wide or not column.is_wide)
+            and not (column.is_optional and all(column.text(row) == NOTHING for row in self.rows))
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,9 @@ def table_text(table: Table, output: OutputFormat, width: int | None) -> Iterato
     columns = table.shown(output)
     rows = [[column.text(row) for column in columns] for row in table.rows]
     titles = [column.title for column in columns]
-    yield from table_lines(titles, rows, [column.is_number for column in columns], width)
+    numbers = [column.is_number for column in columns]
+    foldable = [not (column.is_number or column.is_whole) for column in columns]
+    yield from table_lines(titles, rows, Shape(numbers, foldable, width))
 
 
 def _csv(tables: Sequence[Table]) -> str:

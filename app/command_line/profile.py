@@ -60,7 +60,7 @@ def compute_and_print(
         raise SettingsError(
             ["--apply and --history cannot be combined: the history file may be from another cluster"]
         )
-    report, manifests = asyncio.run(_compute(settings, access, history, apply=apply))
+    report, manifests = asyncio.run(compute(settings, access, history, apply=apply))
     _print(manifests, output)
     for workload, reason in report.reasons.items():
         print_error(f"no profile for {workload}: {reason}")
@@ -79,9 +79,10 @@ def compute_and_print(
         sys.exit(1)
 
 
-async def _compute(
+async def compute(
     settings: Settings, access: ClusterAccess, history: Path | None, *, apply: bool
 ) -> tuple[CycleReport, list[dict[str, Any]]]:
+    """Runs one cycle; returns its report, and the objects of the profiles that it could derive."""
     async with AsyncExitStack() as stack:
         client, reached = None, Reached(settings)
         if history is None:

@@ -10,17 +10,12 @@ from typer.completion import get_completion_inspect_parameters
 
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.completion import COMPLETE_VARIABLE, Shell, script
-from app.command_line.options import takes_settings
+from app.command_line.decision_commands import register
+from app.command_line.options import examples, takes_settings
 from app.errors import HistoryFileError, ProfilerError, SettingsError
 from app.printable import printable
 from app.settings.environment import Settings
 from app.version import VERSION
-
-
-def _examples(*commands: str) -> str:
-    """The end of a help, with each command on a line of its own."""
-    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
-
 
 program = typer.Typer(
     name="job-profiler",
@@ -120,7 +115,7 @@ def _root(
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "job-profiler serve --role webhook",
         "job-profiler serve --role profiler --prometheus-url prometheus.monitoring",
     )
@@ -136,7 +131,7 @@ def serve(settings: Settings) -> None:
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "job-profiler profile -n shop",
         "job-profiler profile -n shop --prometheus-url http://localhost:9090 -o yaml",
     )
@@ -165,7 +160,7 @@ def profile(
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "job-profiler status",
         "job-profiler status -n profiling -o json",
     )
@@ -188,7 +183,7 @@ def status(
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "job-profiler doctor",
         "job-profiler doctor --prometheus-url http://localhost:9090 -o json",
     )
@@ -211,7 +206,7 @@ def doctor(
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "job-profiler probe",
         "job-profiler probe --context production -n profiling",
     )
@@ -230,7 +225,7 @@ def probe(settings: Settings, access: ClusterAccess) -> None:
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "job-profiler backtest -n shop",
         "job-profiler backtest --history usage.npz --plot plots",
     )
@@ -255,7 +250,7 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "job-profiler record -n shop -o usage.npz",
         "job-profiler record -A -o usage.npz --anonymous",
     )
@@ -278,7 +273,7 @@ def record(
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "job-profiler explain shop/web",
         "job-profiler explain Deployment/shop/web --history usage.npz --plot web.svg",
     )
@@ -308,7 +303,7 @@ def explain(
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "job-profiler demo",
         "job-profiler demo --keep",
     )
@@ -323,7 +318,7 @@ def demo(
 
 
 @program.command(
-    epilog=_examples(
+    epilog=examples(
         "source <(job-profiler completion bash)",
         "job-profiler completion fish | source",
     )
@@ -333,6 +328,9 @@ def completion(
 ) -> None:
     """Print a script that completes commands and options in a shell."""
     typer.echo(script(shell))
+
+
+register(program)
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """What commands print: text of any origin, which can't control the terminal."""
 
+import os
+import shutil
 import sys
 from typing import Any
 
@@ -7,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from app.command_line.printout import OutputFormat, Printout, render
+from app.errors import SettingsError
 from app.printable import printable
 
 _WIDTH = 200
@@ -24,12 +28,37 @@ def console() -> Console:
     """A console on standard output; 200 columns wide if it is not a terminal, so that names are not cut.
 
     Markup is off: brackets and colons in error messages and names are printed as they are. A line break in a
-    string is printed as an escape: print a line with each call.
+    string is printed as an escape: print a line with each call. COLUMNS sets another width.
     """
-    width = None if sys.stdout.isatty() else _WIDTH
+    width = None if sys.stdout.isatty() else terminal_width() or _WIDTH
     return _PlainConsole(width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_error(text: str) -> None:
     """Print one line on standard error."""
     typer.echo(printable(text), err=True)
+
+
+def terminal_width() -> int | None:
+    """The width of the terminal, or of COLUMNS; None if standard output is a file, which is not folded."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit():
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def output_format(text: str, *, without: tuple[OutputFormat, ...] = ()) -> OutputFormat:
+    """The format that the option `-o` names.
+
+    Raises:
+        SettingsError: it is none, or one that the command does not have.
+    """
+    formats = [one for one in OutputFormat if one not in without]
+    if text not in formats:
+        *first, last = formats
+        raise SettingsError([f"--output is {text!r}: use {', '.join(first)} or {last}"])
+    return OutputFormat(text)
+
+
+def print_out(printout: Printout, output: OutputFormat) -> None:
+    """Print on standard output; tables fit the terminal."""
+    typer.echo(render(printout, output, terminal_width()), nl=False)

@@ -6,6 +6,7 @@ there are some. If that is not enough, each row becomes a paragraph of titles an
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from textwrap import wrap
 
@@ -25,23 +26,29 @@ def wrapped(text: str, width: int | None, *, indent: int = 0) -> list[str]:
     ) or [""]
 
 
-def table_lines(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[bool], width: int | None
-) -> Iterator[str]:
-    """The lines of a table with *titles* above *rows*; the columns of *numbers* are right-aligned."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which columns are `numbers`, right-aligned, which are `foldable`, and the width; None for any."""
+
+    numbers: Sequence[bool]
+    foldable: Sequence[bool]
+    width: int | None = None
+
+
+def table_lines(titles: Sequence[str], rows: Sequence[Sequence[str]], shape: Shape) -> Iterator[str]:
+    """The lines of a table with *titles* above *rows*."""
     content = [max((cell_len(row[number]) for row in rows), default=0) for number in range(len(titles))]
-    widths = _fitting(titles, content, numbers, width)
+    widths = _fitting(titles, content, shape)
     if widths is None:
-        yield from _paragraphs(titles, rows, width or 0)
+        yield from _paragraphs(titles, rows, shape.width or 0)
         return
     for cells in (titles, *rows):
-        yield from _row(cells, widths, numbers, is_title=cells is titles)
+        yield from _row(cells, widths, shape.numbers, is_title=cells is titles)
 
 
-def _fitting(
-    titles: Sequence[str], content: Sequence[int], numbers: Sequence[bool], width: int | None
-) -> list[int] | None:
+def _fitting(titles: Sequence[str], content: Sequence[int], shape: Shape) -> list[int] | None:
     """The widths of the columns; None if there are none that fit."""
+    width = shape.width
     widths = [max(cell_len(title), cells) for title, cells in zip(titles, content, strict=True)]
     if width is None or _total(widths) <= width:
         return widths
@@ -49,7 +56,7 @@ def _fitting(
     widths = [max(word, cells) for word, cells in zip(words, content, strict=True)]
     while (excess := _total(widths) - width) > 0:
         foldable = [
-            n for n, is_number in enumerate(numbers) if not is_number and widths[n] > _least(words[n])
+            n for n, can_fold in enumerate(shape.foldable) if can_fold and widths[n] > _least(words[n])
         ]
         if not foldable:
             return None
@@ -90,19 +97,18 @@ def _title(title: str, width: int) -> list[str]:
 
 
 def _folded(text: str, width: int) -> list[str]:
-    """The lines of *text*, broken after a separator if that leaves no line half empty."""
-    lines, line = [], ""
+    """The lines of *text*, broken after separators; only what is longer than a line is broken within."""
+    lines: list[str] = []
+    line = ""
     for part in _PARTS.findall(text):
         if cell_len(line) + cell_len(part.rstrip()) <= width:
             line += part
-            continue
-        if cell_len(line) * 2 >= width:
+        elif cell_len(part.rstrip()) <= width:
             lines.append(line.rstrip())
             line = part
         else:
-            line += part
-        *full, line = chop_cells(line, width) if cell_len(line.rstrip()) > width else [line]
-        lines += full
+            *full, line = chop_cells(line + part, width)
+            lines += full
     return [*lines, line.rstrip()] if line or not lines else lines
 
 

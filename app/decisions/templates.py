@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.domain.annotations import SCHEDULING_LABEL, is_scheduling_enabled
-from app.domain.untyped import mapping_in
+from app.domain.untyped import list_in, mapping_in
 from app.domain.workloads import CRON_JOB, JOB, POD_TEMPLATE_HASH, Workload
 from app.rightsizing.default_amounts import with_default_amounts
 
@@ -60,6 +60,15 @@ def is_controlled(manifest: Manifest) -> bool:
     """True if another object created this one, as a CronJob does with its Jobs."""
     owners = mapping_in(manifest.get("metadata")).get("ownerReferences") or ()
     return any(mapping_in(owner).get("controller") for owner in owners)
+
+
+def is_finished(manifest: Manifest) -> bool:
+    """True for a Job that has completed or failed, and so creates no Pods any more."""
+    conditions = list_in(mapping_in(manifest.get("status")).get("conditions"))
+    return any(
+        condition.get("type") in {"Complete", "Failed"} and condition.get("status") == "True"
+        for condition in map(mapping_in, conditions)
+    )
 
 
 def new_pod(found: WorkloadObject, limit_ranges: Iterable[Manifest] = ()) -> dict[str, Any]:

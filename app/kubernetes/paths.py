@@ -9,6 +9,7 @@ _APPS = "/apis/apps/v1"
 _BATCH = "/apis/batch/v1"
 _BATCH_BETA = "/apis/batch/v1beta1"
 _AUTOSCALING = "/apis/autoscaling/v1"
+_VERTICAL_AUTOSCALING = "/apis/autoscaling.k8s.io/v1"
 _PROFILES = f"/apis/{GROUP}/{VERSION}"
 _COORDINATION = "/apis/coordination.k8s.io/v1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -82,6 +83,11 @@ def resource_quotas(namespace: str | None = None) -> str:
 def horizontal_pod_autoscalers(namespace: str | None = None) -> str:
     """All HorizontalPodAutoscalers, of one namespace or of the cluster; every cluster serves this version."""
     return _namespaced(_AUTOSCALING, "horizontalpodautoscalers", namespace)
+
+
+def vertical_pod_autoscalers(namespace: str | None = None) -> str:
+    """All VerticalPodAutoscalers, of one namespace or of the cluster; a cluster without VPA has none."""
+    return _namespaced(_VERTICAL_AUTOSCALING, "verticalpodautoscalers", namespace)
 
 
 def secrets(namespace: str) -> str:

@@ -60,7 +60,11 @@ def program(
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    commands = (f"app.command_line.{name}" for name in ("profile", "doctor", "backtest", "record", "explain"))
+    names = (
+        *("profile", "doctor", "backtest", "record", "explain"),
+        *("savings", "plan", "connections", "changes", "export"),
+    )
+    commands = (f"app.command_line.{name}" for name in names)
     for module in (*commands, "app.runtime.serving"):
         monkeypatch.setattr(f"{module}.configure_logs", lambda *_: None)
     before = structlog.get_config()

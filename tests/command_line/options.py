@@ -24,6 +24,10 @@ PAST = {
     "excluded_namespaces",
     "own_namespace",
 }
+STORED = {"kubeconfig", "profiling_namespace", "own_namespace", "profiles_namespace"}
+SCHEDULING = {name for name in Settings.model_fields if name.startswith("scheduling_")} | {
+    "excluded_namespaces"
+}
 COMMANDS = {
     "serve": set(Settings.model_fields),
     "profile": PAST
@@ -51,6 +55,14 @@ COMMANDS = {
     "backtest": PAST,
     "record": PAST,
     "explain": PAST | {"risk", "profiles_namespace"},
+    "savings": STORED
+    | {"cpu_price", "memory_price", "excluded_namespaces", "history_days", "min_samples"}
+    | {"container_metrics_matcher", "state_metrics_matcher"},
+    "plan": STORED | SCHEDULING,
+    "connections": STORED,
+    "changes": STORED,
+    "export": STORED | SCHEDULING,
+    "diff": set[str](),
     "demo": set[str](),
     "completion": set[str](),
 }

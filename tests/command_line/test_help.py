@@ -33,6 +33,8 @@ UNITS = {
     "certificate_check_period": "Seconds",
     "trust_lag": "Seconds",
     "probe_interval": "Seconds",
+    "cpu_price": "Price of one core",
+    "memory_price": "Price of one GiB",
     "scheduling_min_confidence": "Minimum confidence (0 to below 1)",
     "scheduling_deadband": "A request is kept if it differs from the new one by at most this fraction",
     "scheduling_cpu_limit_ratio": "CPU limit = request x this ratio",

@@ -1,0 +1,121 @@
+"""The objects of a cluster on which decisions rest, each listed once.
+
+What may not be listed, or is not served, is empty, and a note says so.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from app.decisions.autoscalers import Governor, governors_of
+from app.decisions.templates import WorkloadObject, is_controlled, is_finished, workload_object
+from app.domain.custom_resources import KINDS
+from app.domain.profiles import ProfileKind
+from app.domain.workloads import CRON_JOB, JOB, Workload
+from app.errors import ForbiddenError, NotFoundError
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.list_options import ListOptions, Object
+from app.kubernetes.workloads import WORKLOAD_KINDS, cron_job_selections, workload_selection
+
+NEEDS = (ProfileKind.CPU, ProfileKind.MEMORY)
+Paths = Callable[[str | None], str]
+
+
+@dataclass(slots=True)
+class ClusterObjects:
+    """Lists of one cluster, in *namespaces* or in all of them; `notes` are sentences on what is missing."""
+
+    client: ClusterClient
+    profiles_home: str
+    namespaces: Sequence[str] = ()
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def only_namespace(self) -> str:
+        """The namespace of `-n` or of the context; empty if there are several or none."""
+        return self.namespaces[0] if len(self.namespaces) == 1 else ""
+
+    async def profiles(self, kinds: Iterable[ProfileKind] = NEEDS) -> dict[ProfileKind, list[Object]]:
+        """All profiles of *kinds*, each with its kind; raises ClusterError if they can't be listed."""
+
+        async def listed(kind: ProfileKind) -> list[Object]:
+            resource = KINDS[kind]
+            listing = await self.client.list_all(
+                ListOptions(paths.profiles(resource.plural, self.profiles_home))
+            )
+            return [item | {"kind": resource.kind} for item in listing.items]
+
+        wanted = list(kinds)
+        return dict(zip(wanted, await asyncio.gather(*map(listed, wanted)), strict=True))
+
+    async def governors(self) -> dict[Workload, Sequence[Governor]]:
+        """The autoscalers by workload."""
+        horizontal, vertical = await asyncio.gather(
+            self.horizontal_autoscalers(),
+            self._listed(paths.vertical_pod_autoscalers, "VerticalPodAutoscalers"),
+        )
+        return governors_of(horizontal, vertical)
+
+    async def horizontal_autoscalers(self) -> list[Object]:
+        """All HorizontalPodAutoscalers."""
+        return await self._listed(paths.horizontal_pod_autoscalers, "HorizontalPodAutoscalers")
+
+    async def limit_ranges(self) -> list[Object]:
+        """All LimitRanges."""
+        return await self._listed(paths.limit_ranges, "LimitRanges")
+
+    async def quotas(self) -> list[Object]:
+        """All ResourceQuotas."""
+        return await self._listed(paths.resource_quotas, "ResourceQuotas")
+
+    async def workloads(self, kinds: Iterable[str] = (*WORKLOAD_KINDS, CRON_JOB)) -> list[WorkloadObject]:
+        """The workloads of *kinds* that create Pods, in order; Jobs of a CronJob are its own."""
+        groups = await asyncio.gather(*map(self._of_kind, kinds))
+        return sorted((found for group in groups for found in group), key=lambda found: found.workload)
+
+    async def _of_kind(self, kind: str) -> list[WorkloadObject]:
+        manifests: list[Object] = []
+        if kind == CRON_JOB:
+            manifests = await self._cron_jobs()
+        else:
+            manifests = await self._listed(lambda name: workload_selection(kind, name).path, f"{kind}s")
+        ends = kind == JOB
+        left = (one for one in manifests if not ends or not (is_controlled(one) or is_finished(one)))
+        found = (workload_object(kind, one) for one in left)
+        return [one for one in found if one.workload.namespace]
+
+    async def _cron_jobs(self) -> list[Object]:
+        """CronJobs, in the version that the API server has."""
+        found: list[Object] = []
+        for namespace in self.namespaces or (None,):
+            for selection in cron_job_selections(namespace):
+                try:
+                    found += (await self.client.list_all(selection)).items
+                except ForbiddenError:
+                    self._note("CronJobs", namespace)
+                except NotFoundError:
+                    continue
+                break
+        return found
+
+    async def _listed(self, path_of: Paths, name: str) -> list[Object]:
+        """All objects of a collection; none where the API server does not have it."""
+        found: list[Object] = []
+        for namespace in self.namespaces or (None,):
+            try:
+                found += (await self.client.list_all(ListOptions(path_of(namespace)))).items
+            except NotFoundError:
+                return []
+            except ForbiddenError:
+                self._note(name, namespace)
+        return found
+
+    def _note(self, name: str, namespace: str | None) -> None:
+        where = f" in namespace {namespace}" if namespace else ""
+        self.notes.append(f"{name} don't count: this user has no right to list them{where}.")
+
+
+def in_namespaces(namespaces: Sequence[str]) -> Callable[[str], bool]:
+    """True for the namespaces, or for all if there are none."""
+    return namespaces.__contains__ if namespaces else lambda _: True

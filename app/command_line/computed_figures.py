@@ -1,0 +1,57 @@
+"""Figures that are computed now, from Prometheus or a history file, instead of read from stored profiles."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from app.backtest.collecting import read_samples
+from app.command_line.cluster_access import ClusterAccess
+from app.command_line.profile import compute
+from app.command_line.usage_input import UsageInput, open_usage
+from app.decisions.figures import WorkloadFigures, read_workloads
+from app.decisions.observed import ObservedWorkload, with_observed
+from app.domain.profiles import Resource
+from app.domain.workloads import Workload
+from app.errors import ProfilerError
+from app.history.samples import StepRange
+from app.profiler.attribution import Attribution
+from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.settings.environment import Settings
+
+_NEWEST_STEPS = 2  # the samples of the last one may be late
+_NO_LIMITS = "Limits are not known without a cluster."
+
+
+async def computed_figures(
+    settings: Settings, access: ClusterAccess, history: Path | None
+) -> tuple[list[WorkloadFigures], list[str]]:
+    """The figures of the workloads that run, and notes.
+
+    Raises:
+        ProfilerError: a source failed, or has no usage.
+    """
+    report, manifests = await compute(settings, access, history, apply=False)
+    if faults := [state.message for state in report.states if state.health.is_fault]:
+        raise ProfilerError("; ".join(faults))
+    figures = read_workloads(manifests)
+    if all(each.has_template for each in figures):
+        return figures, []
+    async with open_usage(settings, access, history, days=1, with_today=True) as usage:
+        return with_observed(figures, await observe(usage)), [_NO_LIMITS]
+
+
+async def observe(usage: UsageInput) -> Mapping[Workload, ObservedWorkload]:
+    """The Pods of the newest steps, by workload, with their requests."""
+    newest = StepRange(max(usage.steps.last - _NEWEST_STEPS + 1, usage.steps.first), usage.steps.last)
+    owners = await usage.source.pod_owners(newest)
+    attribution = Attribution(ClusterSnapshot(), owners.workloads, incomplete_owners=owners.incomplete)
+    requests = await usage.requests.container_requests(usage.steps.last)
+    observed: dict[Workload, ObservedWorkload] = {}
+    async for samples in read_samples(usage.source, Resource.MEMORY, newest):
+        for container, values in zip(samples.containers, samples.values, strict=True):
+            workload = attribution(container.namespace, container.pod)
+            if workload and usage.covers(container.namespace) and np.isfinite(values).any():
+                pods = observed.setdefault(workload, ObservedWorkload()).pods
+                pods.setdefault(container.pod, {})[container.container] = requests.get(container, {})
+    return observed

@@ -1,0 +1,78 @@
+"""`job-profiler plan`: the requests that the webhook would set, from a cluster's objects of now."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.command_line.cluster_access import ClusterAccess
+from app.command_line.cluster_objects import ClusterObjects
+from app.command_line.clusters import opened
+from app.command_line.plan_report import PlanFacts, plan_printout
+from app.command_line.printout import OutputFormat
+from app.command_line.terminal import print_out
+from app.command_line.webhook_settings import with_webhook_settings
+from app.decisions.plan import Planner, WorkloadPlan
+from app.decisions.templates import WorkloadObject
+from app.domain.namespaces import NamespaceSelection
+from app.domain.profiles import RiskLevel
+from app.kubernetes.list_options import Object
+from app.runtime.logs import configure_logs
+from app.runtime.planning import ListedObjects, open_planner
+from app.runtime.scheduling import scheduling_policy
+from app.settings.environment import Settings
+from app.settings.types import LogFormat
+
+
+def plan_and_print(
+    settings: Settings, access: ClusterAccess, *, output: OutputFormat, risk: RiskLevel | None
+) -> None:
+    """Prints the plan for all workloads in scope."""
+    configure_logs("warning", LogFormat.CONSOLE)
+    plans, notes = asyncio.run(_plan(settings, access, risk))
+    print_out(plan_printout(plans, PlanFacts(risk.value if risk else "", notes)), output)
+
+
+async def _plan(
+    settings: Settings, access: ClusterAccess, risk: RiskLevel | None
+) -> tuple[list[WorkloadPlan], list[str]]:
+    async with opened(settings, access) as objects:
+        cluster = await read_cluster(settings, objects, risk)
+        return [cluster.plan(found) for found in await objects.workloads()], objects.notes
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCluster:
+    """The webhook's decision for the workloads of a cluster."""
+
+    planner: Planner
+    limit_ranges: dict[str, list[Object]]
+
+    def plan(self, found: WorkloadObject) -> WorkloadPlan:
+        """The plan for one workload, with the defaults of its namespace."""
+        return self.planner.plan(found, self.limit_ranges[found.workload.namespace])
+
+
+async def read_cluster(
+    settings: Settings, objects: ClusterObjects, risk: RiskLevel | None = None
+) -> PlannedCluster:
+    """Reads the profiles and the constraints, and the settings of the installed webhook."""
+    settings = await with_webhook_settings(objects.client, settings, objects.profiles_home)
+    profiles, limit_ranges, quotas, autoscalers = await asyncio.gather(
+        objects.profiles(),
+        objects.limit_ranges(),
+        objects.quotas(),
+        objects.horizontal_autoscalers(),
+    )
+    listed = ListedObjects(profiles, limit_ranges, quotas, autoscalers)
+    excluded = frozenset((*settings.excluded_namespaces, objects.profiles_home))
+    scope = NamespaceSelection(None, excluded)
+    planner = open_planner(listed, scheduling_policy(settings), scope.covers, risk)
+    return PlannedCluster(planner, _by_namespace(limit_ranges))
+
+
+def _by_namespace(manifests: Iterable[Object]) -> dict[str, list[Object]]:
+    found: defaultdict[str, list[Object]] = defaultdict(list)
+    for manifest in manifests:
+        found[manifest["metadata"]["namespace"]].append(manifest)
+    return found

@@ -1,0 +1,157 @@
+"""A plan as tables and as a document; pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from app.command_line.printout import Column, Printout, Row, Table
+from app.command_line.savings_report import API_VERSION, ARROW, NO_REQUEST, identity, number
+from app.command_line.shown_amounts import amount, signed
+from app.decisions.differences import PLAN
+from app.decisions.plan import AmountChange, ContainerPlan, WorkloadPlan
+from app.decisions.savings import GIBIBYTE
+from app.domain.profiles import Resource
+
+_COLUMNS = (
+    Column("WORKLOAD", "workload"),
+    Column("KIND", "kind", is_wide=True),
+    Column("PODS", "replicas", is_number=True),
+    Column("CONTAINER", "container"),
+    Column("CPU", "cpu", is_number=True),
+    Column("CPU LIMIT", "cpuLimit", is_number=True, is_optional=True),
+    Column("MEMORY", "memory", is_number=True),
+    Column("MEMORY LIMIT", "memoryLimit", is_number=True, is_optional=True),
+    Column("STAYS BECAUSE", "reason", is_optional=True),
+)
+_TOTALS = (
+    Column("NAMESPACE", "namespace"),
+    Column("CORES NOW", "coresNow", "{:.2f}".format, is_number=True),
+    Column("PLANNED", "coresPlanned", "{:.2f}".format, is_number=True),
+    Column("CHANGE", "coresChange", signed, is_number=True),
+    Column("GIB NOW", "gibNow", "{:.2f}".format, is_number=True),
+    Column("PLANNED", "gibPlanned", "{:.2f}".format, is_number=True),
+    Column("CHANGE", "gibChange", signed, is_number=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """What holds for the whole plan: the risk of the needs, if it is not that of the profiles, and notes."""
+
+    risk: str = ""
+    notes: Sequence[str] = ()
+
+
+def plan_printout(plans: Sequence[WorkloadPlan], facts: PlanFacts) -> Printout:
+    """A row for each container, and the totals of the namespaces."""
+    rows = [row for plan in plans for row in _rows(plan)]
+    totals = [_totals_row(namespace, group) for namespace, group in _by_namespace(plans)]
+    if len(totals) > 1:
+        totals.append(_totals_row("all", plans))
+    tables = [
+        Table("Requests that the webhook would set", _COLUMNS, rows),
+        Table("Totals over all Pods", _TOTALS, totals),
+    ]
+    return Printout(_document(plans, facts), tables, after=list(_sentences(plans, facts)))
+
+
+def _rows(plan: WorkloadPlan) -> Iterable[Row]:
+    shared: dict[str, Any] = {
+        "workload": f"{plan.workload.namespace}/{plan.workload.name}",
+        "kind": plan.workload.kind,
+        "replicas": plan.replicas,
+    }
+    if not plan.containers:
+        yield shared | {"reason": plan.reason}
+    for container in plan.containers:
+        yield {**shared, **_cells(container)}
+    for name in plan.added:
+        yield shared | {"container": name, "reason": "not in the Pod template: it is added to Pods later"}
+
+
+def _cells(container: ContainerPlan) -> Row:
+    cells: dict[str, Any] = {"container": container.name, "reason": reason_of(container)}
+    for resource, change in container.changes.items():
+        cells[resource.value] = _change(resource, change.old, change.new)
+        if change.old_limit != change.new_limit:
+            cells[f"{resource}Limit"] = _change(resource, change.old_limit, change.new_limit)
+    return cells
+
+
+def _change(resource: Resource, old: Decimal | None, new: Decimal | None) -> str:
+    before, after = (NO_REQUEST if one is None else amount(resource, one) for one in (old, new))
+    return before if old == new else f"{before}{ARROW}{after}"
+
+
+def reason_of(container: ContainerPlan) -> str:
+    """The reasons for the requests that stay; one that holds for both resources only once."""
+    reasons = {resource: change.reason for resource, change in container.changes.items() if change.reason}
+    if len(reasons) == len(Resource) and len(set(reasons.values())) == 1:
+        return next(iter(reasons.values()))
+    return "; ".join(f"{resource}: {reason}" for resource, reason in reasons.items())
+
+
+def _by_namespace(plans: Sequence[WorkloadPlan]) -> list[tuple[str, list[WorkloadPlan]]]:
+    groups: dict[str, list[WorkloadPlan]] = {}
+    for plan in plans:
+        groups.setdefault(plan.workload.namespace, []).append(plan)
+    return sorted(groups.items())
+
+
+def _totals_row(namespace: str, plans: Sequence[WorkloadPlan]) -> Row:
+    row: dict[str, Any] = {"namespace": namespace}
+    for resource, name, unit in ((Resource.CPU, "cores", Decimal(1)), (Resource.MEMORY, "gib", GIBIBYTE)):
+        old, new = (
+            float(sum((plan.total(resource, new=is_new) for plan in plans), Decimal(0)) / unit)
+            for is_new in (False, True)
+        )
+        row |= {f"{name}Now": round(old, 3), f"{name}Planned": round(new, 3)}
+        row[f"{name}Change"] = round(new - old, 3)
+    return row
+
+
+def _sentences(plans: Sequence[WorkloadPlan], facts: PlanFacts) -> Iterable[str]:
+    changed = sum(plan.has_changes for plan in plans)
+    yield (
+        f"{changed} of {len(plans)} workloads would change with scheduling on, as new Pods are created."
+        if plans
+        else "There are no workloads in these namespaces."
+    )
+    if facts.risk:
+        yield f"Needs are those at {facts.risk} risk."
+    if any(plan.replicas is None for plan in plans):
+        yield "What runs to completion has no number of Pods, and is in no total."
+    yield from facts.notes
+
+
+def _document(plans: Sequence[WorkloadPlan], facts: PlanFacts) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": PLAN,
+        "risk": facts.risk or None,
+        "totals": [dict(_totals_row(namespace, group)) for namespace, group in _by_namespace(plans)],
+        "workloads": [_item(plan) for plan in plans],
+        "notes": list(facts.notes),
+    }
+
+
+def _item(plan: WorkloadPlan) -> dict[str, Any]:
+    item: dict[str, Any] = identity("", plan.workload) | {"replicas": plan.replicas}
+    for resource in Resource:
+        old, new = (plan.total(resource, new=is_new) for is_new in (False, True))
+        item[resource.value] = {"now": number(old), "amount": number(new)}
+    item["containers"] = [
+        {"name": one.name} | {resource.value: _amounts(change) for resource, change in one.changes.items()}
+        for one in plan.containers
+    ]
+    if plan.reason:
+        item["reason"] = plan.reason
+    return item | ({"addedLater": list(plan.added)} if plan.added else {})
+
+
+def _amounts(change: AmountChange) -> dict[str, Any]:
+    fields = {"old": number(change.old), "new": number(change.new)}
+    if change.old_limit is not None or change.new_limit is not None:
+        fields |= {"oldLimit": number(change.old_limit), "newLimit": number(change.new_limit)}
+    return fields | ({"reason": change.reason} if change.reason else {})

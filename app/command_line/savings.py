@@ -1,0 +1,113 @@
+"""`job-profiler savings`: what is requested and not needed, and what is needed and not requested.
+
+From the stored profiles of one or more clusters, from Prometheus, or from a history file.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from app.command_line.cluster_objects import in_namespaces
+from app.command_line.clusters import ClusterContexts
+from app.command_line.computed_figures import computed_figures
+from app.command_line.printout import OutputFormat
+from app.command_line.savings_report import SavingsOptions, savings_printout
+from app.command_line.terminal import print_error, print_out
+from app.decisions.autoscalers import Governor
+from app.decisions.figures import WorkloadFigures, read_workloads
+from app.decisions.savings import Ignored, Prices, Savings, SortKey, savings
+from app.domain.profiles import Resource, RiskLevel
+from app.domain.workloads import Workload
+from app.errors import SettingsError
+from app.runtime.logs import configure_logs
+from app.settings.environment import Settings
+from app.settings.types import LogFormat
+
+
+@dataclass(frozen=True, slots=True)
+class SavingsQuestion:
+    """The options of the command."""
+
+    output: OutputFormat
+    sort: str = ""
+    top: int = 0
+    ignore: tuple[str, ...] = ()
+    fail_over: float | None = None
+    history: Path | None = None
+    from_prometheus: bool = False
+    risk: RiskLevel | None = None
+
+
+def save_and_print(settings: Settings, clusters: ClusterContexts, question: SavingsQuestion) -> None:
+    """Prints the savings; exits with code 1 if more than the allowed share of requests is not needed."""
+    configure_logs("warning", LogFormat.CONSOLE)
+    prices = Prices(_price(settings.cpu_price), _price(settings.memory_price))
+    sort = _sort_key(question.sort, prices)
+    if question.top < 0:
+        raise SettingsError([f"--top is {question.top}: use 1 or more; 0 shows all"])
+    if question.from_prometheus or question.history:
+        if len(clusters.contexts) > 1:
+            raise SettingsError(
+                ["several --context need stored profiles: leave out --prometheus-url and --history"]
+            )
+        figures, notes = asyncio.run(computed_figures(settings, clusters.access, question.history))
+        source = str(question.history or settings.prometheus_base_url)
+        governors: dict[tuple[str, Workload], Sequence[Governor]] = {}
+        if not question.history:
+            notes = [*notes, "Autoscalers are not looked up without stored profiles."]
+    else:
+        figures, governors, notes = asyncio.run(_stored(settings, clusters, question.risk))
+        source = "stored profiles"
+    found = savings(figures, governors, Ignored(question.ignore))
+    print_out(
+        savings_printout(found, SavingsOptions(sort, prices, question.top, notes, source)), question.output
+    )
+    if question.fail_over is not None:
+        _fail_over(found, question.fail_over)
+
+
+def _price(price: float) -> Decimal | None:
+    return Decimal(repr(price)) if price else None
+
+
+def _sort_key(text: str, prices: Prices) -> SortKey:
+    """The order that is asked for; by default by price, or by CPU without prices."""
+    if not text:
+        return SortKey.MONEY if prices.are_given else SortKey.CPU
+    if text not in set(SortKey):
+        raise SettingsError([f"--sort is {text!r}: use cpu, memory, money or risk"])
+    if text == SortKey.MONEY and not prices.are_given:
+        raise SettingsError(["--sort money needs a price: set --cpu-price or --memory-price"])
+    return SortKey(text)
+
+
+async def _stored(
+    settings: Settings, clusters: ClusterContexts, risk: RiskLevel | None
+) -> tuple[list[WorkloadFigures], dict[tuple[str, Workload], Sequence[Governor]], list[str]]:
+    """The figures, autoscalers and notes of all clusters, from stored profiles."""
+    figures: list[WorkloadFigures] = []
+    governors: dict[tuple[str, Workload], Sequence[Governor]] = {}
+    notes: list[str] = []
+    async for name, objects in clusters.opened(settings):
+        covers = in_namespaces(objects.namespaces)
+        profiles, found = await asyncio.gather(objects.profiles(), objects.governors())
+        manifests = [manifest for listed in profiles.values() for manifest in listed]
+        figures += [each for each in read_workloads(manifests, risk, name) if covers(each.workload.namespace)]
+        governors |= {(name, workload): governing for workload, governing in found.items()}
+        notes += [f"{name}: {note}" if name else note for note in objects.notes]
+    return figures, governors, notes
+
+
+def _fail_over(found: Savings, percent: float) -> None:
+    """Exits with code 1 if more than *percent* of the requested cores or bytes are not needed."""
+    totals = found.total().totals
+    shares = {
+        resource: float(totals[resource].over_share) * 100 for resource in Resource if resource in totals
+    }
+    above = [f"{resource} {value:.1f} %" for resource, value in shares.items() if value > percent]
+    if above:
+        print_error(f"job-profiler: not needed of the requests: {', '.join(above)}, over {percent:g} %")
+        sys.exit(1)

@@ -1,0 +1,61 @@
+"""A cluster with stored profiles and workloads, behind a fake API server."""
+
+from pathlib import Path
+
+from app.domain.custom_resources import KINDS
+from app.domain.profiles import ProfileKind
+from app.kubernetes import paths
+from tests.decisions.manifests import Object, container, deployment, edge, need
+from tests.kubernetes.fake_api_server import FakeApiServer, listed
+
+MIB = 1024**2
+HISTORY = [
+    {"time": "2026-03-01T12:00:00Z", "old": "0.050", "new": "0.026", "reason": "UsageFell"},
+    {"time": "2026-02-27T12:00:00Z", "old": "0.040", "new": "0.050", "reason": "CPUThrottling"},
+]
+THREE = {"desired": 3, "ready": 3}
+PROFILES: dict[ProfileKind, list[Object]] = {
+    ProfileKind.CPU: [
+        need("cpu", "web", "0.026", request="500m", replicas=THREE, history=HISTORY),
+        need("cpu", "api", "1.500", request="1", replicas={"desired": 1}),
+        need("cpu", "old", "0.100", namespace="attic", request="100m", replicas={"desired": 1}),
+    ],
+    ProfileKind.MEMORY: [
+        need("memory", "web", str(347 * MIB), request="256Mi", replicas=THREE),
+        need("memory", "api", str(1024 * MIB), request="4Gi", replicas={"desired": 1}),
+    ],
+    ProfileKind.CONNECTION: [
+        edge(
+            "web", "api", "60.00", protocol="http", requestBytesPerSecond="5120", responseBytesPerSecond="900"
+        ),
+        edge("bot", "web", "20.00", protocol="http"),
+    ],
+}
+WORKLOADS = [
+    deployment("web", container(requests={"cpu": "500m", "memory": "256Mi"}), replicas=3),
+    deployment("api", container(requests={"cpu": "1", "memory": "4Gi"}), replicas=1),
+]
+HPA = {
+    "metadata": {"name": "web", "namespace": "shop"},
+    "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}},
+}
+
+
+def serve_cluster(server: FakeApiServer, namespace: str | None = None) -> FakeApiServer:
+    """Lists for all namespaces, or those of *namespace*; there is no VPA, and no release."""
+    for kind, manifests in PROFILES.items():
+        server.on("GET", paths.profiles(KINDS[kind].plural, "profiling"), listed(*manifests))
+    server.on("GET", paths.deployments(None), listed(*WORKLOADS))
+    server.on("GET", paths.deployments("profiling"), listed())
+    server.on("GET", paths.deployments(namespace), listed(*WORKLOADS))
+    for path_of in (paths.stateful_sets, paths.daemon_sets, paths.jobs, paths.cron_jobs):
+        server.on("GET", path_of(namespace), listed())
+    for path_of in (paths.limit_ranges, paths.resource_quotas):
+        server.on("GET", path_of(namespace), listed())
+    server.on("GET", paths.horizontal_pod_autoscalers(namespace), listed(HPA))
+    return server
+
+
+def against(server: FakeApiServer, directory: Path, *arguments: object) -> list[object]:
+    """The arguments of a command, with the kubeconfig of *server*."""
+    return [*arguments, "--kubeconfig", server.kubeconfig(directory)]

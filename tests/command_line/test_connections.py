@@ -1,0 +1,91 @@
+"""`job-profiler connections` and `changes`: what stored profiles say of one workload."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command_line.conftest import Program
+from tests.command_line.decided_cluster import against, serve_cluster
+from tests.kubernetes.fake_api_server import FakeApiServer
+
+
+@pytest.fixture
+def cluster(api_server: FakeApiServer) -> FakeApiServer:
+    """The connections web → api (60 messages, bytes measured) and bot → web (20 messages)."""
+    return serve_cluster(api_server)
+
+
+@pytest.fixture(autouse=True)
+def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+async def test_peers_of_both_directions(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """60 of 80 messages are 75 %; all measured bytes are those of api."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "connections", "shop/web"))
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[:4] == [
+        "Connections of shop/web",
+        "DIRECTION  PEER      MESSAGES /MIN  P95  SHARE  SENT /S  RECEIVED /S  SHARE",
+        "calls      shop/api          60.00    -    75%    5.1kB         900B   100%",
+        "called by  shop/bot          20.00    -    25%        -            -      -",
+    ]
+
+
+async def test_peers_as_csv(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Exact numbers, with the name of each profile."""
+    arguments = ("connections", "deploy/shop/web", "-o", "csv")
+    outcome = await program.run_beside(*against(cluster, tmp_path, *arguments))
+
+    first, _ = csv.DictReader(io.StringIO(outcome.out))
+    assert (first["sentBytesPerSecond"], first["messageShare"]) == ("5120.0", "0.75")
+    assert first["profile"] == "conn-web-api"
+
+
+async def test_a_workload_without_connections(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """Exit code 1, and where to look."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "connections", "shop/nobody"))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "shop/nobody has no connection profile: see job-profiler status" in outcome.err
+
+
+async def test_changes_in_words(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Newest first: 50m to 26m is -48 %, 40m to 50m is +25 %."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "changes", "deploy/web", "-n", "shop"))
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines() == [
+        "Changes of shop/web, newest first",
+        "TIME                  RESOURCE     NEED  CHANGE  REASON",
+        "2026-03-01T12:00:00Z  cpu       50m→26m    -48%  usage fell",
+        "2026-02-27T12:00:00Z  cpu       40m→50m    +25%  a container was throttled: it",
+        "                                                 needed more CPU than it used",
+        "",
+        "Deployment web needs 26m of cpu since 2026-03-01T12:00:00Z.",
+        "Deployment web needs 347Mi of memory since 2026-03-01T12:00:00Z; no change is",
+        "stored.",
+    ]
+
+
+async def test_changes_as_json(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """In cores, with the reason as the profile has it."""
+    arguments = ("changes", "shop/web", "-o", "json")
+    outcome = await program.run_beside(*against(cluster, tmp_path, *arguments))
+
+    first, _ = json.loads(outcome.out)["changes"]
+    assert (first["old"], first["new"], first["reason"]) == (0.05, 0.026, "UsageFell")
+
+
+async def test_a_workload_without_a_profile(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Exit code 1, and the command that has the reason."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "changes", "shop/nobody"))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "job-profiler status has the reason" in outcome.err

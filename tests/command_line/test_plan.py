@@ -1,0 +1,152 @@
+"""`job-profiler plan` and `export patch`: the webhook's decision on the workloads of a cluster."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.kubernetes import paths
+from tests.command_line.conftest import Program
+from tests.command_line.decided_cluster import WORKLOADS, against, serve_cluster
+from tests.decisions.manifests import container, deployment
+from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
+
+
+@pytest.fixture
+def cluster(api_server: FakeApiServer) -> FakeApiServer:
+    """Two Deployments with profiles; an HPA scales web on CPU."""
+    serve_cluster(api_server, "shop")
+    return serve_cluster(api_server)
+
+
+async def test_old_and_new_requests_and_reasons(
+    program: Program, cluster: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Totals: CPU 3 x 0.5 + 1 = 2.5 becomes 3 x 0.5 + 1.5 = 3; memory 4.75 GiB becomes 1 + 3 x 347 MiB."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "plan"))
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines() == [
+        "Requests that the webhook would set",
+        "WORKLOAD  PODS  CONTAINER          CPU         MEMORY  STAYS BECAUSE",
+        "shop/api     1  app        1000m→1500m  4096Mi→1024Mi  -",
+        "shop/web     3  app               500m    256Mi→347Mi  cpu: a",
+        "                                                       HorizontalPodAutoscaler",
+        "                                                       scales on it",
+        "",
+        "Totals over all Pods",
+        "NAMESPACE  CORES NOW  PLANNED  CHANGE  GIB NOW  PLANNED  CHANGE",
+        "shop            2.50     3.00   +0.50     4.75     2.02   -2.73",
+        "",
+        "2 of 2 workloads would change with scheduling on, as new Pods are created.",
+    ]
+
+
+async def test_the_bounds_of_the_installed_webhook_count(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """Its CPU ceiling is 1200m, in a release where scheduling is on; a flag of the command wins."""
+    variables = {"ROLE": "webhook", "SCHEDULING_CPU_CEILING": "1200m"}
+    env = [{"name": name, "value": value} for name, value in variables.items()]
+    webhook = deployment("webhook", container() | {"env": env})
+    cluster.on("GET", paths.deployments("profiling"), listed(webhook))
+
+    installed = await program.run_beside(*against(cluster, tmp_path, "plan", "-o", "csv"))
+    flag = ("plan", "-o", "csv", "--scheduling-cpu-ceiling", "1300m")
+    given = await program.run_beside(*against(cluster, tmp_path, *flag))
+
+    assert "1000m→1200m" in installed.out
+    assert "1000m→1300m" in given.out
+
+
+async def test_json_has_the_reason_of_each_request(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """In cores and bytes, with the sums over all Pods."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "plan", "-o", "json"))
+
+    _, web = json.loads(outcome.out)["workloads"]
+    (app,) = web["containers"]
+    assert app["cpu"] == {"old": 0.5, "new": 0.5, "reason": "a HorizontalPodAutoscaler scales on it"}
+    assert app["memory"] == {"old": 256 * 1024**2, "new": 347 * 1024**2}
+    assert web["memory"]["amount"] == 3 * 347 * 1024**2
+
+
+async def test_without_the_right_to_list_quotas(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """The plan is printed, with a sentence on what does not count."""
+    cluster.on("GET", paths.resource_quotas(None), refuses(403, "forbidden"))
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "plan"))
+
+    assert outcome.code == 0
+    assert "ResourceQuotas don't count: this user has no right to list them." in outcome.out
+
+
+async def test_jobs_that_create_no_more_pods(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """Of four Jobs, one is a CronJob's, one has completed and one has failed."""
+    jobs = [deployment(name, container()) for name in ("running", "owned", "completed", "failed")]
+    jobs[1]["metadata"]["ownerReferences"] = [{"kind": "CronJob", "name": "etl", "controller": True}]
+    for job, condition in ((jobs[2], "Complete"), (jobs[3], "Failed")):
+        job["status"] = {"conditions": [{"type": condition, "status": "True"}]}
+    cluster.on("GET", paths.jobs(None), listed(*jobs))
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "plan", "-o", "json"))
+
+    names = [one["name"] for one in json.loads(outcome.out)["workloads"] if one["kind"] == "Job"]
+    assert names == ["running"]
+
+
+async def test_a_patch_for_kubectl(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Only memory of web changes; standard error says why CPU stays."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "export", "patch", "shop/web"))
+
+    resources = {"requests": {"memory": "347Mi"}}
+    containers = [{"name": "app", "resources": resources}]
+    assert yaml.safe_load(outcome.out) == {"spec": {"template": {"spec": {"containers": containers}}}}
+    assert outcome.err == "app stays: cpu: a HorizontalPodAutoscaler scales on it\n"
+
+
+async def test_the_other_forms(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """A JSON patch is a list of operations, a patch for Kustomize names its object."""
+    name = ("export", "patch", "deploy/api", "-n", "shop")
+    operations = await program.run_beside(*against(cluster, tmp_path, *name, "-o", "json6902"))
+    kustomize = await program.run_beside(*against(cluster, tmp_path, *name, "-o", "kustomize"))
+
+    assert [one["op"] for one in json.loads(operations.out)] == ["test", "add", "add"]
+    assert yaml.safe_load(kustomize.out)["metadata"] == {"name": "api", "namespace": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("shop/nothing", 1, "there is no workload shop/nothing with a Pod template"),
+        ("sts/shop/web", 1, "there is no workload shop/web with a Pod template"),
+        ("deploy/web", 2, "name its namespace, with -n NAMESPACE or as deploy/NAMESPACE/web"),
+        ("web", 2, "use NAMESPACE/NAME"),
+    ],
+)
+async def test_a_name_without_a_workload(
+    program: Program, cluster: FakeApiServer, tmp_path: Path, name: str, code: int, message: str
+) -> None:
+    """Exit code 1 if it does not exist, 2 if it is no name."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "export", "patch", name))
+
+    assert (outcome.code, outcome.out) == (code, "")
+    assert message in outcome.err
+
+
+async def test_two_workloads_of_one_name(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """A Deployment and a StatefulSet called web: the kind is asked for."""
+    cluster.on("GET", paths.stateful_sets("shop"), listed(WORKLOADS[0]))
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "export", "patch", "shop/web"))
+
+    assert outcome.code == 2
+    assert "use one of Deployment/shop/web, StatefulSet/shop/web" in outcome.err

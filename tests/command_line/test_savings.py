@@ -1,0 +1,205 @@
+"""`job-profiler savings`: from stored profiles, from a history file, of several clusters."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from app.kubernetes import paths
+from tests.command_line.conftest import Program
+from tests.command_line.decided_cluster import against, serve_cluster
+from tests.command_line.pasts import write_past
+from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
+
+
+@pytest.fixture
+def cluster(api_server: FakeApiServer) -> FakeApiServer:
+    """Three workloads in two namespaces, one with an HPA."""
+    return serve_cluster(api_server)
+
+
+async def test_tables_at_80_columns(
+    program: Program, cluster: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Web: (500m - 26m) x 3 = 1.422 cores and (256 - 347) x 3 = -273 MiB = -0.27 GiB; api: -0.5, +3 GiB.
+
+    At 20 a core and 3 a GiB: web 28.44 and -0.80, api 9.00 and -10.00.
+    """
+    monkeypatch.setenv("COLUMNS", "80")
+
+    outcome = await program.run_beside(
+        *against(cluster, tmp_path, "savings", "--cpu-price", 20, "--memory-price", 3)
+    )
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[:9] == [
+        "Requested and not needed",
+        "WORKLOAD  PODS       CPU  CORES         MEMORY    GIB  PRICE /MONTH  SCALED BY",
+        "shop/web     3  500m→26m  +1.42              -      -        +28.44  HPA cpu",
+        "shop/api     1         -      -  4096Mi→1024Mi  +3.00         +9.00  -",
+        "",
+        "Needed and not requested",
+        "WORKLOAD  PODS          CPU  CORES       MEMORY    GIB  PRICE /MONTH  SCALED BY",
+        "shop/web     3            -      -  256Mi→347Mi  -0.27         -0.80  HPA cpu",
+        "shop/api     1  1000m→1500m  -0.50            -      -        -10.00  -",
+    ]
+
+
+async def test_totals_and_sentences(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Cores: 1.42 of 0.5 x 3 + 1 + 0.1 = 2.60 (55 %) are not needed, and 0.5 are not requested."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "savings"))
+
+    assert "cores: 1.42 of 2.60 that are requested (55%) are not needed; 0.50 are needed" in outcome.out
+    assert "PRICE" not in outcome.out
+    attic, shop = [line.split() for line in outcome.out.splitlines() if line.startswith(("attic ", "shop "))]
+    assert attic == ["attic", "0.10", "0.00", "0%", "0.00", "0.00", "0.00", "0%", "0.00"]
+    assert shop == ["shop", "2.50", "1.42", "57%", "0.50", "4.75", "3.00", "63%", "0.27"]
+
+
+async def test_json_and_csv_have_exact_numbers(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """The same workloads as document and as one table; amounts in cores and bytes, or cores and GiB."""
+    as_json = await program.run_beside(*against(cluster, tmp_path, "savings", "-o", "json"))
+    table = (await program.run_beside(*against(cluster, tmp_path, "savings", "-o", "csv"))).out
+
+    document = json.loads(as_json.out)
+    web = document["workloads"][0]
+    assert (document["kind"], web["name"], web["replicas"]) == ("Savings", "web", 3)
+    assert web["cpu"] == {"request": 0.5, "need": 0.026, "difference": 1.422, "amount": 1.422}
+    assert web["memory"]["difference"] == -273 * 1024**2
+    assert (web["autoscalers"], document["total"]["workloads"]) == (["HPA cpu"], 3)
+    first = next(csv.DictReader(io.StringIO(table)))
+    assert (first["workload"], first["cores"], first["cpuRequestToNeed"]) == ("shop/web", "1.422", "500m→26m")
+
+
+async def test_markdown_is_a_comment(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Tables of GitHub, with the same columns."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "savings", "-o", "markdown"))
+
+    assert "| WORKLOAD | PODS | CPU | CORES | MEMORY | GIB | SCALED BY |" in outcome.out
+    assert "| shop/web | 3 | 500m→26m | +1.42 | - | - | HPA cpu |" in outcome.out
+
+
+@pytest.mark.parametrize(("limit", "code"), [("55%", 0), ("54", 1), ("0%", 1)])
+async def test_fail_over(
+    program: Program, cluster: FakeApiServer, tmp_path: Path, limit: str, code: int
+) -> None:
+    """54.7 % of the cores are not needed, and 63.2 % of the memory, of which attic has none."""
+    memory = paths.profiles("memoryprofiles", "profiling")
+    cluster.on("GET", memory, listed())
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "savings", "--fail-over", limit))
+
+    assert outcome.code == code
+    assert ("not needed of the requests: cpu 54.7 %" in outcome.err) == bool(code)
+
+
+async def test_order_ignore_and_top(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """By memory api comes first; with web ignored, attic is the rest of two."""
+    by_memory = await program.run_beside(
+        *against(cluster, tmp_path, "savings", "--sort", "memory", "--top", 1)
+    )
+    ignoring = await program.run_beside(*against(cluster, tmp_path, "savings", "--ignore", "shop/web, x/*"))
+
+    assert by_memory.out.splitlines()[2].startswith("shop/api")
+    assert "--top leaves out up to 1 workloads" in by_memory.out
+    assert "shop/web" not in ignoring.out
+    assert "1 workloads are ignored." in ignoring.out
+
+
+async def test_one_namespace(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """With -n only the workloads of this namespace count, and autoscalers are listed there only."""
+    serve_cluster(cluster, "shop")
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "savings", "-n", "shop"))
+
+    assert outcome.code == 0
+    assert "attic" not in outcome.out
+    assert paths.horizontal_pod_autoscalers(None) not in {request.path for request in cluster.requests}
+
+
+async def test_without_the_right_to_list_autoscalers(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """The savings are printed, with a sentence on what is not known."""
+    cluster.on("GET", paths.horizontal_pod_autoscalers(None), refuses(403, "forbidden"))
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "savings"))
+
+    assert outcome.code == 0
+    assert "HorizontalPodAutoscalers don't count: this user has no right to list them." in outcome.out
+
+
+def two_contexts(cluster: FakeApiServer, directory: Path) -> Path:
+    """A kubeconfig with the contexts east and west."""
+    path = Path(cluster.kubeconfig(directory))
+    kubeconfig = json.loads(path.read_text())
+    context = {"cluster": "fake", "user": "fake"}
+    kubeconfig["contexts"] = [{"name": name, "context": context} for name in ("east", "west")]
+    path.write_text(json.dumps(kubeconfig))
+    return path
+
+
+async def test_several_contexts_are_summed(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Two contexts of the same cluster: twice the totals, and a table of clusters."""
+    path = two_contexts(cluster, tmp_path)
+
+    outcome = await program.run_beside(
+        *("savings", "--kubeconfig", path, "--context", "east", "--context", "west", "-o", "json")
+    )
+
+    document = json.loads(outcome.out)
+    assert [group["cluster"] for group in document["clusters"]] == ["east", "west"]
+    assert document["total"]["cpu"]["over"] == pytest.approx(2.844)
+    assert {workload["cluster"] for workload in document["workloads"]} == {"east", "west"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sort", "size"], "--sort is 'size': use cpu, memory, money or risk"),
+        (["--sort", "money"], "--sort money needs a price: set --cpu-price or --memory-price"),
+        (["--fail-over", "much"], "--fail-over is 'much': use a share such as 20%"),
+        (["--top", "-1"], "--top is -1"),
+        (["-o", "xml"], "--output is 'xml': use table, wide, json, yaml, csv or markdown"),
+        (["--risk", "none"], "--risk is 'none': use low, normal or high"),
+    ],
+)
+def test_wrong_arguments(program: Program, arguments: list[str], message: str) -> None:
+    """Exit code 2 before anything is read."""
+    outcome = program.run("savings", *arguments)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
+
+
+def test_a_recorded_past(program: Program, tmp_path: Path) -> None:
+    """Two replicas of web and one of database, each with requests of 4 cores and 2 GiB, need less of both.
+
+    The requests are 3 x 4 = 12 cores and 3 x 2 = 6 GiB.
+    """
+    past = write_past(tmp_path / "past.npz", 4)
+
+    outcome = program.run("savings", "--history", past, "-o", "json")
+
+    document = json.loads(outcome.out)
+    assert outcome.code == 0, outcome.err
+    assert {workload["name"]: workload["replicas"] for workload in document["workloads"]} == {
+        "web": 2,
+        "database": 1,
+    }
+    assert document["total"]["cpu"]["requested"] == 12
+    assert document["total"]["memory"]["requested"] == 6 * 1024**3
+    assert "Limits are not known without a cluster." in document["notes"]
+
+
+def test_a_past_without_requests(program: Program, tmp_path: Path) -> None:
+    """Unknown requests are not zero: the workloads are named, and nothing is under-requested."""
+    past = write_past(tmp_path / "past.npz", 4, requests=False)
+
+    document = json.loads(program.run("savings", "--history", past, "-o", "json").out)
+
+    assert (document["workloads"], len(document["unknown"])) == ([], 2)
