@@ -1,14 +1,10 @@
-"""`job-profiler backtest`: replays all policies on the same usage; prints tables or JSON, writes plots."""
+"""`job-profiler backtest`: replays all policies on the same usage; prints tables, writes plots."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import typer
-from rich.console import Console
-from rich.table import Table
 
 from app.backtest import plots
 from app.backtest.collecting import collect_usage
@@ -25,7 +21,8 @@ from app.backtest.report import document, format_day, scores_of, updater_scores_
 from app.backtest.usage import Usage
 from app.command_line.cluster import scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
-from app.command_line.terminal import console, print_error
+from app.command_line.printout import Column, OutputFormat, Printout, Table
+from app.command_line.terminal import print_error, print_out
 from app.command_line.usage_input import ProgressBar, no_usage, open_usage, progress_bar
 from app.domain.profiles import Resource
 from app.errors import HistoryFileError, ProfilerError, SettingsError
@@ -84,13 +81,14 @@ _LEGEND = (
     "clairvoyant: P99 (CPU) and maximum (memory) of the evaluated day itself.",
 )
 _RISKS = (
-    ("CPU TIME ABOVE: PREDICTED", "cpu_expected_above", "{:.2%}"),
+    ("CPU TIME ABOVE PREDICTED", "cpu_expected_above", "{:.2%}"),
     ("OBSERVED", "cpu_time_above", "{:.2%}"),
     ("UPPER BOUND", "cpu_bound_mean", "{:.2%}"),
-    ("DAYS WITHIN", "cpu_bound_held", "{:.2%}"),
-    ("MEMORY DAYS ABOVE: PREDICTED", "memory_expected_days_above", "{:.2%}"),
+    ("DAYS WITHIN BOUND", "cpu_bound_held", "{:.2%}"),
+    ("MEMORY DAYS ABOVE PREDICTED", "memory_expected_days_above", "{:.2%}"),
     ("OBSERVED", "memory_days_above", "{:.2%}"),
 )
+Scores = Mapping[str, float | int | None]
 
 
 def backtest_and_print(  # noqa: PLR0913 - the options of the command
@@ -99,7 +97,7 @@ def backtest_and_print(  # noqa: PLR0913 - the options of the command
     *,
     history: Path | None,
     days: int,
-    as_json: bool,
+    output: OutputFormat,
     plot: Path | None,
 ) -> None:
     """Replays all policies and prints their scores."""
@@ -111,10 +109,7 @@ def backtest_and_print(  # noqa: PLR0913 - the options of the command
     result = asyncio.run(_replay(settings, access, history, days))
     if plot:
         _plot(result, plot)
-    if as_json:
-        typer.echo(json.dumps(document(result), indent=2, allow_nan=False))
-    else:
-        _print(result)
+    print_out(replay_printout(result), output)
 
 
 async def _replay(settings: Settings, access: ClusterAccess, history: Path | None, days: int) -> Replay:
@@ -157,44 +152,40 @@ def _short_usage(days: int, period: EvaluationPeriod, source_name: str) -> str:
     )
 
 
-def _print(result: Replay) -> None:
+def replay_printout(result: Replay) -> Printout:
+    """The scores of all policies as tables; for programs, those of `document`."""
     period, mask, first_day = result.period, result.evaluation_mask, result.usage.first_day
-    out = console()
     learned = "first hours" if period.is_short_past else "days before"
-    out.print(
+    evaluated = (
         f"Evaluated {int(mask.sum())} container-days ({int(mask.any(axis=1).sum())} containers,"
         f" {format_day(first_day + period.first_day)} to {format_day(first_day + period.last_day)})."
         f" Each value is computed from the {learned}, and held for one day."
     )
-    for line in _LEGEND:
-        out.print(line)
     scores = {name: scores_of(policy) for name, policy in result.policies.items()}
     updater = {name: updater_scores_of(of_updater) for name, of_updater in result.updater.items()}
     stated = {name: of_policy for name, of_policy in scores.items() if "cpu_bound_mean" in of_policy}
-    _print_table(out, "CPU", _CPU, scores)
-    _print_table(out, "Memory (never above: share of containers)", _MEMORY, scores)
+    tables = [
+        _table("CPU", _CPU, scores),
+        _table("Memory (never above: share of containers)", _MEMORY, scores),
+    ]
     if result.updater:
-        _print_table(out, _PACKING_TITLE, _PACKING, scores)
-        _print_table(out, "VPA's updater with these targets and bounds, by container-day", _UPDATER, updater)
-    _print_table(out, "Predicted and observed risk of this policy (means)", _RISKS, stated)
+        tables += [
+            _table(_PACKING_TITLE, _PACKING, scores),
+            _table("VPA's updater with these targets and bounds, by container-day", _UPDATER, updater),
+        ]
+    tables.append(_table("Predicted and observed risk of this policy (means)", _RISKS, stated))
+    return Printout(document(result), tables, before=[evaluated, *_LEGEND])
 
 
-def _print_table(
-    out: Console, title: str, columns: Columns, scores: Mapping[str, Mapping[str, float | None]]
-) -> None:
-    out.print()
-    out.print(title)
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("POLICY", no_wrap=True)
-    for heading, *_ in columns:
-        table.add_column(heading, justify="right")
-    for name, of_policy in scores.items():
-        table.add_row(name, *(_cell(of_policy[key], key, form) for _, key, form in columns))
-    out.print(table)
+def _table(title: str, columns: Columns, scores: Mapping[str, Scores]) -> Table:
+    numbers = [Column(name, key, form.format, is_number=True) for name, key, form in columns]
+    rows = [{"policy": name, **_in_units(of_policy)} for name, of_policy in scores.items()]
+    return Table(title, [Column("POLICY", "policy", is_whole=True), *numbers], rows)
 
 
-def _cell(score: float | None, key: str, form: str) -> str:
-    return "-" if score is None else form.format(score / _UNITS.get(key, 1))
+def _in_units(scores: Scores) -> Scores:
+    """The scores with memory in GiB and MiB."""
+    return {key: score if score is None else score / _UNITS.get(key, 1) for key, score in scores.items()}
 
 
 def _plot(result: Replay, directory: Path) -> None:

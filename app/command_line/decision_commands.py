@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app.command_line.cluster_access import ClusterAccess
-from app.command_line.options import examples, takes_settings
+from app.command_line.options import Output, examples, takes_settings
 from app.domain.profiles import RiskLevel
 from app.errors import SettingsError
 from app.settings.environment import Settings, read_settings
@@ -21,9 +21,6 @@ _PROMETHEUS = tuple(
     if (name.startswith(("prometheus_", "connections_prometheus_")) and name != "prometheus_url")
 )
 _ESTIMATION = ("history_days", "min_samples", "container_metrics_matcher", "state_metrics_matcher")
-_Output = Annotated[
-    str, typer.Option("--output", "-o", help="Output format: table, wide, json, yaml, csv or markdown")
-]
 _Workload = Annotated[
     str,
     typer.Argument(metavar="WORKLOAD", help="NAMESPACE/NAME, KIND/NAME with -n, or KIND/NAMESPACE/NAME"),
@@ -45,7 +42,7 @@ def savings(  # noqa: PLR0913, PLR0917 - the options of the command
     settings: Settings,
     access: ClusterAccess,
     contexts: tuple[str, ...],
-    output: _Output = "table",
+    output: Output = "table",
     sort: Annotated[
         str, typer.Option(help="Largest first: cpu, memory, money or risk", show_default=False)
     ] = "",
@@ -89,7 +86,7 @@ def savings(  # noqa: PLR0913, PLR0917 - the options of the command
 
 
 @takes_settings((*_CLUSTER, "excluded_namespaces", *_SCHEDULING), shown=_SHOWN, namespace=_PROFILED)
-def plan(settings: Settings, access: ClusterAccess, output: _Output = "table", risk: _Risk = None) -> None:
+def plan(settings: Settings, access: ClusterAccess, output: Output = "table", risk: _Risk = None) -> None:
     """Show the requests that the webhook would set, and why others stay.
 
     As if scheduling were on in all these namespaces; the webhook's own code decides.
@@ -102,7 +99,7 @@ def plan(settings: Settings, access: ClusterAccess, output: _Output = "table", r
 
 @takes_settings(_CLUSTER, namespace=_PROFILED)
 def connections(
-    settings: Settings, access: ClusterAccess, workload: _Workload, output: _Output = "table"
+    settings: Settings, access: ClusterAccess, workload: _Workload, output: Output = "table"
 ) -> None:
     """Show whom a workload talks to, and the share of each peer."""
     from app.command_line.connections import connections_and_print
@@ -112,9 +109,7 @@ def connections(
 
 
 @takes_settings(_CLUSTER, namespace=_PROFILED)
-def changes(
-    settings: Settings, access: ClusterAccess, workload: _Workload, output: _Output = "table"
-) -> None:
+def changes(settings: Settings, access: ClusterAccess, workload: _Workload, output: Output = "table") -> None:
     """Show the last changes of a workload's values, and why they changed."""
     from app.command_line.changes import changes_and_print
     from app.command_line.terminal import output_format
@@ -146,7 +141,7 @@ def diff(
         Path, typer.Argument(help="JSON output of savings, plan or profile; - is standard input")
     ],
     after: Annotated[Path, typer.Argument(help="A later one of the same command")],
-    output: _Output = "table",
+    output: Output = "table",
     fail_over: Annotated[
         str | None,
         typer.Option("--fail-over", metavar="N%", help="Exit code 1 if a sum grew by more than this share"),

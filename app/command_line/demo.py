@@ -7,8 +7,9 @@ import signal
 import typer
 import yaml
 
-from app.command_line.tables import print_profiles
-from app.command_line.terminal import console
+from app.command_line.printout import OutputFormat
+from app.command_line.profile_report import profiles_printout
+from app.command_line.terminal import print_out
 from app.demo.run import Demonstration, demonstrate
 from app.runtime.logs import configure_logs
 from app.settings.types import LogFormat
@@ -30,7 +31,8 @@ async def _run(*, keep: bool) -> None:
 
 
 def _show(demonstration: Demonstration) -> None:
-    print_profiles(console(), demonstration.server.profiles.manifests.values())
+    manifests = list(demonstration.server.profiles.manifests.values())
+    print_out(profiles_printout(manifests), OutputFormat.WIDE)  # the patched Pod names the profiles
     typer.echo(f"\nSent an admission review of a Pod of `web` to {demonstration.server.webhook_url}/mutate.")
     typer.echo(
         f"The JSON patch in the response has {len(demonstration.patch)} operations. The patched Pod:\n"

@@ -12,6 +12,10 @@ from typer.core import TyperOption
 from app.command_line.cluster_access import ClusterAccess, choose_access, read_overrides
 from app.settings.environment import Settings, read_settings
 
+Output = Annotated[
+    str, typer.Option("--output", "-o", help="Output format: table, wide, json, yaml, csv or markdown")
+]
+
 
 def examples(*commands: str) -> str:
     """The end of a help, with each command on a line of its own."""

@@ -1,7 +1,6 @@
-"""`job-profiler profile`: runs one cycle and prints its profiles as table, YAML or JSON."""
+"""`job-profiler profile`: runs one cycle and prints its profiles."""
 
 import asyncio
-import json
 import math
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -11,16 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import typer
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.command_line.cluster import open_access, scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.printout import OutputFormat
+from app.command_line.profile_report import profiles_printout
 from app.command_line.prometheus_access import Reached, reach_prometheus
-from app.command_line.tables import print_profiles
-from app.command_line.terminal import console, print_error
+from app.command_line.terminal import print_error, print_out
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS
@@ -52,7 +50,7 @@ from app.sources.recorded import read_recorded_history
 
 
 def compute_and_print(
-    settings: Settings, access: ClusterAccess, *, history: Path | None, output: str, apply: bool
+    settings: Settings, access: ClusterAccess, *, history: Path | None, output: OutputFormat, apply: bool
 ) -> None:
     """Computes and prints the profiles; if a source failed, prints the rest and exits with code 1."""
     configure_logs("warning", LogFormat.CONSOLE)
@@ -61,7 +59,7 @@ def compute_and_print(
             ["--apply and --history cannot be combined: the history file may be from another cluster"]
         )
     report, manifests = asyncio.run(compute(settings, access, history, apply=apply))
-    _print(manifests, output)
+    print_out(profiles_printout(manifests), output)
     for workload, reason in report.reasons.items():
         print_error(f"no profile for {workload}: {reason}")
     for state in report.states:
@@ -243,12 +241,3 @@ def _cost(traffic: QueryCosts) -> str:
         f" {traffic.received_bytes.total() / 1e6:.1f} MB,"
         f" {traffic.retries.total()} retries, {traffic.splits.total()} splits"
     )
-
-
-def _print(manifests: list[dict[str, Any]], output: str) -> None:
-    if output == "json":
-        typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}, indent=2))
-    elif output == "yaml":
-        typer.echo(yaml.safe_dump_all(manifests, sort_keys=False), nl=False)
-    else:
-        print_profiles(console(), manifests)

@@ -11,7 +11,7 @@ from typer.completion import get_completion_inspect_parameters
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.completion import COMPLETE_VARIABLE, Shell, script
 from app.command_line.decision_commands import register
-from app.command_line.options import examples, takes_settings
+from app.command_line.options import Output, examples, takes_settings
 from app.errors import HistoryFileError, ProfilerError, SettingsError
 from app.printable import printable
 from app.settings.environment import Settings
@@ -143,9 +143,7 @@ def profile(
     history: Annotated[
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="Output format: table, yaml or json")
-    ] = "table",
+    output: Output = "table",
     apply: Annotated[bool, typer.Option("--apply", help="Write the profiles to the cluster")] = False,
 ) -> None:
     """Compute the profiles once and print them.
@@ -153,10 +151,9 @@ def profile(
     Without --prometheus-url, Prometheus is that of the installed release, or is searched for in the cluster.
     """
     from app.command_line.profile import compute_and_print
+    from app.command_line.terminal import output_format
 
-    if output not in {"table", "yaml", "json"}:
-        raise SettingsError([f"--output is {output!r}: use table, yaml or json"])
-    compute_and_print(settings, access, history=history, output=output, apply=apply)
+    compute_and_print(settings, access, history=history, output=output_format(output), apply=apply)
 
 
 @program.command(
@@ -169,17 +166,16 @@ def profile(
 def status(
     settings: Settings,
     access: ClusterAccess,
-    output: Annotated[str, typer.Option("--output", "-o", help="Output format: table or json")] = "table",
+    output: Output = "table",
 ) -> None:
     """Show leader, data sources, and workloads without a profile.
 
     The exit code is 1 if a source fails.
     """
     from app.command_line.status import print_status
+    from app.command_line.terminal import output_format
 
-    if output not in {"table", "json"}:
-        raise SettingsError([f"--output is {output!r}: use table or json"])
-    print_status(settings, access, output=output)
+    print_status(settings, access, output=output_format(output))
 
 
 @program.command(
@@ -238,15 +234,18 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
     days: Annotated[int, typer.Option(help="Number of past whole UTC days to read from Prometheus")] = _DAYS,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables")] = False,
+    output: Output = "table",
+    json: Annotated[bool, typer.Option("--json", help="The same as -o json")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Folder for plots (.svg): slack against risk, and one per container")
     ] = None,
 ) -> None:
     """Compare this policy and other tools' rules on past usage."""
     from app.command_line.backtest import backtest_and_print
+    from app.command_line.terminal import output_format
 
-    backtest_and_print(settings, access, history=history, days=days, as_json=json, plot=plot)
+    form = output_format("json" if json else output)
+    backtest_and_print(settings, access, history=history, days=days, output=form, plot=plot)
 
 
 @program.command(

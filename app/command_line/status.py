@@ -4,22 +4,18 @@ Both are objects that people can edit, and reports of other releases differ: wha
 """
 
 import asyncio
-import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import typer
-from rich.console import Console
-from rich.table import Table
-
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
 from app.command_line.releases import release_namespace
 from app.command_line.status_findings import finding_lines
-from app.command_line.terminal import console, print_error
+from app.command_line.terminal import print_error, print_out
 from app.domain.quantities import parse_time
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.errors import NotFoundError, ProfilerError
@@ -31,6 +27,15 @@ from app.settings.environment import Settings
 
 _MAX_SHOWN = 50
 _SIGNAL_COLUMNS = ("signal", "state", "since", "reason", "message")
+_SIGNALS = [Column(key.upper(), key, is_whole=key != "message") for key in _SIGNAL_COLUMNS]
+_FAULTS = (Column("FAULT", "subject"), Column("REASON", "reason"))
+_REASONS = (Column("WORKLOAD", "subject"), Column("REASON", "reason"))
+_COUNTS = (
+    Column("REASON", "reason"),
+    Column("EXISTING", "existing", is_number=True),
+    Column("PAST", "past", is_number=True),
+)
+_BY_REASON = "workloadsWithoutProfileByReason"
 _LEASE_SECONDS = 15
 # The parts of each report, and a function that reads one of the right type unchanged.
 _PARTS: Mapping[str, Any] = {
@@ -52,7 +57,15 @@ class _Stored:
     namespace: str
 
 
-def print_status(settings: Settings, access: ClusterAccess, *, output: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """Faults that cost only a part of the work, of the webhook and of the profiler."""
+
+    reasons: Mapping[str, str]
+    total: int
+
+
+def print_status(settings: Settings, access: ClusterAccess, *, output: OutputFormat) -> None:
     """Prints leader, state of the data sources, and the reason for each workload without a profile.
 
     The exit code is 1 if a source fails, after the report.
@@ -63,10 +76,7 @@ def print_status(settings: Settings, access: ClusterAccess, *, output: str) -> N
             f"no status in namespace {stored.namespace}: set --own-namespace to the namespace of the"
             " release, or see the log of the profiler"
         )
-    if output == "json":
-        typer.echo(json.dumps(stored.report | {"lease": stored.lease}, indent=2))
-    else:
-        _print(stored, stored.report)
+    _print(stored, stored.report, output)
     if any(
         signal.get("state") == Health.FAILING
         for signal in map(mapping_in, list_in(stored.report.get("signals")))
@@ -74,9 +84,12 @@ def print_status(settings: Settings, access: ClusterAccess, *, output: str) -> N
         sys.exit(1)
 
 
-def _print(stored: _Stored, report: Mapping[str, Any]) -> None:
+def _print(stored: _Stored, report: Mapping[str, Any], output: OutputFormat) -> None:
     # The API server's time: a clock of this machine that is wrong says nothing about the leader.
-    show(report, stored.lease, datetime.now(UTC) - timedelta(seconds=stored.ahead_seconds))
+    now = datetime.now(UTC) - timedelta(seconds=stored.ahead_seconds)
+    print_out(status_printout(report, stored.lease, now), output)
+    if not output.is_for_people:
+        return
     if abs(stored.ahead_seconds) > TOLERATED_SECONDS:
         way = "ahead of" if stored.ahead_seconds > 0 else "behind"
         print_error(f"this machine's clock is {abs(stored.ahead_seconds):.0f} s {way} the API server's")
@@ -99,27 +112,52 @@ async def _read(settings: Settings, access: ClusterAccess) -> _Stored:
 
 
 def show(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> None:
-    """Prints *report* as text; *now* determines the age of the Lease."""
-    out = console()
-    out.print(f"Leader: {_leader(lease, now)}")
-    out.print(f"Webhook: {_probe(report.get('probe'))}", soft_wrap=True)
-    out.print(f"Profiles: {_profile_counts(report)}")
+    """Prints *report* as tables; *now* determines the age of the Lease."""
+    print_out(status_printout(report, lease, now), OutputFormat.TABLE)
+
+
+def status_printout(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> Printout:
+    """The report as tables and sentences; for programs, it is the report with the Lease."""
+    faults, reasons = _faults(report), _texts(report.get("workloadsWithoutProfile"))
+    without, counts = f"{_total(report, reasons)} workloads without a profile:", list(_count_rows(report))
+    tables = [
+        Table(
+            "", _SIGNALS, [_signal_row(signal) for signal in map(mapping_in, list_in(report.get("signals")))]
+        ),
+        Table(
+            f"{faults.total} faults of single watches and namespaces, tried again all the time:",
+            _FAULTS,
+            _rows(faults.reasons),
+        ),
+        Table(without, _COUNTS, counts),
+        Table("" if counts else without, _REASONS, _rows(reasons)),
+    ]
+    document = {**report, "lease": lease}
+    return Printout(document, tables, list(_head(report, lease, now)), list(_tail(report, faults, reasons)))
+
+
+def _head(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    yield f"Leader: {_leader(lease, now)}"
+    yield f"Webhook: {_probe(report.get('probe'))}"
+    yield f"Profiles: {_profile_counts(report)}"
     if servers := _texts(report.get("foundServers")):
         found = ", ".join(f"{url} ({kind})" for kind, url in servers.items())
-        out.print(f"Prometheus found: {found}", soft_wrap=True)
-    out.print(f"Terminated Pods matched by: {_matched_by(report)}")
-    signals = Table("SIGNAL", "STATE", "SINCE", "REASON", "MESSAGE", box=None, pad_edge=False)
-    for signal in map(mapping_in, list_in(report.get("signals"))):
-        signals.add_row(*(text_in(signal.get(key)) for key in _SIGNAL_COLUMNS))
-    out.print(signals)
-    _show_faults(out, report)
-    _show_reasons(out, report)
+        yield f"Prometheus found: {found}"
+    yield f"Terminated Pods matched by: {_matched_by(report)}"
+
+
+def _tail(report: Mapping[str, Any], faults: _Faults, reasons: Mapping[str, str]) -> Iterator[str]:
+    """What is left out of the tables, and the findings."""
+    for noun, total, listed in (
+        ("faults", faults.total, faults.reasons),
+        ("workloads", _total(report, reasons), reasons),
+    ):
+        if listed and total > min(len(listed), _MAX_SHOWN):
+            more = total - min(len(listed), _MAX_SHOWN)
+            yield f"... and {more} more {noun} (-o json lists up to {len(listed)})"
     if unattributed := list_in(report.get("namespacesWithUnattributedPods")):
-        out.print()
-        out.print(f"Namespaces with Pods that match no workload: {', '.join(map(str, unattributed))}")
-    for line in finding_lines(report):
-        out.print()
-        out.print(line, soft_wrap=True)
+        yield f"Namespaces with Pods that match no workload: {', '.join(map(str, unattributed))}"
+    yield from finding_lines(report)
 
 
 def _profile_counts(report: Mapping[str, Any]) -> str:
@@ -128,41 +166,32 @@ def _profile_counts(report: Mapping[str, Any]) -> str:
     return ", ".join(f"{'unknown' if count is None else count} {kind}" for kind, count in counts.items())
 
 
-def _show_faults(out: Console, report: Mapping[str, Any]) -> None:
-    """Prints the faults that cost only a part of the work, of the profiler and of the webhook."""
+def _signal_row(signal: Mapping[str, Any]) -> Row:
+    return {key: text_in(signal.get(key)) for key in _SIGNAL_COLUMNS}
+
+
+def _faults(report: Mapping[str, Any]) -> _Faults:
     of_profiler = _texts(report.get("faults"))
     of_webhook = _texts(mapping_in(report.get("probe")).get("faults"))
     total = max(count_in(report.get("faultsTotal")), len(of_profiler)) + len(of_webhook)
-    if total:
-        out.print()
-        out.print(f"{total} faults of single watches and namespaces, tried again all the time:")
-        faults = {f"webhook: {subject}": reason for subject, reason in of_webhook.items()} | of_profiler
-        _print_table(out, "FAULT", faults, total)
+    return _Faults({f"webhook: {one}": reason for one, reason in of_webhook.items()} | of_profiler, total)
 
 
-def _show_reasons(out: Console, report: Mapping[str, Any]) -> None:
-    """Prints the number of workloads without a profile, by reason, and the first of them."""
-    reasons = _texts(report.get("workloadsWithoutProfile"))
-    total = max(count_in(report.get("workloadsWithoutProfileTotal")), len(reasons))
-    if not reasons:
-        return
-    out.print()
-    out.print(f"{total} workloads without a profile:")
-    for reason, count in mapping_in(report.get("workloadsWithoutProfileByReason")).items():
+def _total(report: Mapping[str, Any], reasons: Mapping[str, str]) -> int:
+    """The number of workloads without a profile, of which the report lists some."""
+    return max(count_in(report.get("workloadsWithoutProfileTotal")), len(reasons))
+
+
+def _count_rows(report: Mapping[str, Any]) -> Iterator[Row]:
+    """The numbers of workloads without a profile by reason."""
+    for reason, count in mapping_in(report.get(_BY_REASON)).items():
         existing, past = (count_in(mapping_in(count).get(key)) for key in ("existing", "past"))
-        out.print(f"  {reason}: {existing} that exist, {past} of the past")
-    _print_table(out, "WORKLOAD", reasons, total)
+        yield {"reason": reason, "existing": existing, "past": past}
 
 
-def _print_table(out: Console, title: str, reasons: Mapping[str, str], total: int) -> None:
-    """Prints the first rows, and how many are left out."""
-    shown = dict(list(reasons.items())[:_MAX_SHOWN])
-    table = Table(title, "REASON", box=None, pad_edge=False)
-    for subject, reason in shown.items():
-        table.add_row(subject, reason)
-    out.print(table)
-    if total > len(shown):
-        out.print(f"... and {total - len(shown)} more (-o json lists up to {len(reasons)})")
+def _rows(reasons: Mapping[str, str]) -> list[Row]:
+    """The first rows of a table of reasons."""
+    return [{"subject": subject, "reason": reason} for subject, reason in list(reasons.items())[:_MAX_SHOWN]]
 
 
 def _texts(value: object) -> dict[str, str]:

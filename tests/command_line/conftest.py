@@ -50,6 +50,12 @@ class Program:
         return await asyncio.to_thread(self.run, *arguments)
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a width, which the parallel test runner sets too, nothing is folded."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def program(
     monkeypatch: pytest.MonkeyPatch,

@@ -19,11 +19,11 @@ POLICIES = [
 ]
 
 
-def rows_of(printed: str, title: str) -> dict[str, list[str]]:
-    """The cells of each row of the table under the line that begins with *title*."""
-    _, _, table = printed.partition(f"\n\n{title}")
-    rows = table.partition("\n\n")[0].splitlines()[2:]
-    return {row.split()[0]: row.split()[1:] for row in rows}
+def table_rows(printed: str, title: str) -> dict[str, list[str]]:
+    """The rows of the table below the line that begins with *title*, by policy."""
+    _, _, below = printed.partition(f"\n{title}")
+    lines = [line.split() for line in below.partition("\n\n")[0].splitlines()]
+    return {line[0]: line[1:] for line in lines if line and line[0] in POLICIES}
 
 
 def test_the_tables_have_a_row_for_each_policy(program: Program, tmp_path: Path) -> None:
@@ -40,8 +40,8 @@ def test_the_tables_have_a_row_for_each_policy(program: Program, tmp_path: Path)
 
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("Evaluated 2 container-days (2 containers, 2024-10-18 to 2024-10-18). ")
-    of_cpu, of_memory = rows_of(outcome.out, "CPU"), rows_of(outcome.out, "Memory")
-    packing = rows_of(outcome.out, "Packing on nodes of 32 cores and 128 GiB")
+    of_cpu, of_memory = table_rows(outcome.out, "CPU"), table_rows(outcome.out, "Memory")
+    packing = table_rows(outcome.out, "Packing on nodes of 32 cores and 128 GiB")
     assert list(of_cpu) == list(of_memory) == list(packing) == POLICIES
     assert of_cpu["requests"] == [
         *("0.812", "0.812", "3.224", "0.0000", "4.154", "0.0000", "0.00%", "0.00%", "0.000")
@@ -50,7 +50,7 @@ def test_the_tables_have_a_row_for_each_policy(program: Program, tmp_path: Path)
         *("0.500", "1.000", "0.000", "1.000", "0.0000", "0.00%", "0.00%", "100.0%", "0.000")
     ]
     assert packing["requests"] == ["1.0", "0.00"]
-    assert list(rows_of(outcome.out, "VPA's updater")) == ["normal", "vpa"]
+    assert list(table_rows(outcome.out, "VPA's updater")) == ["normal", "vpa"]
 
 
 def test_the_tables_are_readable_at_80_columns(
@@ -59,7 +59,7 @@ def test_the_tables_are_readable_at_80_columns(
     """No word of a title and no figure is cut: a word is at most as long as the widest cell allows."""
     past = write_past(tmp_path / "usage.npz", 15)
 
-    monkeypatch.setattr("app.command_line.terminal._WIDTH", 80)
+    monkeypatch.setenv("COLUMNS", "80")
     printed = program.run("backtest", "--history", past).out
 
     assert max(map(len, printed.splitlines())) <= 80
@@ -76,7 +76,7 @@ def test_predicted_risk_beside_observed_risk(program: Program, tmp_path: Path) -
     outcome = program.run("backtest", "--history", past)
     scores = json.loads(program.run("backtest", "--history", past, "--json").out)["policies"]["high"]
 
-    rows = rows_of(outcome.out, "Predicted and observed risk of this policy (means)")
+    rows = table_rows(outcome.out, "Predicted and observed risk of this policy (means)")
     assert list(rows) == ["low", "normal", "high"]
     assert rows["low"][:2] == ["0.20%", "0.00%"]
     assert rows["high"][1] == "3.47%"
@@ -126,7 +126,7 @@ def test_of_a_single_day_the_hours_after_the_first_six_are_evaluated(
         " container, and the 24 hours after them are evaluated\n"
     )
     assert outcome.out.startswith("Evaluated 2 container-days (2 containers, 2024-10-04 to 2024-10-04). ")
-    assert rows_of(outcome.out, "CPU")["normal"][6] == "0.00%"
+    assert table_rows(outcome.out, "CPU")["normal"][6] == "0.00%"
     assert "Packing" not in outcome.out
     assert (scores["judged"]["short_past"], scores["updater"]) == (True, {})
 

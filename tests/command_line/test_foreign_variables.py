@@ -104,7 +104,7 @@ def test_foreign_variables_in_the_real_process() -> None:
     serve = job_profiler("serve", **foreign)
 
     assert (profile.returncode, profile.stderr) == (0, "")
-    assert "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f" in profile.stdout
+    assert "\nemojivoto/web " in profile.stdout
     assert (serve.returncode, [line.split()[1] for line in serve.stderr.splitlines()]) == (
         2,
         ["ROLE", "LOG_LEVEL"],

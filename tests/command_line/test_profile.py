@@ -36,18 +36,30 @@ def schema_of(kind: str) -> Any:
     return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 
-def test_a_record_as_a_table(program: Program) -> None:
-    """The table has CPU and memory of four Deployments and three connections, with their profile names."""
+def test_a_record_as_a_table(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row for each of four Deployments with both resources, and one for each of three connections."""
+    monkeypatch.setenv("COLUMNS", "80")
+
     outcome = program.run("profile", "--history", RECORD)
 
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert sum("cpuprofile-" in line for line in lines) == 4
-    assert sum("memprofile-" in line for line in lines) == 4
-    assert sum("connprofile-" in line for line in lines) == 3
-    (web,) = [line for line in lines if WEB_CPU in line]
-    assert web.split()[:3] == ["emojivoto", "web", "cpu"]
-    assert "cores" in web
+    assert lines[:3] == [
+        "CPU and memory per replica",
+        "WORKLOAD            CPU  MEMORY  SAMPLES  CONFIDENCE",
+        "emojivoto/emoji     14m    22Mi     1728        0.75",
+    ]
+    assert lines[8].split()[:2] == ["SOURCE", "DESTINATION"]
+    assert (len(lines), max(map(len, lines)) <= 80) == (12, True)
+
+
+def test_the_wide_table_has_the_names_of_the_profiles(program: Program) -> None:
+    """Kinds and names are only there, since they are long."""
+    wide = program.run("profile", "--history", RECORD, "-o", "wide").out
+
+    (web,) = [line for line in wide.splitlines() if WEB_CPU in line]
+    assert web.split() == ["emojivoto/web", "Deployment", "33m", "26Mi", "3456", "0.75", WEB_CPU, WEB_MEMORY]
+    assert wide.count("connprofile-") == 3
 
 
 def test_a_record_as_json_is_a_list_of_valid_objects(program: Program) -> None:
@@ -134,7 +146,10 @@ def test_a_file_that_is_no_record_is_named(program: Program, tmp_path: Path, con
     ("arguments", "message"),
     [
         (["--apply", "--history", RECORD], "--apply and --history cannot be combined"),
-        (["--history", RECORD, "-o", "xml"], "--output is 'xml': use table, yaml or json"),
+        (
+            ["--history", RECORD, "-o", "xml"],
+            "--output is 'xml': use table, wide, json, yaml, csv or markdown",
+        ),
         (["--timeslots", "5", "--history-days", "x"], "TIMESLOTS (--timeslots) is '5': 5 does not divide 24"),
     ],
 )
@@ -268,7 +283,7 @@ class TestApply:
         for path in (paths.pods(None), paths.stateful_sets(None), paths.namespaces()):
             cluster.on("GET", path, listed({"metadata": odd}, odd))
 
-        outcome = await program.run_beside(*against(cluster, tmp_path, "--apply"), "--output", "table")
+        outcome = await program.run_beside(*against(cluster, tmp_path, "--apply"), "--output", "wide")
 
         assert outcome.code == 0, outcome.err
         for plural in ("cpuprofiles", "memoryprofiles"):

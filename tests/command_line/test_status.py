@@ -59,8 +59,9 @@ def test_all_is_well(shown: Any) -> None:
         "Webhook: reachable (since 2026-03-04T10:00:00Z)",
         "Profiles: 4 cpu, 3 memory, 0 connection",
         "Terminated Pods matched by: name pattern",
+        "",
         "SIGNAL STATE SINCE REASON MESSAGE",
-        "cpu Ok 2026-03-04T11:00:00Z Answered",
+        "cpu Ok 2026-03-04T11:00:00Z Answered -",
         f"connections Absent 2026-03-04T11:00:00Z NoMesh {NO_MESH}",
     ]
 
@@ -100,16 +101,18 @@ def test_reasons_are_listed_below_their_total(shown: Any) -> None:
         "namespacesWithUnattributedPods": ["db", "shop"],
     }
 
-    assert shown(report, lease())[7:] == [
+    assert shown(report, lease())[8:] == [
         "",
         "2345 workloads without a profile:",
-        "NoSamples: 1 that exist, 0 of the past",
-        "TooFewSamples: 1 that exist, 2343 of the past",
+        "REASON EXISTING PAST",
+        "NoSamples 1 0",
+        "TooFewSamples 1 2343",
+        "",
         "WORKLOAD REASON",
         "shop/api NoSamples: no usage of its Pods was found",
         "shop/web TooFewSamples: fewer",
-        "... and 2343 more (-o json lists up to 2)",
         "",
+        "... and 2343 more workloads (-o json lists up to 2)",
         "Namespaces with Pods that match no workload: db, shop",
     ]
 
@@ -117,7 +120,7 @@ def test_reasons_are_listed_below_their_total(shown: Any) -> None:
 def test_faults_are_listed(shown: Any) -> None:
     """Each fault that costs only a part of the work has a line, up to 50; the rest are counted."""
     faults = {f"cpu of namespace team-{number:03d}": "422" for number in range(120)}
-    printed = shown(WELL | {"faults": faults, "faultsTotal": 1200}, lease())[7:]
+    printed = shown(WELL | {"faults": faults, "faultsTotal": 1200}, lease())[8:]
 
     assert printed[:4] == [
         "",
@@ -125,8 +128,8 @@ def test_faults_are_listed(shown: Any) -> None:
         "FAULT REASON",
         "cpu of namespace team-000 422",
     ]
-    assert printed[-1] == "... and 1150 more (-o json lists up to 120)"
-    assert len(printed) == 3 + 50 + 1
+    assert printed[-1] == "... and 1150 more faults (-o json lists up to 120)"
+    assert len(printed) == 3 + 50 + 2
 
 
 def test_faults_of_the_webhook_come_first(shown: Any) -> None:
@@ -400,6 +403,7 @@ def test_a_missing_kubeconfig(program: Program, tmp_path: Path) -> None:
 
 def test_an_unknown_output(program: Program) -> None:
     """Exit code 2; the message lists the valid formats."""
-    outcome = program.run("status", "-o", "yaml")
+    outcome = program.run("status", "-o", "xml")
 
-    assert (outcome.code, outcome.err) == (2, "job-profiler: --output is 'yaml': use table or json\n")
+    assert outcome.code == 2
+    assert outcome.err == ("job-profiler: --output is 'xml': use table, wide, json, yaml, csv or markdown\n")

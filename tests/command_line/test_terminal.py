@@ -11,9 +11,10 @@ import pytest
 import structlog
 from rich.table import Table
 
+from app.command_line.printout import OutputFormat
+from app.command_line.profile_report import profiles_printout
 from app.command_line.status import show
-from app.command_line.tables import print_profiles
-from app.command_line.terminal import console, print_error
+from app.command_line.terminal import console, print_error, print_out
 from app.runtime.logs import configure_logs
 from app.settings.types import LogFormat
 
@@ -96,7 +97,7 @@ def test_profiles_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
         "status": {},
     }
 
-    print_profiles(console(), [needs, connection])
+    print_out(profiles_printout([needs, connection]), OutputFormat.WIDE)
 
     assert is_harmless(capsys.readouterr().out)
 
