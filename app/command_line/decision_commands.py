@@ -7,6 +7,7 @@ import typer
 
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.options import Output, examples, takes_settings
+from app.command_line.workload_names import WORKLOAD_HELP
 from app.domain.profiles import RiskLevel
 from app.errors import SettingsError
 from app.settings.environment import Settings, read_settings
@@ -23,7 +24,7 @@ _PROMETHEUS = tuple(
 _ESTIMATION = ("history_days", "min_samples", "container_metrics_matcher", "state_metrics_matcher")
 _Workload = Annotated[
     str,
-    typer.Argument(metavar="WORKLOAD", help="NAMESPACE/NAME, KIND/NAME with -n, or KIND/NAMESPACE/NAME"),
+    typer.Argument(metavar="WORKLOAD", help=WORKLOAD_HELP),
 ]
 _Risk = Annotated[
     str | None,

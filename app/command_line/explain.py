@@ -5,14 +5,16 @@ With a kubeconfig, the values are also compared with the profiles that are store
 
 import asyncio
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from app.backtest.collecting import collect_usage
+from app.backtest.computed import ComputedNeed, counted, read_computed, sentences
 from app.backtest.explanation import (
     BoundScale,
     ContainerUsage,
@@ -26,16 +28,20 @@ from app.backtest.report import format_day
 from app.backtest.stored import StoredNeed, difference_reasons, format_sum
 from app.backtest.svg import picture
 from app.backtest.usage import Usage
-from app.command_line.cluster import uses_cluster
+from app.command_line.cluster import only_namespace, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.profile import compute
 from app.command_line.stored_needs import read_stored_needs
 from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import open_usage, progress_bar
+from app.command_line.workload_names import parse_workload
+from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import format_need, format_time
 from app.domain.workloads import Workload
 from app.errors import ClusterError, ProfilerError, SettingsError
-from app.history.samples import step_time
+from app.history.samples import StepRange, step_time
+from app.profiler.cycle.collector import wanted_steps
 from app.recommendation.policy import LEARNING_DAYS
 from app.recommendation.rules import rules_at
 from app.recommendation.series_table import SAMPLED_WORKLOADS
@@ -47,10 +53,9 @@ _UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
 _LABELS = {Resource.CPU: "CPU", Resource.MEMORY: "memory"}
 _NORMAL_CPU = rules_at(RiskLevel.NORMAL)[Resource.CPU]
 _CLOSING = (
-    "The stored profile may have another value: it sums only containers of one Pod that still run, changes"
-    f" only if that saves more than {_NORMAL_CPU.min_saving:.0%} of cost, falls at most once a day, is raised"
-    " for a while after throttling and OOM kills, and uses siblings in all namespaces for new containers. To"
-    " compare, use --kubeconfig without --history."
+    "The stored profile may have another value: it changes only if that saves more than"
+    f" {_NORMAL_CPU.min_saving:.0%} of cost, falls at most once a day, rests on up to {LEARNING_DAYS} days,"
+    " and uses siblings in all namespaces for new containers. To compare, use --kubeconfig without --history."
 )
 
 
@@ -59,13 +64,17 @@ def explain_and_print(
 ) -> None:
     """Explains the values of each container of the workload *name*."""
     configure_logs("warning", LogFormat.CONSOLE)
-    wanted = parse_workload(name)
     reads_cluster = history is None and uses_cluster(settings, access)
+    wanted = parse_workload(name, only_namespace(settings, access if reads_cluster else ClusterAccess()))
+    settings = _narrowed(settings, wanted, history)
     usage, workload, last_step = asyncio.run(_read_usage(settings, access, wanted, history))
+    needs, reason = asyncio.run(_compute(settings, access, workload, history))
     bound = bound_scale_of(usage, settings.risk)
     explanations = _explanations(usage, workload, settings.risk, bound)
     out = console()
     out.print(f"{workload}, as of {format_time(step_time(last_step))}")
+    _print_needs(out, needs, reason, explanations)
+    explanations = counted(explanations, needs)
     _print(out, explanations, bound)
     if reads_cluster:
         _print_stored(out, settings, access, workload, explanations)
@@ -83,40 +92,22 @@ def _print_closing(out: Console) -> None:
     out.print(_CLOSING)
 
 
-def parse_workload(text: str) -> Workload:
-    """The workload `NAMESPACE/NAME` or `KIND/NAMESPACE/NAME`; without a kind, its kind is empty.
-
-    Raises:
-        SettingsError: *text* has neither form.
-    """
-    match text.split("/"):
-        case [namespace, name] if namespace and name:
-            return Workload(namespace, name, "")
-        case [kind, namespace, name] if kind and namespace and name:
-            return Workload(namespace, name, kind)
-    raise SettingsError([f"WORKLOAD is {text!r}: use NAMESPACE/NAME or KIND/NAMESPACE/NAME"])
-
-
 async def _read_usage(
     settings: Settings, access: ClusterAccess, wanted: Workload, history: Path | None
 ) -> tuple[Usage, Workload, int]:
     """The usage that was read, the workload that *wanted* selects in it, and the newest step.
 
-    A file is read as a whole, because siblings and past statements of other workloads count too. From
-    Prometheus, only the workload's namespace and those of `--profiling-namespace` are read.
+    It is of the days that `profile` reads too.
     """
-    namespaces = settings.profiling_namespace
-    if namespaces or history is None:
-        namespaces = tuple(dict.fromkeys((*namespaces, wanted.namespace)))
-        settings = settings.model_copy(update={"profiling_namespace": namespaces})
     async with (
-        open_usage(settings, access, history, days=LEARNING_DAYS, with_today=True) as usage_input,
+        open_usage(settings, access, history, days=settings.history_days, with_today=True) as usage_input,
         progress_bar() as bar,
     ):
+        steps = wanted_steps(usage_input.steps.last, settings.history_days)
         usage = await collect_usage(
             usage_input.source,
             usage_input.requests,
-            usage_input.steps,
+            StepRange(max(steps.first, usage_input.steps.first), steps.last),
             usage_input.covers,
             bar.task("reading"),
         )
@@ -127,6 +118,53 @@ async def _read_usage(
     if usage is None or not workloads:
         raise ProfilerError(f"{usage_input.name} has no usage in namespace {wanted.namespace}")
     return usage, _select_workload(wanted, workloads, usage_input.name), usage_input.steps.last
+
+
+def _narrowed(settings: Settings, wanted: Workload, history: Path | None) -> Settings:
+    """The settings for the namespaces to read.
+
+    A file is read as a whole, because siblings and past statements of other workloads count too. From
+    Prometheus, only the workload's namespace and those of `--profiling-namespace` are read.
+    """
+    namespaces = settings.profiling_namespace
+    if not namespaces and history is not None:
+        return settings
+    namespaces = tuple(dict.fromkeys((*namespaces, wanted.namespace)))
+    return settings.model_copy(update={"profiling_namespace": namespaces})
+
+
+async def _compute(
+    settings: Settings, access: ClusterAccess, workload: Workload, history: Path | None
+) -> tuple[dict[Resource, ComputedNeed], str]:
+    """The needs of *workload* as `profile` computes them, and the reason if there are none."""
+    try:
+        report, manifests = await compute(settings, access, history, apply=False)
+    except ClusterError as error:
+        return {}, f"it needs the Pods of the cluster, which can't be read: {error}"
+    needs = {
+        resource: read_computed(resource, manifest)
+        for resource in Resource
+        for manifest in manifests
+        if manifest["kind"] == KINDS[resource.profile_kind].kind and _is_of(manifest, resource, workload)
+    }
+    return needs, report.reasons.get(str(workload), "")
+
+
+def _is_of(manifest: Mapping[str, Any], resource: Resource, workload: Workload) -> bool:
+    profile = from_manifest(resource.profile_kind, manifest)
+    return profile is not None and profile.subject == workload
+
+
+def _print_needs(
+    out: Console, needs: Mapping[Resource, ComputedNeed], reason: str, explanations: list[Explanation]
+) -> None:
+    """Prints the values that `profile` has for the workload."""
+    for resource in Resource:
+        if resource in needs:
+            for sentence in sentences(resource, needs[resource], explanations):
+                out.print(sentence)
+        else:
+            out.print(f"Profile, {_LABELS[resource]}: none{f' ({reason})' if reason else ''}")
 
 
 def _select_workload(wanted: Workload, workloads: Iterable[Workload], source_name: str) -> Workload:
@@ -177,16 +215,6 @@ def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> 
         for table in (_days_table(explanation), _policies_table(explanation)):
             out.print()
             out.print(table)
-    for resource in Resource:
-        values = [
-            explanation.chosen.value for explanation in explanations if explanation.resource is resource
-        ]
-        if len(values) > 1:
-            out.print()
-            out.print(
-                f"Sum of {len(values)} containers, {_labelled_amount(resource, sum(values))}"
-                " (the profile adds up only containers of one Pod that still run, without init containers)"
-            )
 
 
 def _print_stored(

@@ -12,6 +12,7 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.completion import COMPLETE_VARIABLE, Shell, script
 from app.command_line.decision_commands import register
 from app.command_line.options import Output, examples, takes_settings
+from app.command_line.workload_names import WORKLOAD_HELP
 from app.errors import HistoryFileError, ProfilerError, SettingsError
 from app.printable import printable
 from app.settings.environment import Settings
@@ -274,18 +275,19 @@ def record(
 @program.command(
     epilog=examples(
         "job-profiler explain shop/web",
-        "job-profiler explain Deployment/shop/web --history usage.npz --plot web.svg",
+        "job-profiler explain deploy/web -n shop --history usage.npz --plot web.svg",
     )
 )
 @takes_settings(
-    (*_USAGE, "risk", "profiles_namespace"), also_read=_REFUSED, shown=_SHOWN, namespace=_PROFILED
+    (*_USAGE, "history_days", "risk", "profiles_namespace"),
+    also_read=_REFUSED,
+    shown=_SHOWN,
+    namespace=_PROFILED,
 )
 def explain(
     settings: Settings,
     access: ClusterAccess,
-    workload: Annotated[
-        str, typer.Argument(metavar="WORKLOAD", help="[KIND/]NAMESPACE/NAME, for example Deployment/shop/web")
-    ],
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD", help=WORKLOAD_HELP)],
     history: Annotated[
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,

@@ -54,7 +54,7 @@ COMMANDS = {
     },
     "backtest": PAST,
     "record": PAST,
-    "explain": PAST | {"risk", "profiles_namespace"},
+    "explain": PAST | {"history_days", "risk", "profiles_namespace"},
     "savings": STORED
     | {"cpu_price", "memory_price", "excluded_namespaces", "history_days", "min_samples"}
     | {"container_metrics_matcher", "state_metrics_matcher"},

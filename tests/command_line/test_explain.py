@@ -30,8 +30,11 @@ from app.sources.history_file import RecordedContainer, write_history_file
 from tests.command_line.conftest import Outcome, Program
 from tests.command_line.pasts import FIRST_MIDNIGHT, write_past
 from tests.command_line.served_prometheus import serves
-from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+
+RECORD = Path(__file__).parents[2] / "app" / "demo" / "emojivoto.npz"
+ALL = ("--history-days", 15)
 
 
 @pytest.fixture
@@ -45,10 +48,10 @@ def test_the_text_has_samples_window_cost_and_other_policies(program: Program, p
 
     KRR's memory value is 1 GiB plus 15 %: 1234803098 bytes. The request of 4 cores is listed too.
     """
-    outcome = program.run("explain", "shop/web", "--history", past)
+    outcome = program.run("explain", "shop/web", "--history", past, *ALL)
 
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith("shop/web, as of 2024-10-20T00:00:00Z\n\nserver, CPU: ")
+    assert outcome.out.startswith("shop/web, as of 2024-10-20T00:00:00Z\nProfile, CPU: ")
     assert (
         "9216 samples of at most 2 replicas at a time in the 16 UTC days up to 2024-10-19. The value is"
         " chosen from 15 UTC days (2024-10-04 to 2024-10-18)" in outcome.one_line
@@ -94,7 +97,7 @@ def test_the_plot_is_written(program: Program, past: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("named", "code", "message"),
     [
-        ("web", 2, "WORKLOAD is 'web': use NAMESPACE/NAME or KIND/NAMESPACE/NAME"),
+        ("web", 2, "WORKLOAD is 'web': use NAMESPACE/NAME, KIND/NAME with -n, or KIND/NAMESPACE/NAME"),
         ("shop/wep", 1, "usage.npz; it has Deployment/shop/web"),
         ("shop/wep", 1, "job-profiler: no shop/wep in "),
         ("DaemonSet/shop/web", 1, "job-profiler: no DaemonSet/shop/web in "),
@@ -121,20 +124,79 @@ def test_a_plot_that_can_not_be_written_is_named(program: Program, past: Path) -
 
 def test_value_and_bound_equal_those_of_the_profile(program: Program, past: Path) -> None:
     """`job-profiler profile` on the same file has the same values; its bound is rounded up to 0.1 %."""
-    profiles = program.run("profile", "--history", past, "--history-days", 15, "-o", "json")
+    profiles = program.run("profile", "--history", past, *ALL, "-o", "json")
     cpu, memory = (
         next(item for item in json.loads(profiles.out)["items"] if item["kind"] == kind and _is_web(item))
         for kind in ("CPUProfile", "MemoryProfile")
     )
 
-    outcome = program.run("explain", "shop/web", "--history", past)
+    outcome = program.run("explain", "shop/web", "--history", past, *ALL)
 
+    assert f"Profile, CPU: {cpu['spec']['cpuProfiling']['value']} cores" in outcome.out
     assert f"server, CPU: {cpu['spec']['cpuProfiling']['value']} cores" in outcome.one_line
     assert f"server, memory: {memory['spec']['memoryProfiling']['value']} bytes" in outcome.one_line
     percent = float(outcome.one_line.partition("Upper bound for nine of ten days: ")[2].partition("%")[0])
     bound = float(cpu["status"]["risk"]["timeAboveAtMost"])
     assert bound - 0.001 <= round(percent / 100, 6) <= bound
     assert cpu["status"]["risk"]["timeAbove"] <= cpu["status"]["risk"]["timeAboveAtMost"]
+
+
+@pytest.mark.parametrize("workload", ["emojivoto/web", "deploy/web", "deployments.apps/emojivoto/web"])
+def test_explain_and_profile_give_the_same_numbers(program: Program, workload: str) -> None:
+    """The record has init containers, which count in no Pod: linkerd-init is left out of both.
+
+    The kind may be one of kubectl's names, and `-n` the namespace.
+    """
+    profiles = json.loads(program.run("profile", "--history", RECORD, "-o", "json").out)["items"]
+    values = {
+        item["kind"]: next(iter(item["spec"].values()))["value"]
+        for item in profiles
+        if item["kind"] != "ConnectionProfile" and _is_web(item)
+    }
+
+    outcome = program.run("explain", workload, "-n", "emojivoto", "--history", RECORD)
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert f"Profile, CPU: {values['CPUProfile']} cores, the sum of its containers: linkerd-" in outcome.out
+    assert f"Profile, memory: {values['MemoryProfile']} bytes, the sum of its containers" in outcome.out
+    assert "Left out: linkerd-init." in outcome.out
+    assert "linkerd-init, CPU" not in outcome.out
+
+
+def test_explain_and_profile_agree_on_every_workload(program: Program, tmp_path: Path) -> None:
+    """Random pasts, with containers that ended, that were born late, and that have gaps."""
+    for seed in range(3):
+        past = write_random_past(tmp_path / f"{seed}.npz", seed)
+        items = json.loads(program.run("profile", "--history", past, "-o", "json").out)["items"]
+        for item in items:
+            notes = item["metadata"]["annotations"]
+            name = "/".join(
+                notes[f"job-profiler.liqo.io/workload-{part}"] for part in ("kind", "namespace", "name")
+            )
+            value = next(iter(item["spec"].values()))["value"]
+            label, unit = ("CPU", "cores") if item["kind"] == "CPUProfile" else ("memory", "bytes")
+
+            outcome = program.run("explain", name, "--history", past)
+
+            assert f"Profile, {label}: {value} {unit}" in outcome.out, (seed, name)
+
+
+def write_random_past(path: Path, seed: int) -> Path:
+    """Nine days of three workloads of up to three containers, each in a part of the time."""
+    chance = np.random.default_rng(seed)
+    steps = np.arange(1, 9 * 288 + 1)
+    containers = []
+    for workload in ("a", "b", "c"):
+        for container in ("app", "init", "proxy")[: chance.integers(1, 4)]:
+            first, last = sorted(chance.integers(0, len(steps), 2))
+            ran = steps[first:last] if container != "app" else steps
+            times = (FIRST_MIDNIGHT + 300 * ran)[chance.random(len(ran)) < 0.9]
+            usage = chance.gamma(2, 0.1, len(times))
+            pod = f"shop/{workload}-7d9f8b6c5d-abcde/{container}"
+            owner = f"Deployment/shop/{workload}"
+            containers.append(RecordedContainer(pod, times, usage, usage * 2**30, owner, np.nan, np.nan))
+    write_history_file(path, containers)
+    return path
 
 
 def _is_web(manifest: dict[str, Any]) -> bool:
@@ -214,6 +276,12 @@ def store(server: FakeApiServer, profile: ResourceProfile, name: str | None = No
 async def explained(program: Program, server: FakeApiServer, tmp_path: Path, *more: object) -> Outcome:
     """Explains `emojivoto/web` with constant usage and the profiles of *server*."""
     server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
+    namespace = "emojivoto"
+    server.on("GET", paths.namespaces(), listed())
+    web_deployment = {"metadata": {"name": "web", "namespace": namespace}}
+    server.on("GET", paths.deployments(namespace), listed(web_deployment))
+    for path_of in (paths.pods, paths.stateful_sets, paths.daemon_sets, paths.jobs):
+        server.on("GET", path_of(namespace), listed())
     kubeconfig = server.kubeconfig(tmp_path)
     arguments = ("--prometheus-url", server.url, "--kubeconfig", kubeconfig, *more)
     return await program.run_beside("explain", "emojivoto/web", *arguments)
