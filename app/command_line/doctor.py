@@ -16,6 +16,7 @@ from app.command_line.doctor_report import as_json, show
 from app.command_line.name_resolution import resolution_fault
 from app.command_line.prometheus_access import reach_prometheus
 from app.command_line.terminal import console
+from app.command_line.webhook_check import check_webhook
 from app.diagnosis.catalogue import MESHES, Exporter
 from app.diagnosis.diagnosis import Diagnosis, diagnose
 from app.diagnosis.examination import MAX_QUERIES, MAX_SECONDS, examine
@@ -39,17 +40,22 @@ _MAX_ROWS = 20_000  # namespaces and scrape jobs of a query
 
 
 def examine_and_print(settings: Settings, access: ClusterAccess, *, output: str) -> None:
-    """Prints the diagnosis; exits with code 1 if CPU or memory can't be profiled."""
+    """Prints the diagnosis, and that of the webhook where there is a kubeconfig.
+
+    The exit code is 1 if CPU or memory can't be profiled, or if the webhook is not reached.
+    """
     configure_logs("error", LogFormat.CONSOLE)
     check_access(settings)
+    has_cluster = bool(access.kubeconfig) and uses_cluster(settings, access)
     if uses_cluster(settings, access):
         settings = scoped(settings, access)
     diagnosis = asyncio.run(_diagnose(settings, access, time.time()))
+    webhook = asyncio.run(check_webhook(settings, access)) if has_cluster else None
     if output == "json":
-        typer.echo(json.dumps(as_json(diagnosis), indent=2))
+        typer.echo(json.dumps(as_json(diagnosis, webhook), indent=2))
     else:
-        show(console(), diagnosis)
-    if not diagnosis.is_healthy:
+        show(console(), diagnosis, webhook)
+    if not diagnosis.is_healthy or (webhook and webhook.has_failed):
         sys.exit(1)
 
 

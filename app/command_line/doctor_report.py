@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from app.command_line.webhook_check import WebhookCheck
 from app.diagnosis.catalogue import MESHES, OBJECTS, USAGE, Exporter
 from app.diagnosis.cluster_findings import clusters_by_label
 from app.diagnosis.diagnosis import Diagnosis, MetricRow, metric_rows
@@ -18,7 +19,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 _NOTHING = "-"
 
 
-def show(out: Console, diagnosis: Diagnosis) -> None:
+def show(out: Console, diagnosis: Diagnosis, webhook: WebhookCheck | None = None) -> None:
     """Prints the diagnosis. Sentences are wrapped between words; lines of configuration are not."""
     for line in _head(diagnosis):
         _print_wrapped(out, line)
@@ -32,6 +33,21 @@ def show(out: Console, diagnosis: Diagnosis) -> None:
             _print_table(out, ("EXPORTER", "INTERVAL", "LAG", "DUPLICATES", "JOBS"), *_exporters(rows))
         metrics = ((row.metric.name, *_cells(row)) for row in rows)
         _print_table(out, ("METRIC", "SERIES", "SINCE"), *metrics)
+    if webhook:
+        out.print()
+        for line in _webhook_lines(webhook):
+            _print_wrapped(out, line)
+
+
+def _webhook_lines(webhook: WebhookCheck) -> Iterator[str]:
+    """A line for each check of the webhook."""
+    if webhook.skipped:
+        yield f"Webhook: not checked: {webhook.skipped}"
+        return
+    answered = "" if webhook.seconds is None else f" (answered in {webhook.seconds:.3f} s)"
+    yield f"Webhook: {'checks failed' if webhook.has_failed else f'works{answered}'}"
+    for finding in webhook.findings:
+        yield f"  {finding.reason or 'ok'}: {finding.message}"
 
 
 def _print_wrapped(out: Console, text: str, *, beginning: str = "", indent: int = 2) -> None:
@@ -158,10 +174,11 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
+def as_json(diagnosis: Diagnosis, webhook: WebhookCheck | None = None) -> dict[str, Any]:
     """The same as JSON values; null is unknown."""
     seen = diagnosis.seen
     return {
+        "webhook": _webhook_values(webhook) if webhook else None,
         "prometheus": diagnosis.url,
         "distribution": diagnosis.distribution.name,
         "healthy": diagnosis.is_healthy,
@@ -175,6 +192,15 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
         ],
         "findings": [_finding(finding) for finding in diagnosis.findings],
         "metrics": [_metric(row) for row in metric_rows(seen)] if diagnosis.features else [],
+    }
+
+
+def _webhook_values(webhook: WebhookCheck) -> dict[str, Any]:
+    return {
+        "works": None if webhook.skipped else not webhook.has_failed,
+        "seconds": webhook.seconds,
+        "checks": [{"reason": one.reason, "message": one.message} for one in webhook.findings],
+        "notChecked": webhook.skipped,
     }
 
 

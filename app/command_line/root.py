@@ -193,7 +193,8 @@ def doctor(
 ) -> None:
     """Check what Prometheus has for the profiler, what is missing, and what to do.
 
-    Sends at most 40 queries within 30 s. The exit code is 1 if CPU or memory can't be profiled.
+    Sends at most 40 queries within 30 s. Where there is a kubeconfig, also checks that the API server reaches
+    the webhook. The exit code is 1 if CPU or memory can't be profiled, or if that check fails.
     """
     from app.command_line.doctor import examine_and_print
 
@@ -212,7 +213,7 @@ def doctor(
     ("kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"), namespace=_RELEASE
 )
 def probe(settings: Settings, access: ClusterAccess) -> None:
-    """Check that the API server can call the webhook.
+    """Check that the API server can call the webhook; doctor does this too.
 
     Prints one line per check. The exit code is 1 if a check fails.
     """

@@ -7,14 +7,18 @@ import socket
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from app.diagnosis.examination import MAX_QUERIES
-from tests.command_line.conftest import Program
-from tests.kubernetes.fake_api_server import FakeApiServer
+from app.kubernetes import paths
+from tests.command_line.conftest import Outcome, Program
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed
+from tests.kubernetes.self_probe.probe_answers import NO_FAULT_MESSAGES, patches_config_map
+from tests.kubernetes.webhook_configurations import configuration
 
 QUERY, RETENTION = "/api/v1/query_range", "/api/v1/status/runtimeinfo"
 
@@ -167,3 +171,66 @@ async def test_the_number_of_requests(
     assert len(api_server.requests) <= MAX_QUERIES
     assert time.monotonic() - started < 6
     assert "METRIC " in outcome.out
+
+
+def serve_release(server: FakeApiServer) -> None:
+    """A release in the namespace `here`, whose webhook works."""
+    variables = {"ROLE": "profiler", "WEBHOOK_CONFIGURATION": "hooks"}
+    env = [{"name": name, "value": value} for name, value in variables.items()]
+    template = {"spec": {"containers": [{"name": "profiler", "env": env}]}}
+    profiler = {"metadata": {"name": "profiler", "namespace": "here"}, "spec": {"template": template}}
+    server.on("GET", paths.deployments(None), listed(profiler))
+    server.on("GET", paths.mutating_webhook_configuration("hooks"), answers(configuration()))
+    server.on("POST", paths.config_maps("here"), patches_config_map())
+    server.on("POST", QUERY, _nothing)
+
+
+async def doctor_of_cluster(
+    program: Program, server: FakeApiServer, directory: Path, *more: object
+) -> Outcome:
+    kubeconfig = server.kubeconfig(directory)
+    return await program.run_beside(
+        "doctor", "--prometheus-url", server.url, "--kubeconfig", kubeconfig, *more
+    )
+
+
+async def test_the_webhook_is_checked_with_a_kubeconfig(
+    program: Program, api_server: FakeApiServer, tmp_path: Path
+) -> None:
+    """As `probe` does, with the names of the release that is found in the cluster."""
+    serve_release(api_server)
+
+    table = await doctor_of_cluster(program, api_server, tmp_path)
+    document = json.loads((await doctor_of_cluster(program, api_server, tmp_path, "-o", "json")).out)
+
+    assert "Webhook: works (answered in 0." in table.out
+    assert f"ok: {NO_FAULT_MESSAGES[-1]}" in table.one_line
+    assert document["webhook"]["works"] is True
+
+
+async def test_a_webhook_that_is_not_reached(
+    program: Program, api_server: FakeApiServer, tmp_path: Path
+) -> None:
+    """The ConfigMap comes back as it was sent."""
+    serve_release(api_server)
+    api_server.on("POST", paths.config_maps("here"), patches_config_map("another/annotation"))
+
+    outcome = await doctor_of_cluster(program, api_server, tmp_path)
+
+    assert outcome.code == 1
+    assert "Webhook: checks failed" in outcome.out
+    assert "the webhook did not mutate the dry-run ConfigMap" in outcome.one_line
+
+
+async def test_without_a_release_the_webhook_is_not_checked(
+    program: Program, api_server: FakeApiServer, tmp_path: Path
+) -> None:
+    """Before the installation, a line says so; without a kubeconfig there is none."""
+    serve_release(api_server)
+    api_server.on("GET", paths.deployments(None), listed())
+
+    outcome = await doctor_of_cluster(program, api_server, tmp_path)
+    alone = await program.run_beside("doctor", "--prometheus-url", api_server.url)
+
+    assert "Webhook: not checked: no release of the job profiler was found in this cluster" in outcome.out
+    assert "Webhook" not in alone.out
