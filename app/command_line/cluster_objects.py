@@ -4,7 +4,7 @@ What may not be listed, or is not served, is empty, and a note says so.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.decisions.autoscalers import Governor, governors_of
@@ -24,11 +24,15 @@ Paths = Callable[[str | None], str]
 
 @dataclass(slots=True)
 class ClusterObjects:
-    """Lists of one cluster, in *namespaces* or in all of them; `notes` are sentences on what is missing."""
+    """Lists of one cluster, in *namespaces* or in all of them; `notes` are sentences on what is missing.
+
+    `variables` are those of the installed profiler, as far as they have a value of their own.
+    """
 
     client: ClusterClient
     profiles_home: str
     namespaces: Sequence[str] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property

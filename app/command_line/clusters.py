@@ -8,7 +8,6 @@ from app.command_line.cluster import open_access, scoped
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.cluster_objects import ClusterObjects
 from app.command_line.releases import release_of
-from app.kubernetes.client import ClusterClient
 from app.settings.environment import Settings
 
 
@@ -35,15 +34,10 @@ class ClusterContexts:
 async def opened(settings: Settings, access: ClusterAccess) -> AsyncIterator[ClusterObjects]:
     """The objects of one cluster, in the namespaces that are asked for."""
     async with open_access(access) as client:
-        home = await profiles_home(client, settings, access)
-        yield ClusterObjects(client, home, scoped(settings, access).profiling_namespace)
-
-
-async def profiles_home(client: ClusterClient, settings: Settings, access: ClusterAccess) -> str:
-    """The namespace of the profiles: the one given, else that of the installed release, else the default."""
-    if settings.profiles_namespace:
-        return settings.profiles_namespace
-    release = await release_of(client, settings, access)
-    if release is None:
-        return settings.profiles_home
-    return release.variables.get("PROFILES_NAMESPACE") or release.namespace
+        release = await release_of(client, settings, access)
+        variables = release.variables if release else {}
+        # The namespace of the profiles: the one given, else that of the installed release, else the default.
+        home = settings.profiles_namespace or variables.get("PROFILES_NAMESPACE", "")
+        if not home:
+            home = release.namespace if release else settings.profiles_home
+        yield ClusterObjects(client, home, scoped(settings, access).profiling_namespace, variables)

@@ -5,7 +5,7 @@ From the stored profiles of one or more clusters, from Prometheus, or from a his
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,8 +23,10 @@ from app.domain.profiles import Resource, RiskLevel
 from app.domain.workloads import Workload
 from app.errors import SettingsError
 from app.runtime.logs import configure_logs
-from app.settings.environment import Settings
+from app.settings.environment import Settings, read_settings
 from app.settings.types import LogFormat
+
+_PRICES = ("cpu_price", "memory_price")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,7 @@ class SavingsQuestion:
 def save_and_print(settings: Settings, clusters: ClusterContexts, question: SavingsQuestion) -> None:
     """Prints the savings; exits with code 1 if more than the allowed share of requests is not needed."""
     configure_logs("warning", LogFormat.CONSOLE)
-    prices = Prices(_price(settings.cpu_price), _price(settings.memory_price))
-    sort = _sort_key(question.sort, prices)
+    _check_sort_key(question.sort)
     if question.top < 0:
         raise SettingsError([f"--top is {question.top}: use 1 or more; 0 shows all"])
     if question.from_prometheus or question.history:
@@ -59,8 +60,10 @@ def save_and_print(settings: Settings, clusters: ClusterContexts, question: Savi
         if not question.history:
             notes = [*notes, "Autoscalers are not looked up without stored profiles."]
     else:
-        figures, governors, notes = asyncio.run(_stored(settings, clusters, question.risk))
+        figures, governors, notes, settings = asyncio.run(_stored(settings, clusters, question.risk))
         source = "stored profiles"
+    prices = Prices(_price(settings.cpu_price), _price(settings.memory_price))
+    sort = _sort_key(question.sort, prices)
     found = savings(figures, governors, Ignored(question.ignore))
     print_out(
         savings_printout(found, SavingsOptions(sort, prices, question.top, notes, source)), question.output
@@ -73,12 +76,15 @@ def _price(price: float) -> Decimal | None:
     return Decimal(repr(price)) if price else None
 
 
+def _check_sort_key(text: str) -> None:
+    if text and text not in set(SortKey):
+        raise SettingsError([f"--sort is {text!r}: use cpu, memory, money or risk"])
+
+
 def _sort_key(text: str, prices: Prices) -> SortKey:
     """The order that is asked for; by default by price, or by CPU without prices."""
     if not text:
         return SortKey.MONEY if prices.are_given else SortKey.CPU
-    if text not in set(SortKey):
-        raise SettingsError([f"--sort is {text!r}: use cpu, memory, money or risk"])
     if text == SortKey.MONEY and not prices.are_given:
         raise SettingsError(["--sort money needs a price: set --cpu-price or --memory-price"])
     return SortKey(text)
@@ -86,19 +92,30 @@ def _sort_key(text: str, prices: Prices) -> SortKey:
 
 async def _stored(
     settings: Settings, clusters: ClusterContexts, risk: RiskLevel | None
-) -> tuple[list[WorkloadFigures], dict[tuple[str, Workload], Sequence[Governor]], list[str]]:
-    """The figures, autoscalers and notes of all clusters, from stored profiles."""
+) -> tuple[list[WorkloadFigures], dict[tuple[str, Workload], Sequence[Governor]], list[str], Settings]:
+    """The figures, autoscalers and notes of all clusters, from stored profiles.
+
+    The settings have the prices of the first release that has any, unless they are given.
+    """
     figures: list[WorkloadFigures] = []
     governors: dict[tuple[str, Workload], Sequence[Governor]] = {}
     notes: list[str] = []
     async for name, objects in clusters.opened(settings):
         covers = in_namespaces(objects.namespaces)
+        settings = _with_prices(settings, objects.variables)
         profiles, found = await asyncio.gather(objects.profiles(), objects.governors())
         manifests = [manifest for listed in profiles.values() for manifest in listed]
         figures += [each for each in read_workloads(manifests, risk, name) if covers(each.workload.namespace)]
         governors |= {(name, workload): governing for workload, governing in found.items()}
         notes += [f"{name}: {note}" if name else note for note in objects.notes]
-    return figures, governors, notes
+    return figures, governors, notes, settings
+
+
+def _with_prices(settings: Settings, variables: Mapping[str, str]) -> Settings:
+    if settings.cpu_price or settings.memory_price:
+        return settings
+    found = {name: variables[name.upper()] for name in _PRICES if name.upper() in variables}
+    return read_settings(settings.model_dump() | found) if found else settings
 
 
 def _fail_over(found: Savings, percent: float) -> None:

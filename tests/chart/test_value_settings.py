@@ -123,6 +123,8 @@ VALUES = [
     ChartValue("profiling.expireAfterDays", 3650, {"expire_after_days": 3650}),
     ChartValue("profiling.maxConnections", 1000, {"max_connections": 1000}),
     ChartValue("profiling.networkMetricProvider", "none", {"network_metric_provider": "none"}),
+    ChartValue("prices.cpu", 20.5, {"cpu_price": 20.5}),
+    ChartValue("prices.memory", 3, {"memory_price": 3.0}),
     ChartValue("backfill.enabled", False, {"backfill_enabled": False}),
     ChartValue("backfill.rate", 0.25, {"backfill_rate": 0.25}),
     ChartValue("monitoring.workloadMetrics", True, {"workload_metrics": True}),

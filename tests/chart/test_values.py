@@ -58,6 +58,8 @@ WRONG: list[tuple[str, object]] = [
     ("profiling.risk", "none"),
     ("profiling.maxProfiles", 1.5),
     ("profiling.profileWriteRate", "50"),
+    ("prices.cpu", -1),
+    ("prices.memory", "3"),
     ("profiling.staleAfterDays", "2d"),
     ("profiling.expireAfterDays", True),
     ("profiling.maxConnections", 1001),

@@ -110,6 +110,12 @@ Each template takes the root and returns a list of name and value.
   value: {{ .Values.profiling.staleAfterDays | quote }}
 - name: EXPIRE_AFTER_DAYS
   value: {{ .Values.profiling.expireAfterDays | quote }}
+{{- range $resource, $price := .Values.prices }}
+{{- if $price }}
+- name: {{ printf "%s_PRICE" (upper $resource) }}
+  value: {{ $price | quote }}
+{{- end }}
+{{- end }}
 - name: BACKFILL_ENABLED
   value: {{ .Values.backfill.enabled | quote }}
 - name: BACKFILL_RATE
