@@ -102,7 +102,7 @@ def plan(settings: Settings, access: ClusterAccess, output: Output = "table", ri
 def connections(
     settings: Settings, access: ClusterAccess, workload: _Workload, output: Output = "table"
 ) -> None:
-    """Show whom a workload talks to, and the share of each peer."""
+    """Show the workloads that a workload talks to, and the share of each."""
     from app.command_line.connections import connections_and_print
     from app.command_line.terminal import output_format
 
