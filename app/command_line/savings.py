@@ -18,6 +18,7 @@ from app.command_line.savings_report import SavingsOptions, savings_printout
 from app.command_line.terminal import print_error, print_out
 from app.decisions.autoscalers import Governor
 from app.decisions.figures import WorkloadFigures, read_workloads
+from app.decisions.live import with_live
 from app.decisions.savings import Ignored, Prices, Savings, SortKey, savings
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.workloads import Workload
@@ -105,7 +106,10 @@ async def _stored(
         settings = _with_prices(settings, objects.variables)
         profiles, found = await asyncio.gather(objects.profiles(), objects.governors())
         manifests = [manifest for listed in profiles.values() for manifest in listed]
-        figures += [each for each in read_workloads(manifests, risk, name) if covers(each.workload.namespace)]
+        read = [each for each in read_workloads(manifests, risk, name) if covers(each.workload.namespace)]
+        if not all(each.has_template for each in read):
+            read = with_live(read, await objects.workloads())
+        figures += read
         governors |= {(name, workload): governing for workload, governing in found.items()}
         notes += [f"{name}: {note}" if name else note for note in objects.notes]
     return figures, governors, notes, settings

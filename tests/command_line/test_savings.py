@@ -11,8 +11,10 @@ from app.kubernetes import paths
 from tests.command_line.conftest import Program
 from tests.command_line.decided_cluster import against, serve_cluster
 from tests.command_line.pasts import write_past
-from tests.decisions.manifests import container, deployment
+from tests.command_line.served_prometheus import serves
+from tests.decisions.manifests import container, deployment, need
 from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
 
 @pytest.fixture
@@ -164,6 +166,18 @@ def two_contexts(cluster: FakeApiServer, directory: Path) -> Path:
     return path
 
 
+async def test_profiles_of_an_older_release(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """They have no requests; those of the Deployments count: 3 x 0.5 + 1 = 2.5 cores."""
+    for plural in ("cpuprofiles", "memoryprofiles"):
+        resource = plural.removesuffix("profiles")
+        listing = listed(*(need(resource, name, "1.000") for name in ("web", "api")))
+        cluster.on("GET", paths.profiles(plural, "profiling"), listing)
+
+    document = await program.run_beside(*against(cluster, tmp_path, "savings", "-o", "json"))
+
+    assert json.loads(document.out)["total"]["cpu"]["requested"] == 2.5
+
+
 async def test_several_contexts_are_summed(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
     """Two contexts of the same cluster: twice the totals, and a table of clusters."""
     path = two_contexts(cluster, tmp_path)
@@ -223,3 +237,17 @@ def test_a_past_without_requests(program: Program, tmp_path: Path) -> None:
     document = json.loads(program.run("savings", "--history", past, "-o", "json").out)
 
     assert (document["workloads"], len(document["unknown"])) == ([], 2)
+
+
+async def test_a_prometheus_without_requests(program: Program, api_server: FakeApiServer) -> None:
+    """Needs are computed; without kube-state-metrics no request is known, and each workload is named."""
+    api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
+
+    outcome = await program.run_beside(
+        *("savings", "--prometheus-url", api_server.url, "--history-days", 1, "-o", "json")
+    )
+
+    assert outcome.code == 0, outcome.err
+    document = json.loads(outcome.out)
+    assert (document["source"], document["workloads"]) == (api_server.url, [])
+    assert {workload["name"] for workload in document["unknown"]} >= {"web", "emoji"}

@@ -6,10 +6,12 @@ import pytest
 
 from app.decisions.autoscalers import Governor, governors_of
 from app.decisions.figures import read_workloads
+from app.decisions.live import with_live
 from app.decisions.savings import Ignored, Prices, Savings, SortKey, in_order, savings
+from app.decisions.templates import workload_object
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.workloads import Workload
-from tests.decisions.manifests import need
+from tests.decisions.manifests import container, deployment, need
 
 MIB = 1024**2
 WEB, DB, JOB = Workload("shop", "web"), Workload("shop", "db", "StatefulSet"), Workload("shop", "etl", "Job")
@@ -115,6 +117,28 @@ def test_unknown_requests_are_not_zero() -> None:
     found = savings(read_workloads([need("cpu", "web", "0.200")]))
 
     assert (found.workloads, found.unknown) == ([], [("", WEB)])
+
+
+def test_requests_of_the_workload_where_the_profile_has_none() -> None:
+    """Two long-running containers request 100m and, by its limit, 300m: 0.4 - 0.3 cores in each of 4 Pods.
+
+    The init container's 2 cores are not those of a running Pod. Without an object nothing is known.
+    """
+    manifest = deployment(
+        "web",
+        container(requests={"cpu": "100m"}),
+        container("proxy", limits={"cpu": "300m"}),
+        replicas=4,
+        initContainers=[container("init", requests={"cpu": "2"})],
+    )
+    listed = ({"name": "app", "value": "0.100"}, {"name": "proxy", "value": "0.200"})
+    figures = read_workloads([need("cpu", "web", "0.300", containers=listed), need("cpu", "db", "0.1")])
+
+    found = savings(with_live(figures, [workload_object("Deployment", manifest)]))
+
+    (web,) = found.workloads
+    assert (web.replicas, web.difference(Resource.CPU)) == (4, Decimal("0.4"))
+    assert found.unknown == [("", Workload("shop", "db"))]
 
 
 def test_needs_at_another_risk() -> None:
