@@ -1,0 +1,350 @@
+"""Commands that say what to change, against a real API server: numbers, and the webhook's own decision.
+
+The namespace `decided` has `web` with 3 replicas, which requests 500m and 256Mi and needs 26m and 347Mi, and
+`api` with one, which requests 1 core and 4Gi and needs 1.5 cores and 1Gi; `web` sends `api` 60 messages a
+minute, and gets 20 of `bot`. 25 generated namespaces have LimitRanges, quotas, autoscalers and 4 workloads
+each.
+"""
+
+import asyncio
+import json
+import urllib.error
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from app.domain.custom_resources import KINDS, to_manifest, to_status
+from app.domain.profile_names import contract_name
+from app.domain.profiles import (
+    Basis,
+    ConnectionProfile,
+    ContainerNeed,
+    Profile,
+    Resource,
+    ResourceProfile,
+    StepRates,
+)
+from app.domain.quantities import format_need, parse_quantity
+from app.domain.workloads import Connection, Workload
+from app.kubernetes.client import open_cluster
+from app.kubernetes.profiles import ProfileWriter
+from tests.cluster.control_plane import ADMIN_TOKEN, ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.loopback_http import request_json
+from tests.cluster.waiting import wait_until
+from tests.command_line.process import job_profiler
+from tests.e2e.conftest import running
+from tests.e2e.generated_demands import LABEL, DemandedPod, DemandGenerator, DemandingNamespace
+from tests.e2e.release import Release
+from tests.e2e.workloads import deployment
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart]
+
+RELEASE_NAMESPACE, DECIDED = "profiling-decisions", "decided"
+SEED, COUNT = 20261130, 25
+NO_PROMETHEUS = "http://127.0.0.1:9"
+MIB = 1024**2
+NEEDS = {"web": (0.026, 347 * MIB), "api": (1.5, 1024 * MIB)}
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Runs `job-profiler` as the administrator of the cluster."""
+
+    kubeconfig: Path
+
+    def run(self, *arguments: object, code: int = 0) -> str:
+        """The standard output of a command; its table is 80 columns wide."""
+        done = job_profiler(*arguments, "--kubeconfig", self.kubeconfig, COLUMNS="80")
+        assert done.returncode == code, done.stderr
+        return done.stdout
+
+    def json(self, *arguments: object) -> Any:
+        """The document that the command prints."""
+        return json.loads(self.run(*arguments, "-o", "json"))
+
+
+@pytest.fixture(scope="module")
+def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
+    """The generated namespaces with a Deployment for each Pod, some with an autoscaler, and `decided`."""
+    generated = list(DemandGenerator(SEED).namespaces(COUNT))
+    names = [DECIDED, *(namespace.name for namespace in generated)]
+    for name in names:
+        kubectl.create_namespace(name)
+    chance = Random(SEED)
+    pods = [pod for namespace in generated for pod in namespace.pods]
+    kubectl.apply(
+        *(manifest for namespace in generated for manifest in namespace.objects),
+        *(_deployment_of(pod) for pod in pods),
+        *(_autoscaler(pod, chance) for pod in pods if chance.random() < 0.3),
+        _decided("web", 3, {"cpu": "500m", "memory": "256Mi"}),
+        _decided("api", 1, {"cpu": "1", "memory": "4Gi"}),
+    )
+    wait_until(lambda: _is_enforced(kubectl, generated), 120, "quotas and accounts", every_seconds=1)
+    yield generated
+    kubectl.delete_namespaces(*names)
+
+
+def _decided(name: str, replicas: int, requests: dict[str, str]) -> dict[str, Any]:
+    manifest = deployment(name, DECIDED, replicas)
+    manifest["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": requests}
+    return manifest
+
+
+def _deployment_of(pod: DemandedPod) -> dict[str, Any]:
+    """A Deployment without replicas, whose template has the Pod's spec."""
+    manifest = deployment(pod.job, pod.namespace, 0)
+    manifest["spec"]["template"]["spec"] = pod.manifest["spec"]
+    return manifest
+
+
+def _autoscaler(pod: DemandedPod, chance: Random) -> dict[str, Any]:
+    """An autoscaler on CPU, or on memory."""
+    spec: dict[str, Any] = {
+        "maxReplicas": 3,
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": pod.job},
+    }
+    metadata: dict[str, Any] = {"name": pod.job, "namespace": pod.namespace}
+    if chance.random() < 0.5:
+        spec["targetCPUUtilizationPercentage"] = 80
+    else:
+        metric = {"type": "Resource", "resource": {"name": "memory", "targetAverageUtilization": 80}}
+        metadata["annotations"] = {"autoscaling.alpha.kubernetes.io/metrics": json.dumps([metric])}
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+def _is_enforced(kubectl: Kubectl, generated: list[DemandingNamespace]) -> bool:
+    """True once each namespace has its default service account, and each quota its status."""
+    names = {namespace.name for namespace in generated}
+    quotas = [
+        quota for quota in kubectl.api.list("resourcequotas") if quota["metadata"]["namespace"] in names
+    ]
+    accounts = {account["metadata"]["namespace"] for account in kubectl.api.list("serviceaccounts")}
+    return names <= accounts and all(
+        quota.get("status", {}).get("hard") == quota["spec"]["hard"] for quota in quotas
+    )
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    namespaces: list[DemandingNamespace],
+    work_directory: Path,
+) -> Iterator[Release]:
+    """The product with written profiles; requests may be set, and no namespace asks for it yet."""
+    installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
+    scheduling = {"enabled": True, "cpu": {"floor": "15m", "limitRatio": 1.5}}
+    values = {"profiling": {"updateSeconds": 600}, "scheduling": scheduling}
+    with running(installed, installed.values(NO_PROMETHEUS, values)):
+        asyncio.run(_write(control_plane.kubeconfig, list(_profiles(namespaces))))
+        yield installed
+
+
+@pytest.fixture(scope="module")
+def commands(release: Release, control_plane: ControlPlane) -> Commands:
+    """The commands, once the profiles are written."""
+    return Commands(control_plane.kubeconfig)
+
+
+def _profiles(namespaces: list[DemandingNamespace]) -> Iterator[Profile]:
+    for name, needs in NEEDS.items():
+        for resource, need in zip(Resource, needs, strict=True):
+            yield _need(Workload(DECIDED, name), resource, {"main": need})
+    for pod in (pod for namespace in namespaces for pod in namespace.pods):
+        for resource in Resource:
+            yield _need(Workload(pod.namespace, pod.job), resource, pod.needs[resource])
+    web, api, bot = (Workload(DECIDED, name) for name in ("web", "api", "bot"))
+    yield _edge(web, api, "60.00", StepRates("90.00", "120.00"), ("5120", "900"))
+    yield _edge(bot, web, "20.00", None, (None, None))
+
+
+def _basis() -> Basis:
+    now = datetime.now(UTC)
+    return Basis(now, now, samples=2016, coverage=1, confidence=0.9)
+
+
+def _need(workload: Workload, resource: Resource, needs: dict[str, float]) -> ResourceProfile:
+    containers = tuple(ContainerNeed(name, format_need(resource, need), 12) for name, need in needs.items())
+    value = format_need(resource, sum(needs.values()))
+    return ResourceProfile(workload, resource, value, _basis(), containers=containers)
+
+
+def _edge(
+    source: Workload,
+    destination: Workload,
+    messages: str,
+    steps: StepRates | None,
+    sizes: tuple[str | None, str | None],
+) -> ConnectionProfile:
+    half = f"{float(messages) / 2:.2f}"
+    return ConnectionProfile(
+        Connection(source, destination),
+        messages,
+        half,
+        half,
+        _basis(),
+        request_bytes_per_second=sizes[0],
+        response_bytes_per_second=sizes[1],
+        messages=steps,
+    )
+
+
+async def _write(kubeconfig: Path, profiles: list[Profile]) -> None:
+    now, concurrency = datetime.now(UTC), asyncio.Semaphore(8)
+    async with open_cluster(str(kubeconfig)) as client:
+        writer = ProfileWriter(client, RELEASE_NAMESPACE)
+
+        async def write(profile: Profile) -> None:
+            name, plural = contract_name(profile.identity), KINDS[profile.identity.kind].plural
+            assert name
+            manifest = to_manifest(profile, name=name, namespace=RELEASE_NAMESPACE, updated_at=now)
+            async with concurrency:
+                await writer.apply(plural, manifest)
+                await writer.apply_status(plural, name, to_status(profile, refreshed_at=now))
+
+        await asyncio.gather(*map(write, profiles))
+
+
+def test_savings_by_hand(commands: Commands) -> None:
+    """Of web (500m - 26m) x 3 = 1.422 cores are not needed, of api 4Gi - 1Gi = 3 GiB.
+
+    Missing are (347 - 256) x 3 = 273 MiB and 0.5 cores. 1.422 of 2.5 cores are 57 %, 3 of 4.75 GiB 63 %.
+    """
+    document = commands.json("savings", "-n", DECIDED)
+    text = commands.run("savings", "-n", DECIDED)
+
+    total = document["total"]
+    assert {workload["name"]: workload["replicas"] for workload in document["workloads"]} == {
+        "web": 3,
+        "api": 1,
+    }
+    assert (total["cpu"]["over"], total["cpu"]["under"], total["cpu"]["overShare"]) == (1.422, 0.5, 0.5688)
+    assert (total["memory"]["over"], total["memory"]["under"]) == (3 * 1024 * MIB, 273 * MIB)
+    assert "cores: 1.42 of 2.50 that are requested (57%) are not needed" in text
+    assert max(map(len, text.splitlines())) <= 80
+    commands.run("savings", "-n", DECIDED, "--fail-over", "60%", code=1)
+    commands.run("savings", "-n", DECIDED, "--fail-over", "64%")
+
+
+def test_connections_by_hand(commands: Commands) -> None:
+    """60 of 80 messages a minute are 75 %, with a P95 of 90; only api's bytes are measured."""
+    api, bot = commands.json("connections", "deploy/web", "-n", DECIDED)["peers"]
+
+    assert (api["peer"], api["direction"], api["messageShare"]) == (f"{DECIDED}/api", "calls", 0.75)
+    assert (api["messagesPerMinuteP95"], api["sentBytesPerSecond"], api["byteShare"]) == (90, 5120, 1)
+    assert (bot["peer"], bot["direction"], bot["messageShare"]) == (f"{DECIDED}/bot", "called by", 0.25)
+
+
+def test_a_patch_is_what_the_api_server_accepts(commands: Commands, kubectl: Kubectl, tmp_path: Path) -> None:
+    """Strategic and JSON patches of web give 26m and 347Mi; the one for Kustomize is a part of the object."""
+    expected = {"cpu": "26m", "memory": "347Mi"}
+    for form, kind in (("strategic", "strategic"), ("json6902", "json"), ("kustomize", "strategic")):
+        path = tmp_path / f"{form}.yaml"
+        path.write_text(commands.run("export", "patch", f"{DECIDED}/web", "-o", form))
+        patched = kubectl.json(
+            *("patch", "deployment", "web", f"--namespace={DECIDED}", "--dry-run=server"),
+            *(f"--type={kind}", f"--patch-file={path}"),
+        )
+        (main,) = patched["spec"]["template"]["spec"]["containers"]
+        assert main["resources"]["requests"] == expected, form
+
+
+def test_a_patch_builds_with_kustomize(commands: Commands, kubectl: Kubectl, tmp_path: Path) -> None:
+    """The Deployment with its patch gives the requests of the plan."""
+    manifest = _decided("web", 3, {"cpu": "500m", "memory": "256Mi"})
+    tmp_path.joinpath("web.yaml").write_text(json.dumps(manifest))
+    tmp_path.joinpath("patch.yaml").write_text(
+        commands.run("export", "patch", f"{DECIDED}/web", "-o", "kustomize")
+    )
+    kustomization = {"resources": ["web.yaml"], "patchesStrategicMerge": ["patch.yaml"]}
+    tmp_path.joinpath("kustomization.yaml").write_text(json.dumps(kustomization))
+
+    built = kubectl.run("kustomize", str(tmp_path))
+
+    assert "cpu: 26m" in built
+    assert "memory: 347Mi" in built
+
+
+def test_the_plan_is_what_the_webhook_then_sets(
+    commands: Commands, control_plane: ControlPlane, kubectl: Kubectl, namespaces: list[DemandingNamespace]
+) -> None:
+    """Planned while no namespace asks for requests; then all do, and their Pods are created as dry runs.
+
+    At least 50 Pods are admitted, and at least 20 of them get other amounts than their template has. The
+    API server's own defaults count in both.
+    """
+    document = commands.json("plan", "-A")
+    planned = {(one["namespace"], one["name"]): one for one in document["workloads"]}
+    for namespace in namespaces:
+        kubectl.run("label", "namespace", namespace.name, f"{LABEL}=true")
+
+    admitted, changed = 0, 0
+    for pod in (pod for namespace in namespaces for pod in namespace.pods):
+        stored = _admitted(control_plane, pod)
+        if "spec" not in stored:
+            continue
+        admitted += 1
+        plan = planned[pod.namespace, pod.job]
+        set_amounts = {one["name"]: _amounts(one) for one in stored["spec"]["containers"]}
+        plan_amounts = {one["name"]: _planned(one) for one in plan["containers"]}
+        assert plan_amounts == set_amounts, (pod.namespace, pod.job, plan)
+        changed += any(
+            "reason" not in one["cpu"] or "reason" not in one["memory"] for one in plan["containers"]
+        )
+
+    print(f"{admitted} of {4 * COUNT} Pods admitted, {changed} of them with other amounts")
+    assert admitted >= 50
+    assert changed >= 20
+
+
+def _admitted(control_plane: ControlPlane, pod: DemandedPod) -> dict[str, Any]:
+    """The Pod as it would be stored, with the webhook's answer; an object without a spec if it is refused."""
+    url = f"{control_plane.server_url}/api/v1/namespaces/{pod.namespace}/pods?dryRun=All"
+    try:
+        stored: dict[str, Any] = request_json(
+            url, ca_file=control_plane.ca_file, token=ADMIN_TOKEN, body=pod.manifest
+        )
+    except urllib.error.HTTPError as error:
+        with error:
+            return {"refused": error.read().decode()}
+    return stored
+
+
+def _amounts(container: dict[str, Any]) -> dict[str, Decimal | None]:
+    """Requests and limits of CPU and memory as numbers."""
+    resources = container.get("resources") or {}
+    return {
+        f"{member} {resource}": _number((resources.get(member) or {}).get(resource.value))
+        for member in ("requests", "limits")
+        for resource in Resource
+    }
+
+
+def _planned(container: dict[str, Any]) -> dict[str, Decimal | None]:
+    return {
+        f"{member} {resource}": _exact(container[resource.value].get(key))
+        for member, key in (("requests", "new"), ("limits", "newLimit"))
+        for resource in Resource
+    }
+
+
+def _exact(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def _number(quantity: str | None) -> Decimal | None:
+    return None if quantity is None else parse_quantity(quantity)
