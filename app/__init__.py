@@ -24,5 +24,6 @@ Layers, from the top; a module imports only from the layers below (the contracts
     history                  state: day histograms, coverage, edge rates, check-points (pure numpy)
     rightsizing              requests of a new Pod within the rules of its namespace (pure)
     domain                   workloads, profiles, annotations, names (pure data)
+    version                  the version of the product
     errors                   exceptions that cross packages, one class per decision of a caller
 """
