@@ -53,6 +53,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C interrupts the parent alone, which then stops all in order
             )
 
     def until_ready(self, ready: Callable[[], bool], within_seconds: float) -> None:
