@@ -1,8 +1,8 @@
 """A Kubernetes control plane without nodes: etcd, API server and controller manager, 1.20 to 1.36.
 
-Pods are created, admitted and stored, and stay Pending. `tokens.csv` holds the administrator's token; other
-clients use the token of a service account, with the rights that RBAC grants it. The API server logs each of
-their requests in `audit.log`.
+Pods are created, admitted and stored, and stay Pending without a `Kubelet`. `tokens.csv` holds the
+administrator's token; other clients use the token of a service account, with the rights that RBAC grants it.
+The API server logs each of their requests in `audit.log`.
 """
 
 import json
@@ -26,6 +26,7 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 START_SECONDS = 60
 API_SERVER_GRACE_SECONDS = 2  # without it, up to a minute passes until all watches are closed
 SERVICE_ACCOUNT_SECONDS = 30
+TOKEN_SECONDS = 86400
 LAST_MINOR_WITH_INSECURE_PORT = 23
 # Who asked for what, and what allowed it: of service accounts, except those of the controllers.
 AUDIT_POLICY = {
@@ -99,7 +100,7 @@ class ControlPlane:
         self._api_server.stop(API_SERVER_GRACE_SECONDS)
 
     def token_of(self, service_account: str, namespace: str) -> str:
-        """A token of the service account, valid for an hour.
+        """A token of the service account, valid for a day: nothing renews it.
 
         A controller creates the account `default` soon after its namespace, so it is waited for.
         """
@@ -113,7 +114,11 @@ class ControlPlane:
             f"{account}/token",
             ca_file=self.ca_file,
             token=ADMIN_TOKEN,
-            body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
+            body={
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenRequest",
+                "spec": {"expirationSeconds": TOKEN_SECONDS},
+            },
         )
         token: str = answer["status"]["token"]
         return token
@@ -144,8 +149,10 @@ class ControlPlane:
             ],
             "current-context": "test",
         }
-        path.write_text(json.dumps(content, indent=1))
-        path.chmod(0o600)
+        written = path.with_suffix(".new")
+        written.write_text(json.dumps(content, indent=1))
+        written.chmod(0o600)
+        written.replace(path)  # a process of the same account may read the file at this moment
 
     def _etcd_command(self, peer_port: int) -> list[str | Path]:
         return [

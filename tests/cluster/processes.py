@@ -1,7 +1,7 @@
 """Child processes of a test: with a log file, a readiness check, and termination by process id.
 
 `setpriv` makes the kernel kill a child when the thread that started it exits, so not even a killed test run
-leaves one behind. Processes must be started from the main thread.
+leaves one behind. Processes must be started from the main thread, or from one that stops them before it ends.
 """
 
 import random
@@ -37,6 +37,11 @@ class Process:
         """The child's process id while it runs, else None."""
         return self._child.pid if self._child and self._child.poll() is None else None
 
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of a child that has exited by itself or after `ask_to_stop`, else None."""
+        return self._child.poll() if self._child else None
+
     def start(self, ready: Callable[[], bool], within_seconds: float) -> None:
         """Starts the program and waits until `ready` returns True."""
         self.launch()
@@ -53,6 +58,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C interrupts the parent alone, which then stops all in order
             )
 
     def until_ready(self, ready: Callable[[], bool], within_seconds: float) -> None:

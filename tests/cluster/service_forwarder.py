@@ -55,7 +55,7 @@ class ServiceForwarder:
         self._endpoints = (*self._endpoints, endpoint)
 
     def remove(self, name: str) -> None:
-        """Removes a terminated endpoint, which would otherwise only be unready."""
+        """Removes an endpoint that terminates: it receives no further connection."""
         self._endpoints = tuple(endpoint for endpoint in self._endpoints if endpoint.name != name)
 
     def until_ready(self, *names: str) -> None:
@@ -116,7 +116,7 @@ class ServiceForwarder:
                 open_writer.transport.abort()
 
     def _next(self) -> Endpoint:
-        ready = self._ready
+        ready = [endpoint for endpoint in self._ready if endpoint in self._endpoints]
         if not ready:
             raise ConnectionRefusedError("no endpoint is ready")
         self._turn += 1

@@ -1,7 +1,9 @@
-"""Ports of concurrent test runs are distinct."""
+"""Ports of concurrent test runs are distinct, and Ctrl-C interrupts the parent of a process alone."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +28,16 @@ def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     other = subprocess.run(command, capture_output=True, text=True, check=True, input="").stdout.split()
 
     assert len({*own, *map(int, other)}) == 35
+
+
+def test_a_child_has_a_session_of_its_own(tmp_path: Path) -> None:
+    """A terminal, which sends SIGINT to a process group of its session, does not reach the child."""
+    child = processes.Process("sleep", ["sleep", "60"], tmp_path)
+    child.launch()
+    try:
+        assert child.pid
+        assert os.getsid(child.pid) == child.pid != os.getsid(0)
+    finally:
+        child.stop()
+
+    assert child.pid is None

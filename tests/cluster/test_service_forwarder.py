@@ -148,6 +148,20 @@ def test_a_replica_that_ended_resets_connections_until_that_is_seen() -> None:
                 replica_name(connection)
 
 
+def test_a_removed_replica_gets_no_further_connection() -> None:
+    """From its removal on, also before the next poll, all connections go to the other replica."""
+    [port] = free_ports(1)
+    forwarder = ServiceForwarder(port, poll_seconds=3600)
+    with serving("leaving") as leaving, serving("other") as other:
+        for replica in (leaving, other):
+            forwarder.add(replica.endpoint)
+        with forwarder:
+            forwarder.until_ready("leaving", "other")
+            forwarder.remove("leaving")
+
+            assert names(forwarder, 4) == ["other"] * 4
+
+
 def test_a_half_closed_connection_still_carries_the_response(forwarder: ServiceForwarder) -> None:
     """A client that half-closes its connection still gets the response: the directions are independent."""
     with socket.create_connection((LOOPBACK, forwarder.port), timeout=5) as client:

@@ -1,4 +1,4 @@
-"""The processes of a release, as its Deployments describe them."""
+"""The processes of a release, as the Pods of its Deployments describe them."""
 
 import os
 import signal
@@ -24,26 +24,26 @@ def from_this_tree(environment: Mapping[str, str], arguments: Sequence[str]) -> 
 
 
 class ProductProcess:
-    """One replica of one Deployment, with the token of the Deployment's service account.
+    """One Pod of the product, with the token of its service account.
 
-    *settings* override those of the Deployment: replicas on one machine need different ports.
+    *settings* override those of the Pod: replicas on one machine need different ports.
     """
 
     def __init__(
         self,
-        deployment: dict[str, Any],
+        name: str,
+        namespace: str,
+        pod: dict[str, Any],
         control_plane: ControlPlane,
         directory: Path,
-        replica: int = 0,
         settings: Mapping[str, str] | None = None,
         program: Program = from_this_tree,
     ) -> None:
-        metadata, pod = deployment["metadata"], deployment["spec"]["template"]["spec"]
-        self.name = f"{metadata['name']}-{replica}"
+        self.name = name
         [container] = pod["containers"]
         [port] = free_ports(1)
-        kubeconfig = control_plane.kubeconfig_of(pod["serviceAccountName"], metadata["namespace"])
-        fields = {"metadata.namespace": metadata["namespace"], "metadata.name": self.name}
+        kubeconfig = control_plane.kubeconfig_of(pod["serviceAccountName"], namespace)
+        fields = {"metadata.namespace": namespace, "metadata.name": name}
         environment = {entry["name"]: _value(entry, fields) for entry in container["env"]} | {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(REPOSITORY),
@@ -60,12 +60,27 @@ class ProductProcess:
     @property
     def log(self) -> str:
         """The log so far."""
-        return self._process.log.read_text()
+        return self.log_file.read_text()
+
+    @property
+    def log_file(self) -> Path:
+        """The file of the log."""
+        return self._process.log
 
     @property
     def is_running(self) -> bool:
         """False once the process has exited."""
         return self._process.pid is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, negative after a signal, until the process is started again."""
+        return self._process.exit_code
+
+    @property
+    def is_ready(self) -> bool:
+        """True while /readyz succeeds."""
+        return answers(f"{self.health_url}/readyz")
 
     def start(self) -> None:
         """Starts the process and waits until it is ready."""
@@ -78,7 +93,7 @@ class ProductProcess:
 
     def until_ready(self) -> None:
         """Waits until /readyz succeeds."""
-        self._process.until_ready(lambda: answers(f"{self.health_url}/readyz"), READY_SECONDS)
+        self._process.until_ready(lambda: self.is_ready, READY_SECONDS)
 
     def stop(self) -> None:
         """Sends SIGTERM and waits for the exit."""

@@ -73,8 +73,7 @@ class Release:
         deployments = self.kubectl.api.list("deployments", self.namespace)
         for deployment in deployments:
             component = deployment["metadata"]["labels"]["app.kubernetes.io/component"]
-            process = ProductProcess(deployment, self._control_plane, self._directory, program=self.program)
-            self.processes[component] = process
+            self.processes[component] = self._process(deployment, 0, {})
         for process in self.processes.values():
             process.launch()
         # The webhook is ready only with the certificate that the profiler issues.
@@ -85,8 +84,14 @@ class Release:
     def replica(self, component: str, number: int, settings: Mapping[str, str]) -> ProductProcess:
         """Another replica of a Deployment; the caller starts and stops it."""
         deployment = self.kubectl.api.get("deployments", f"{NAME}-{component}", self.namespace)
+        return self._process(deployment, number, settings)
+
+    def _process(
+        self, deployment: dict[str, Any], number: int, settings: Mapping[str, str]
+    ) -> ProductProcess:
+        name, pod = f"{deployment['metadata']['name']}-{number}", deployment["spec"]["template"]["spec"]
         return ProductProcess(
-            deployment, self._control_plane, self._directory, number, settings, self.program
+            name, self.namespace, pod, self._control_plane, self._directory, settings, self.program
         )
 
     def stop(self) -> None:
