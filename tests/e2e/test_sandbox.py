@@ -164,9 +164,10 @@ def test_the_tour_works_as_printed(sandbox: Sandbox, kubectl: Kubectl) -> None:
     shown = {
         stop.question: [typed_slowly(sandbox, kubectl, command) for command in stop.commands] for stop in TOUR
     }
-    needs, annotations, webhook, requests, leaders = shown.values()
+    decisions, annotations, webhook, requests, leaders = shown.values()
 
-    assert "web-api" in needs[0]
+    assert all("emojivoto/web" in printed for printed in decisions)
+    assert "emojivoto/voting" in decisions[2]
     assert annotations[-1].count("liqo.io/cpuProfile: ") == 3
     assert "Phase:          Succeeded" in webhook[0]
     assert "ok: the webhook mutated the dry-run ConfigMap" in webhook[0]

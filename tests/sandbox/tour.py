@@ -16,10 +16,11 @@ class Stop:
 
 TOUR = (
     Stop(
-        "What does each workload need, and which calls which?",
+        "Which workloads waste most, what would change, and which calls which?",
         (
-            "job-profiler profile",
-            "kubectl describe cpup -n profiling | grep Explanation",
+            "job-profiler savings -n emojivoto",
+            "job-profiler plan -n emojivoto",
+            "job-profiler connections emojivoto/web",
         ),
     ),
     Stop(
