@@ -322,10 +322,10 @@ def leader(
     entries = {
         "cluster": {"server": server.url},
         "user": {"token": "-"},
-        "context": {"cluster": "", "user": ""},
+        "context": {"cluster": "bench", "user": "bench"},
     }
-    content: Object = {f"{kind}s": [{"name": "", kind: entry}] for kind, entry in entries.items()}
-    kubeconfig.write_bytes(msgspec.json.encode(content | {"current-context": ""}))
+    content: Object = {f"{kind}s": [{"name": "bench", kind: entry}] for kind, entry in entries.items()}
+    kubeconfig.write_bytes(msgspec.json.encode(content | {"current-context": "bench"}))
     [port] = free_ports(1)
     settings = {
         "ROLE": "profiler",
