@@ -56,6 +56,7 @@ LONGEST_LIFE_SECONDS = 1.0
 GAINED, LOST = "leadership_gained", "leadership_lost"
 # A new leader reads `HISTORY_DAYS`: on a busy machine several leaders may die before one stores anything.
 DAYS, ORIGIN_DAYS, HISTORY_DAYS = 23, 21, 3
+MOST_DAYS_LATE = 5
 END_SECONDS = 1_774_310_400  # 2026-03-24: the history is the same in every run
 SETTINGS = {
     "ROLE": "profiler",
@@ -221,11 +222,14 @@ async def test_fifty_killed_leaders_learn_what_one_leader_learns(
     stored = await settled(leaders, control_plane.kubeconfig)
 
     [newest] = stored.newest_steps
+    learned_facts = facts(stored.learned)
+    began = began_seconds(stored.learned, leaders.origin)
+    assert leaders.origin <= began <= leaders.origin + MOST_DAYS_LATE * 86400
     # The step `newest` settles in the cycle as of `OPEN_STEPS` later.
     undisturbed_state = await undisturbed(
-        leaders.prometheus_url, leaders.origin, (newest + OPEN_STEPS) * STEP_SECONDS + GRACE_SECONDS
+        leaders.prometheus_url, began, (newest + OPEN_STEPS) * STEP_SECONDS + GRACE_SECONDS
     )
-    learned_facts, expected = facts(stored.learned), facts(undisturbed_state)
+    expected = facts(undisturbed_state)
     assert learned_facts.keys() == expected.keys()
     for fact, value in expected.items():
         if isinstance(fact[0], Connection) and len(fact) == 1:
@@ -235,6 +239,21 @@ async def test_fifty_killed_leaders_learn_what_one_leader_learns(
     days = (newest * STEP_SECONDS - leaders.origin) / 86400
     assert days > LEAST_DAYS
     print(f"{leaders.kills} kills, {days:.1f} days, {stored.shards} shards, {len(expected)} facts")
+
+
+def began_seconds(learned: LearnedState, origin: float) -> float:
+    """A time in the day of the first leader that stored something, which read `HISTORY_DAYS` before it.
+
+    It is *origin* if the first day of the history was read, also where more days before it were wanted.
+    """
+    first_day = min(
+        day
+        for histograms in learned.usage.histograms.values()
+        for day, of_day in histograms.days.items()
+        if len(of_day.keys)
+    )
+    is_whole = first_day == END_SECONDS // 86400 - DAYS
+    return origin if is_whole else float((first_day + HISTORY_DAYS) * 86400 + 3600)
 
 
 async def settled(leaders: Leaders, kubeconfig: Path) -> Stored:
