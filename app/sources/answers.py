@@ -220,7 +220,10 @@ class AnswerReader:
             message = f"Prometheus returned native histograms instead of numbers for {_described(row)}"
             self._drop("NativeHistogram", message)
             return False
-        return self._shares is None or self._shares.takes(row.metric.get(self._shares.limit.label, ""))
+        if self._shares is None:
+            return True
+        limit = self._shares.limit
+        return self._shares.takes(row.metric.get(limit.label, ""), row.metric.get(limit.query_label, ""))
 
 
 def decoding_bytes(text: Body) -> int:

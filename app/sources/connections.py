@@ -11,7 +11,7 @@ from app.history.samples import ConnectionSamples, StepRange
 from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import failure_texts, run_all
 from app.sources.load_meter import LoadMeter
-from app.sources.mesh.conversation import Conversation, Mesh, QueryBatch
+from app.sources.mesh.conversation import PART, Conversation, Mesh, QueryBatch
 from app.sources.mesh.edges import concatenate_samples
 from app.sources.planning import SampleLoad
 from app.sources.queries import Scope, Shard
@@ -130,7 +130,7 @@ class ConnectionQueries:
                     batch.steps,
                     batch.optional,
                     signal=CONNECTIONS,
-                    limit=RowLimit(_MAX_PODS if batch.is_of_pods else self.max_edges * len(batch.parts)),
+                    limit=RowLimit(_MAX_PODS if batch.is_of_pods else self.max_edges, query_label=PART),
                 )
             except RefusedQueryError:
                 if not batch.may_be_refused:

@@ -1,15 +1,21 @@
 """A limit on the rows that one answer keeps, shared by the namespaces that report them; pure."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 
 @dataclass(frozen=True, slots=True)
 class RowLimit:
-    """The most rows of an answer; the value of *label* is the namespace that reports a row."""
+    """The most rows of an answer; the value of *label* is the namespace that reports a row.
+
+    Where an answer is that of several queries, it is the limit of each: *query_label* has a query's number.
+    """
 
     rows: int
     label: str = "namespace"
+    query_label: str = ""
 
 
 class RowShares:
@@ -21,16 +27,21 @@ class RowShares:
 
     def __init__(self, limit: RowLimit) -> None:
         self.limit = limit
-        self.left_out: Counter[str] = Counter()
-        self._kept: Counter[str] = Counter()
-        self._total = 0
+        self._kept: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._left_out: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._totals: Counter[str] = Counter()
 
-    def takes(self, namespace: str) -> bool:
+    @property
+    def left_out(self) -> Counter[str]:
+        """The rows of each namespace that were left out; of several queries, of the one with the most."""
+        return reduce(or_, self._left_out.values(), Counter[str]())
+
+    def takes(self, namespace: str, query: str = "") -> bool:
         """True if another row of *namespace* is kept."""
-        kept = self._kept[namespace]
-        if self._total >= self.limit.rows and kept >= self.limit.rows // len(self._kept):
-            self.left_out[namespace] += 1
+        kept = self._kept[query]
+        if self._totals[query] >= self.limit.rows and kept[namespace] >= self.limit.rows // len(kept):
+            self._left_out[query][namespace] += 1
             return False
-        self._kept[namespace] = kept + 1
-        self._total += 1
+        kept[namespace] += 1
+        self._totals[query] += 1
         return True

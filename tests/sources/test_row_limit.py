@@ -55,3 +55,12 @@ def test_a_thousand_namespaces_keep_a_bounded_number_of_rows() -> None:
     kept = sum(shares.takes(f"ns-{namespace}") for namespace in range(1000) for _ in range(2000))
 
     assert 1000 <= kept <= 1000 * (1 + 6.91)
+
+
+def test_each_query_of_an_answer_has_the_limit() -> None:
+    """Of two queries with 150 and 120 rows, 100 of each are kept; 50 is what the first has left out."""
+    shares = RowShares(RowLimit(100, query_label="part"))
+
+    kept = [sum(shares.takes("evil", query) for _ in range(rows)) for query, rows in (("", 150), ("1", 120))]
+
+    assert (kept, shares.left_out) == ([100, 100], {"evil": 50})

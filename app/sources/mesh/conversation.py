@@ -16,7 +16,7 @@ from app.sources.queries import MAX_QUERY_CHARACTERS, Scope, Shard
 from app.sources.query_result import Key, QueryResult, SeriesMatrix
 
 # The profiler's own label: the number of the query that a series belongs to.
-_PART = "part"
+PART = "part"
 # The same: the cluster in which a proxy that reports says it is.
 OWN_CLUSTER = "__cluster"
 
@@ -53,14 +53,14 @@ class QueryBatch:
         """All queries joined by `or`; all but the first add the number of the query as a label."""
         first, *others = (part.query for part in self.parts)
         numbered = (
-            f'label_replace({query},"{_PART}","{number}","","")' for number, query in enumerate(others, 1)
+            f'label_replace({query},"{PART}","{number}","","")' for number, query in enumerate(others, 1)
         )
         return " or (".join((first, *numbered)) + ")" * len(others)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels of all queries, and the number of the query."""
-        return (_PART, *dict.fromkeys(chain.from_iterable(part.labels for part in self.parts)))
+        return (PART, *dict.fromkeys(chain.from_iterable(part.labels for part in self.parts)))
 
     @property
     def optional(self) -> frozenset[str]:
