@@ -11,11 +11,11 @@ from app.backtest.peers import PEERS, DayRule
 from app.backtest.protocol import EvaluationPeriod, evaluation_mask
 from app.backtest.reliability import RiskStatements, compare_statements
 from app.backtest.replay import PolicyResult
-from app.backtest.scores import Scorers, build_scorers
+from app.backtest.scores import Scorers, Values, build_scorers
 from app.backtest.usage import Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import HOURS_PER_DAY, STEPS_PER_DAY, STEPS_PER_HOUR
 from app.recommendation.array_types import Float32Array
 from app.recommendation.choice import choose
 from app.recommendation.cost import risk_of
@@ -23,10 +23,7 @@ from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule, rules_at
 from app.recommendation.stated_risk import BOUND_SCALE, exceedance_bound, expected_exceedance, worst_past_day
 
-_HOURS = 24
 _PEERS = ("krr", "vpa")
-
-Values = NDArray[np.float64]
 
 
 def cold_start(
@@ -55,9 +52,9 @@ def cold_start(
 
 def last_hours(lanes: Lanes, day: int, hours: int) -> Lanes:
     """The days before *day* that contain its last *hours* hours; earlier samples are NaN."""
-    days = math.ceil(hours / _HOURS)
+    days = math.ceil(hours / HOURS_PER_DAY)
     values = lanes.values[:, day - days : day].copy()
-    values.reshape(len(values), -1)[:, : days * STEPS_PER_DAY - hours * STEPS_PER_DAY // _HOURS] = np.nan
+    values.reshape(len(values), -1)[:, : days * STEPS_PER_DAY - hours * STEPS_PER_HOUR] = np.nan
     return Lanes(lanes.owner, values, lanes.series)
 
 

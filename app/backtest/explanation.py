@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.learning import DayFeatures
+from app.backtest.learning import DayFeatures, with_today
 from app.backtest.peers import PEERS
 from app.backtest.usage import Container, Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
+from app.history.samples import HOURS_PER_DAY
 from app.recommendation.bands import LEVELS
 from app.recommendation.calibration import bound_scale
 from app.recommendation.choice import choose, exceeded_today, least_cost
@@ -195,15 +196,14 @@ def _days(features: DayFeatures, today: int, rule: ResourceRule) -> tuple[DaySum
     Today is included if less than one day of history precedes it, or if today's usage outgrew the value of
     the days before.
     """
-    days, partial = features.before(today), features.until(today, 24)
-    with_today = DaySummaries(days.quantiles.copy(), days.share.copy())
-    with_today.quantiles[:, -1], with_today.share[:, -1] = partial.quantiles, partial.share
+    days, partial = features.before(today), features.until(today, HOURS_PER_DAY)
+    extended = with_today(days, partial, np.arange(features.series))
     if days.time_seen_days[0] < 1:
-        return with_today, True
+        return extended, True
     value = choose(days, rule)
     is_exceeded = exceeded_today(value, partial.quantiles, partial.share, rule)[0]
-    rises = is_exceeded and choose(with_today, rule)[0] > value[0]
-    return (with_today, True) if rises else (days, False)
+    rises = is_exceeded and choose(extended, rule)[0] > value[0]
+    return (extended, True) if rises else (days, False)
 
 
 def _price(value: float, days: DaySummaries, rule: ResourceRule) -> PricedValue:

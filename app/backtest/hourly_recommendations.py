@@ -14,14 +14,12 @@ from app.backtest.protocol import EvaluationPeriod
 from app.backtest.scores import Values
 from app.backtest.usage import Lanes, maximum, pool_replicas
 from app.domain.profiles import Resource, RiskLevel
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import HOURS_PER_DAY, STEPS_PER_DAY, STEPS_PER_HOUR
 from app.recommendation.array_types import Float32Array
 from app.recommendation.choice import choose
 from app.recommendation.need_bounds import lower_bound, upper_bound
 from app.recommendation.rules import rules_at
 
-_HOURS = 24
-_STEPS_PER_HOUR = STEPS_PER_DAY // _HOURS
 _PEAK_DAYS = 8  # with today
 _MARGIN = 1.15
 _LEVELS = (0.9, 0.5, 0.95)  # of target, lower and upper bound
@@ -44,7 +42,7 @@ class HourlyRecommendations:
     @classmethod
     def empty(cls, series: int, days: int) -> "HourlyRecommendations":
         """Recommendations to be filled in."""
-        return cls(*(np.full((series, days, _HOURS), np.nan, dtype=np.float32) for _ in range(3)))
+        return cls(*(np.full((series, days, HOURS_PER_DAY), np.nan, dtype=np.float32) for _ in range(3)))
 
 
 def our_recommendations(
@@ -62,7 +60,7 @@ def our_recommendations(
     for position, day in enumerate(period.days):
         days = features.before(day)
         at_low, seen = choose(days, low), days.time_seen_days
-        for hour in range(_HOURS):
+        for hour in range(HOURS_PER_DAY):
             target = published.hourly[:, position, hour]
             known = with_today(days, features.until(day, hour), every) if hour else days
             hourly.lower[:, position, hour] = lower_bound(target, known, rule)
@@ -84,7 +82,7 @@ def vpa_recommendations(
         lanes, floor = lanes_by_resource[resource], FLOORS["vpa"][resource]
         hourly = HourlyRecommendations.empty(lanes.series, len(period.days))
         for number, heights in enumerate(histograms(lanes)):
-            day, hour = divmod(number, _HOURS)
+            day, hour = divmod(number, HOURS_PER_DAY)
             if day in period.days:
                 levels = [buckets.level(heights, level) for level in _LEVELS]
                 at = np.s_[:, day - period.first_day, hour]
@@ -116,17 +114,17 @@ def _is_covered(samples: Float32Array) -> Float32Array:
 
 def _by_hour(steps: Float32Array) -> Float32Array:
     """*steps* [..., 288] as [..., 24, 12]."""
-    return steps.reshape(*steps.shape[:-1], _HOURS, _STEPS_PER_HOUR)
+    return steps.reshape(*steps.shape[:-1], HOURS_PER_DAY, STEPS_PER_HOUR)
 
 
 def _cpu_histograms(lanes: Lanes) -> Iterator[Values]:
     """Yields the histograms at the start of each hour; weights halve in 24 hours."""
     heights = CPU_BUCKETS.empty(lanes.series)
-    rows = np.repeat(lanes.owner, _STEPS_PER_HOUR)
+    rows = np.repeat(lanes.owner, STEPS_PER_HOUR)
     for day in range(lanes.values.shape[1]):
-        for hour in range(_HOURS):
+        for hour in range(HOURS_PER_DAY):
             yield heights
-            heights *= 2.0 ** (-1 / _HOURS)
+            heights *= 2.0 ** (-1 / HOURS_PER_DAY)
             samples = _by_hour(lanes.values[:, day])[:, hour].ravel()
             CPU_BUCKETS.add(heights, rows, samples)
 
@@ -140,7 +138,7 @@ def _memory_histograms(lanes: Lanes) -> Iterator[Values]:
         past = MEMORY_BUCKETS.empty(lanes.series)
         for earlier in range(first, day):
             _add_peaks(past, peaks[:, earlier], 2.0 ** (earlier - day))
-        for hour in range(_HOURS):
+        for hour in range(HOURS_PER_DAY):
             heights = past.copy()
             if hour:
                 _add_peaks(heights, by_hour[:, hour - 1], 1.0)

@@ -13,7 +13,7 @@ from app.backtest.protocol import EvaluationPeriod
 from app.backtest.stated_bounds import BoundRecord
 from app.backtest.usage import Lanes
 from app.history.grid import ExponentialGrid
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import HOURS_PER_DAY, STEPS_PER_DAY, STEPS_PER_HOUR
 from app.recommendation.array_types import Float32Array
 from app.recommendation.bands import LEVELS
 from app.recommendation.choice import choose, exceeded_today, stabilize
@@ -24,8 +24,6 @@ from app.recommendation.policy import LEARNING_DAYS
 from app.recommendation.rules import ResourceRule
 from app.recommendation.stated_risk import exceedance_bound, expected_exceedance, worst_past_day
 
-_HOURS = 24
-_STEPS_PER_HOUR = STEPS_PER_DAY // _HOURS
 _CALIBRATING_DAYS = 3  # seen before a day whose outcome calibrates later bounds
 
 
@@ -48,7 +46,7 @@ class DayFeatures:
             self._buckets[:, day] = grid.buckets(samples)
         self._present, self._starts = np.unique(lanes.owner, return_index=True)
         self._partial: dict[tuple[int, int], PartialDay] = {}
-        whole_days = [self.between(day, 0, _HOURS) for day in range(lanes.values.shape[1])]
+        whole_days = [self.between(day, 0, HOURS_PER_DAY) for day in range(lanes.values.shape[1])]
         self._quantiles = np.stack([day.quantiles for day in whole_days], axis=1)
         self._share = np.stack([day.share for day in whole_days], axis=1)
 
@@ -78,17 +76,17 @@ class DayFeatures:
     def last_hours(self, day: int, hours: int) -> DaySummaries:
         """The days before *day*, limited to its last *hours* hours."""
         days = self.before(day)
-        whole, rest = divmod(hours, _HOURS)
+        whole, rest = divmod(hours, HOURS_PER_DAY)
         first = LEARNING_DAYS - whole
         days.share[:, :first] = 0
         if rest:
-            oldest = self.between(day - whole - 1, _HOURS - rest, _HOURS)
+            oldest = self.between(day - whole - 1, HOURS_PER_DAY - rest, HOURS_PER_DAY)
             days.quantiles[:, first - 1], days.share[:, first - 1] = oldest.quantiles, oldest.share
         return days
 
     def between(self, day: int, first_hour: int, last_hour: int) -> PartialDay:
         """The hours of *day* from *first_hour* to *last_hour*, from a histogram as in the profiler."""
-        part = slice(first_hour * _STEPS_PER_HOUR, last_hour * _STEPS_PER_HOUR)
+        part = slice(first_hour * STEPS_PER_HOUR, last_hour * STEPS_PER_HOUR)
         values = self._lanes.values[:, day, part]
         has_sample = np.isfinite(values)
         maxima, share = np.zeros(self.series), np.zeros(self.series, dtype=np.float32)
@@ -136,7 +134,7 @@ def replay_profiler(
     """
     shape = features.series, period.last_day + 1
     bounds = BoundRecord.empty(*shape)
-    hourly = np.full((shape[0], len(period.days), _HOURS), np.nan, dtype=np.float32)
+    hourly = np.full((shape[0], len(period.days), HOURS_PER_DAY), np.nan, dtype=np.float32)
     result = PublishedValues(np.full(shape, np.nan), np.zeros(shape), bounds.expected, bounds, hourly)
     current = np.full(shape[0], np.nan, dtype=np.float32)
     for day in range(1, shape[1]):
@@ -152,7 +150,7 @@ def replay_profiler(
             is_known = days.time_seen_days >= _CALIBRATING_DAYS
             bounds.outcome[:, day] = np.where(is_known, time_above(day, current), np.nan)
         if day >= period.first_day:
-            hours = (features.until(day, hour) for hour in range(1, _HOURS))
+            hours = (features.until(day, hour) for hour in range(1, HOURS_PER_DAY))
             by_hour = list(_raise_within_day(current, days, rule, hours))
             hourly[:, day - period.first_day] = np.stack(by_hour, axis=1)
             result.changes[:, day] += (np.diff(hourly[:, day - period.first_day], axis=1) > 0).sum(axis=1)

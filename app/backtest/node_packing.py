@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.backtest.scores import Values
 from app.backtest.usage import Lanes
 from app.domain.profiles import Resource
 from app.history.samples import STEPS_PER_DAY
 from app.recommendation.array_types import BoolArray, Float64Array, Int64Array
 
-Values = NDArray[np.float64]  # [series, days], NaN where there is no value
 _ROUNDING = 1e-9  # of a node
 _OPENED_AT_ONCE = 64
 

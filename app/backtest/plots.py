@@ -10,6 +10,7 @@ from app.backtest.scores import ResourceScores
 from app.backtest.svg import Panel, Point, picture
 from app.backtest.usage import Lanes, maximum, pool_replicas
 from app.domain.profiles import Resource
+from app.history.samples import STEPS_PER_HOUR
 
 COLOURS = {
     "usage": "#9aa0a6",
@@ -26,7 +27,6 @@ _UNITS: Mapping[Resource, tuple[str, float]] = {
     Resource.CPU: ("cores", 1.0),
     Resource.MEMORY: ("MiB", 2.0**20),
 }
-_STEPS_PER_HOUR = 12
 _PLOTTED_POLICIES = ("low", "normal", "high", "krr", "vpa", "requests")
 
 
@@ -103,7 +103,7 @@ def days_panel(
     panel = Panel(resource.value, "day", unit, width=860)
     samples = lanes.values[lanes.owner == series].reshape(int((lanes.owner == series).sum()), -1)
     if len(samples):
-        hours = maximum(pool_replicas(samples.T.reshape(-1, _STEPS_PER_HOUR * len(samples))))
+        hours = maximum(pool_replicas(samples.T.reshape(-1, STEPS_PER_HOUR * len(samples))))
         panel.line(
             "usage, hourly maximum",
             COLOURS["usage"],

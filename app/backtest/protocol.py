@@ -77,6 +77,9 @@ class EvaluationPeriod:
         return min(_MIN_TRAINING_STEPS, MIN_STEPS * (self.first_day - self.first_learned_day))
 
 
+_SHORT_PAST = EvaluationPeriod(1, 1, is_short_past=True)
+
+
 def evaluation_period(days: int) -> EvaluationPeriod | None:
     """The period for usage of *days* days; None if fewer than two days."""
     if days < 2:
@@ -92,9 +95,6 @@ def evaluated_usage(usage: Usage) -> tuple[Usage, EvaluationPeriod] | None:
         return usage, period
     aligned, period = usage.aligned_starts(SHORT_PAST_HOURS), _SHORT_PAST
     return (aligned, period) if evaluation_mask(aligned, period).any() else None
-
-
-_SHORT_PAST = EvaluationPeriod(1, 1, is_short_past=True)
 
 
 def evaluation_mask(usage: Usage, period: EvaluationPeriod) -> NDArray[np.bool_]:

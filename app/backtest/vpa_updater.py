@@ -15,11 +15,9 @@ from app.backtest.hourly_recommendations import HourlyRecommendations
 from app.backtest.protocol import EvaluationPeriod
 from app.backtest.usage import Lanes, pool_replicas
 from app.domain.profiles import Resource
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import HOURS_PER_DAY, STEPS_PER_HOUR
 from app.recommendation.array_types import BoolArray, Float32Array, Float64Array
 
-_HOURS = 24
-_STEPS_PER_HOUR = STEPS_PER_DAY // _HOURS
 _LEAST_AGE_HOURS = 12
 _LEAST_DIFFERENCE = 0.1
 Recommendations = Mapping[Resource, HourlyRecommendations]
@@ -52,7 +50,7 @@ def run_updater(
     actions, overuse = np.zeros(3), dict.fromkeys(Resource, 0.0)
     for position, day in enumerate(period.days):
         use = {resource: _hours_of(lanes[resource], day) for resource in Resource}
-        for hour in range(_HOURS):
+        for hour in range(HOURS_PER_DAY):
             target, lower, upper = _at(recommendations, position, hour)
             due = _due(requests, target, lower, upper, age_hours)
             is_first = np.isfinite(target).all(axis=0) & np.isnan(requests).any(axis=0)
@@ -64,7 +62,7 @@ def run_updater(
                 overuse[resource] += _overuse(use[resource][:, hour], request, mask[:, day])
     days = max(int(mask.sum()), 1)
     below, above, difference = (actions / days).tolist()
-    means = {resource: total / _HOURS / days for resource, total in overuse.items()}
+    means = {resource: total / HOURS_PER_DAY / days for resource, total in overuse.items()}
     return UpdaterScores(below + above + difference, below, above, difference, means)
 
 
@@ -95,11 +93,11 @@ def _due(
 def _hours_of(lanes: Lanes, day: int) -> Float32Array:
     """The samples of *day* in hours, [series, 24, samples of all replicas]; NaN where there is none."""
     by_series = np.full(
-        (lanes.series, _HOURS, _most_lanes(lanes) * _STEPS_PER_HOUR), np.nan, dtype=np.float32
+        (lanes.series, HOURS_PER_DAY, _most_lanes(lanes) * STEPS_PER_HOUR), np.nan, dtype=np.float32
     )
     for series, samples in lanes.pools(slice(day, day + 1)):
-        hours = samples.reshape(*samples.shape[:2], _HOURS, _STEPS_PER_HOUR).swapaxes(1, 2)
-        flat = hours.reshape(len(series), _HOURS, samples.shape[1] * _STEPS_PER_HOUR)
+        hours = samples.reshape(*samples.shape[:2], HOURS_PER_DAY, STEPS_PER_HOUR).swapaxes(1, 2)
+        flat = hours.reshape(len(series), HOURS_PER_DAY, samples.shape[1] * STEPS_PER_HOUR)
         by_series[series, :, : flat.shape[2]] = flat
     return by_series
 

@@ -18,7 +18,8 @@ from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
 
 STEP_SECONDS = 300
-STEPS_PER_DAY = 86400 // STEP_SECONDS
+STEPS_PER_DAY, STEPS_PER_HOUR = 86400 // STEP_SECONDS, 3600 // STEP_SECONDS
+HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True, slots=True, order=True)

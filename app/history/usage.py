@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Workload
-from app.history.day_histograms import UsageHistograms
 from app.history.grid import GRIDS
 from app.history.key_ranges import KeyRange, Keys, key_of
 from app.history.pressure_history import PressureHistory
 from app.history.seen_together import SeenTogether
+from app.history.usage_histograms import UsageHistograms
 
 Runs = dict[Workload, set[str]]  # the Pods seen of a workload that runs to completion
 # Estimated memory: of a series without samples (names, times, daily maxima), of a histogram's entry, and of a

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.workloads import Workload
-from app.history.day_histograms import UsageHistograms
 from app.history.samples import STEPS_PER_DAY
 from app.history.seen_together import SeenTogether
+from app.history.usage_histograms import UsageHistograms
 from app.recommendation.array_types import BoolArray, Int64Array
 from app.recommendation.pod_roles import PodRoles, find_roles, running_steps
 from app.recommendation.series_table import SeriesTable

@@ -10,9 +10,10 @@ they settle, unless late samples came.
 import numpy as np
 from numpy.typing import NDArray
 
-from app.history.day_histograms import DayHistograms, UsageHistograms
+from app.history.day_histograms import DayHistograms
 from app.history.grid import ExponentialGrid
 from app.history.samples import STEPS_PER_DAY, day_of
+from app.history.usage_histograms import UsageHistograms
 from app.recommendation.array_types import Float32Array, Int64Array
 from app.recommendation.bands import LEVELS
 from app.recommendation.day_quantiles import day_maxima, series_quantiles, slot_quantiles

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.history.day_histograms import UsageHistograms
 from app.history.seen_together import SeenTogether
+from app.history.usage_histograms import UsageHistograms
 from app.recommendation.array_types import BoolArray, Float64Array, Int64Array
 from app.recommendation.series_table import SeriesTable
 

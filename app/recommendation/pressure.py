@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.profiles import PRESSURES_OF, Pressure, Resource
-from app.history.day_histograms import UsageHistograms
 from app.history.pressure_history import REMEMBERED_DAYS, PressureHistory
 from app.history.samples import STEPS_PER_DAY, day_of
+from app.history.usage_histograms import UsageHistograms
 from app.recommendation.array_types import Float64Array, Int64Array
 from app.recommendation.policy import LEAST_RAISE, PressurePolicy
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from app.domain.profiles import LeftOutContainer, Resource, ResourceProfile
 from app.domain.workloads import Workload
-from app.history.day_histograms import UsageHistograms
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, day_of, step_time
 from app.history.seen_together import SeenTogether
+from app.history.usage_histograms import UsageHistograms
 from app.recommendation.active_containers import (
     ContainerChecks,
     RunningSeries,

@@ -15,8 +15,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.domain.namespaces import NamespaceSelection
 from app.errors import RefusedQueryError, SourceError, TooLargeError
-from app.history.samples import StepRange
-from app.sources.planning import STEPS_PER_HOUR, QueryPlanner, SampleLoad, fitting, halves, shortened_length
+from app.history.samples import STEPS_PER_HOUR, StepRange
+from app.sources.planning import QueryPlanner, SampleLoad, fitting, halves, shortened_length
 from app.sources.queries import Shard
 
 # After more time-outs the query fails: each of them may last as long as the client's time-out.

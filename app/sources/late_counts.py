@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from app.history.samples import STEP_SECONDS, STEPS_PER_DAY
+from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, STEPS_PER_HOUR
 from app.sources.mesh.conversation import LabeledQuery
-from app.sources.planning import STEPS_PER_HOUR
 from app.sources.queries import WINDOW, Scope
 from app.sources.query_result import QueryResult
 

@@ -12,14 +12,14 @@ from app.domain.dns_names import is_dns_label
 from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import Resource
 from app.errors import RefusedQueryError, TooLargeError
-from app.history.samples import StepRange
+from app.history.samples import STEPS_PER_HOUR, StepRange
 from app.sources import queries
 from app.sources.cluster_finder import ClusterFinder, LoadQuestion
 from app.sources.cluster_labels import unnamed_labels
 from app.sources.clusters import KnowsPod
 from app.sources.late_counts import LateCounts, with_earlier, without_earlier
 from app.sources.mesh.conversation import LabeledQuery, Mesh
-from app.sources.planning import STEPS_PER_HOUR, SampleLoad
+from app.sources.planning import SampleLoad
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import Scope
 from app.sources.query_result import QueryResult

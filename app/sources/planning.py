@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from app.domain.namespaces import NamespaceSelection
-from app.history.samples import StepRange, day_of
+from app.history.samples import STEPS_PER_HOUR, StepRange, day_of
 from app.sources.queries import Shard
 
 DEFAULT_SAMPLE_BUDGET = 20_000_000  # Prometheus refuses to hold more than 50 million for one query
@@ -19,7 +19,6 @@ DEFAULT_SAMPLE_BUDGET = 20_000_000  # Prometheus refuses to hold more than 50 mi
 # query on several namespaces and more than an hour therefore loads at most this; chunks are not shortened for
 # it.
 _FAST_QUERY_SAMPLES = 5_000_000
-STEPS_PER_HOUR = 12
 _MAX_POINTS = 11_000  # of a series in a response
 # Below these shares of the budget a query was not too large: an estimate was wrong, or the server has other
 # problems.

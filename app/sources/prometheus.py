@@ -73,8 +73,8 @@ DEFAULT_MAX_EDGES = 30_000
 OWNERS = "owners"
 _PRESSURE_SIGNALS = {Resource.CPU: "throttling", Resource.MEMORY: "kills"}
 # The windows of its series that a query reads, if instants are half a window: two scrapes are the fewest.
-_USAGE_WINDOWS = {Resource.CPU: 2.5, Resource.MEMORY: 1.0}  # of CPU a rate, last samples and six of these
-# Throttling has two rates, stalls three. Kills twice read an hour before each step: as hours of
+_USAGE_WINDOWS = {Resource.CPU: 2.5, Resource.MEMORY: 1.0}  # of CPU a rate, and the last sample of six steps
+# Throttling has two rates, stalls have three. Kills twice read an hour before each step: as hours of
 # the steps of a chunk overlap, that is four windows for each of twelve steps; and there are seven instants.
 _PRESSURE_WINDOWS = {Resource.CPU: 4.5, Resource.MEMORY: 8.0}
 

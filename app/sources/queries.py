@@ -31,7 +31,7 @@ CONTAINER_REQUESTS = "kube_pod_container_resource_requests"
 WINDOW, TWO_WINDOWS = "5m", "10m"
 # The points at which a slope looks for samples: those of a step and, in every version, its begin.
 _POINTS = "[301s:15s]"
-# The ends of six steps. In every version: from both ends of the range, no other step is near.
+# The ends of six steps. None lies on the begin of the range, which only some versions would count.
 _LAST_STEPS = f"[26m:{WINDOW}]"
 # cAdvisor also has series for the whole Pod (no container name) and its pause container: both count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
@@ -129,9 +129,9 @@ def _rates_and_marks(series: str) -> str:
 
 
 def young(series: str) -> str:
-    """The *series* with samples in one or two of the last steps, the newest among them or not.
+    """The *series* with samples in one or two of the last six steps.
 
-    A comparison with `offset` would be of labels, which cost a server more than the samples.
+    They are counted, since a comparison with the same series earlier costs a server more.
     """
     return f"count_over_time(last_over_time({series}[{WINDOW}]){_LAST_STEPS}) < 3"
 

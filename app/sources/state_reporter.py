@@ -15,10 +15,9 @@ import structlog
 
 from app.domain.dns_names import is_dns_label
 from app.errors import SourceError
-from app.history.samples import StepRange
+from app.history.samples import STEPS_PER_HOUR, StepRange
 from app.sources.exported_labels import EXPORTED_NAMESPACE, EXPORTED_POD, ObjectSeries
 from app.sources.owners import POD_OWNER
-from app.sources.planning import STEPS_PER_HOUR
 from app.sources.pressure import RESTARTS
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import MEMORY_USAGE, Scope, aggregate, cadvisor_selector, with_short_names

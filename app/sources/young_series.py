@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.fair_shares import take_turns
-from app.history.samples import StepRange
-from app.sources.planning import STEPS_PER_HOUR
+from app.history.samples import STEPS_PER_HOUR, StepRange
 from app.sources.queries import YOUNG, escape_label_value, escape_regex
 from app.sources.query_result import Key, QueryResult, concatenate_results, points_by_name, with_points
 

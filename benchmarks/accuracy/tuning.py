@@ -6,12 +6,14 @@ those that keep the limits there, and scored on every unit that shares no series
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 
 from app.backtest.learning import replay_profiler
 from app.backtest.scores import DayScores
 from app.domain.profiles import Resource, RiskLevel
 from app.recommendation.rules import ResourceRule, rules_at
+from benchmarks.accuracy import goals
 from benchmarks.accuracy.frontiers import cost_in_cores
 from benchmarks.accuracy.recorded_set import RecordedSet
 
@@ -76,25 +78,26 @@ def units(sets: Sequence[RecordedSet], resource: Resource, rules: Rules) -> Iter
 
 def cpu_cells(sets: Sequence[RecordedSet]) -> list[Cell]:
     """L36 of the constants that are best on one unit, on all others."""
-    rules = cpu_rules()
-    listed = list(units(sets, Resource.CPU, rules))
-    return [
-        _cell(tuned, judged, rules[best], best)
-        for tuned in listed
-        for best in [_best(tuned, _keeps_cpu_limits, cost_in_cores)]
-        for judged in listed
-        if not tuned.overlaps(judged)
-    ]
+    return _cells(
+        sets, Resource.CPU, cpu_rules(), partial(_best, keeps=_keeps_cpu_limits, cost=cost_in_cores)
+    )
 
 
 def memory_cells(sets: Sequence[RecordedSet]) -> list[Cell]:
     """Waste and days above of the constants that waste least on one unit, on all others."""
-    rules = memory_rules()
-    listed = list(units(sets, Resource.MEMORY, rules))
+    return _cells(
+        sets, Resource.MEMORY, memory_rules(), partial(_best, keeps=_keeps_memory_limits, cost=_waste)
+    )
+
+
+def _cells(
+    sets: Sequence[RecordedSet], resource: Resource, rules: Rules, best_on: Callable[[Unit], int]
+) -> list[Cell]:
+    listed = list(units(sets, resource, rules))
     return [
         _cell(tuned, judged, rules[best], best)
         for tuned in listed
-        for best in [_best(tuned, _keeps_memory_limits, _waste)]
+        for best in [best_on(tuned)]
         for judged in listed
         if not tuned.overlaps(judged)
     ]
@@ -109,20 +112,20 @@ def _replayed(of_set: RecordedSet, resource: Resource, rule: ResourceRule) -> Da
 
 
 def _best(
-    unit: Unit, keeps_limits: Callable[[DayScores, DayScores], bool], cost: Callable[[DayScores], float]
+    unit: Unit, *, keeps: Callable[[DayScores, DayScores], bool], cost: Callable[[DayScores], float]
 ) -> int:
-    kept = [number for number, scores in enumerate(unit.ours) if keeps_limits(scores, unit.krr)]
+    """The number of the rule that costs least on *unit*, of those that keep the limits there."""
+    kept = [number for number, scores in enumerate(unit.ours) if keeps(scores, unit.krr)]
     return min(kept or range(len(unit.ours)), key=lambda number: cost(unit.ours[number]))
 
 
 def _keeps_cpu_limits(ours: DayScores, krr: DayScores) -> bool:
-    half = max(0.02, 0.65 * krr.is_below_half_of_p95.mean())
     return bool(
-        ours.above.mean() <= 0.035
-        and ours.is_below_half_of_p95.mean() <= half
-        and ours.changes.mean() <= 0.12
-        and ours.over.sum() <= 0.6 * krr.over.sum()
-        and ours.unused.sum() <= 1.3 * krr.unused.sum()
+        ours.above.mean() <= goals.TIME_ABOVE
+        and ours.is_below_half_of_p95.mean() <= goals.days_below_half_of_p95(krr)
+        and ours.changes.mean() <= goals.CPU_CHANGES
+        and ours.over.sum() <= goals.CPU_OVERUSE * krr.over.sum()
+        and ours.unused.sum() <= goals.CPU_WASTE * krr.unused.sum()
     )
 
 

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.domain.profiles import Resource, RiskLevel
-from app.history.day_histograms import UsageHistograms
 from app.history.grid import GRIDS
 from app.history.open_steps import SampleRows
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange
+from app.history.usage_histograms import UsageHistograms
 from app.recommendation.array_types import Float64Array
 from app.recommendation.bands import LEVELS
 from app.recommendation.choice import choose

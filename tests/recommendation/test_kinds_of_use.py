@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.profiles import Resource, RiskLevel
-from app.history.day_histograms import UsageHistograms
 from app.history.grid import GRIDS
 from app.history.open_steps import SampleRows
 from app.history.samples import STEPS_PER_DAY, StepRange
+from app.history.usage_histograms import UsageHistograms
 from app.recommendation.array_types import Float64Array
 from app.recommendation.choice import choose, exceeded_today, stabilize
 from app.recommendation.day_summaries import DaySummaries

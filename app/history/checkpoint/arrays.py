@@ -17,10 +17,11 @@ from app.domain.reporters import Reporters
 from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.connection_history import ConnectionHistory
 from app.history.coverage import Coverage
-from app.history.day_histograms import DayHistograms, UsageHistograms
+from app.history.day_histograms import DayHistograms
 from app.history.pressure_history import PressureHistory
 from app.history.samples import STEPS_PER_DAY
 from app.history.usage import UsageState
+from app.history.usage_histograms import UsageHistograms
 
 NamedArrays = dict[str, NDArray[Any]]
 
