@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import typer
 
-from app.command_line.cluster import scoped, uses_cluster
+from app.command_line.cluster import uses_cluster
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.doctor_report import as_json, show
 from app.command_line.name_resolution import resolution_fault
@@ -47,8 +47,6 @@ def examine_and_print(settings: Settings, access: ClusterAccess, *, output: str)
     configure_logs("error", LogFormat.CONSOLE)
     check_access(settings)
     has_cluster = bool(access.kubeconfig) and uses_cluster(settings, access)
-    if uses_cluster(settings, access):
-        settings = scoped(settings, access)
     diagnosis = asyncio.run(_diagnose(settings, access, time.time()))
     webhook = asyncio.run(check_webhook(settings, access)) if has_cluster else None
     if output == "json":

@@ -4,8 +4,9 @@ import asyncio
 
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
-from app.command_line.releases import release_namespace
+from app.command_line.releases import release_of
 from app.command_line.terminal import console
+from app.command_line.webhook_check import installed_settings
 from app.errors import ProfilerError
 from app.kubernetes.self_probe.probe import Probe, ProbeReport
 from app.runtime.policies import probe_policy
@@ -29,6 +30,6 @@ def probe_and_print(settings: Settings, access: ClusterAccess) -> None:
 
 async def _probe(settings: Settings, access: ClusterAccess) -> ProbeReport:
     async with open_access(access) as client:
-        namespace = await release_namespace(client, settings, access)
-        settings = settings.model_copy(update={"own_namespace": namespace})
+        if release := await release_of(client, settings, access):
+            settings = installed_settings(settings, release)
         return await Probe(client, probe_policy(settings)).run_once()

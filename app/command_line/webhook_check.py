@@ -6,6 +6,7 @@ from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.releases import release_of
 from app.errors import ClusterError, ProfilerError
+from app.kubernetes.release import Release
 from app.kubernetes.self_probe.findings import Finding
 from app.kubernetes.self_probe.probe import Probe
 from app.runtime.policies import probe_policy
@@ -29,6 +30,17 @@ class WebhookCheck:
         return any(finding.reason for finding in self.findings)
 
 
+def installed_settings(settings: Settings, release: Release) -> Settings:
+    """The *settings*, with what *release* expects of its webhook where they don't say it themselves."""
+    given = settings.model_dump()
+    installed = {
+        name: release.variables[name.upper()]
+        for name in _OF_RELEASE
+        if name.upper() in release.variables and given[name] == Settings.model_fields[name].default
+    }
+    return read_settings(given | installed | {"own_namespace": release.namespace})
+
+
 async def check_webhook(settings: Settings, access: ClusterAccess) -> WebhookCheck:
     """Probes the webhook of the only release in the cluster, by a dry run that stores nothing."""
     try:
@@ -36,13 +48,7 @@ async def check_webhook(settings: Settings, access: ClusterAccess) -> WebhookChe
             release = await release_of(client, settings, access)
             if release is None:
                 return WebhookCheck(skipped=NOT_INSTALLED)
-            given = settings.model_dump() | {"own_namespace": release.namespace}
-            installed = {
-                name: release.variables[name.upper()]
-                for name in _OF_RELEASE
-                if name.upper() in release.variables
-            }
-            report = await Probe(client, probe_policy(read_settings(given | installed))).run_once()
+            report = await Probe(client, probe_policy(installed_settings(settings, release))).run_once()
     except ClusterError as error:
         return WebhookCheck(skipped=f"the cluster can't be asked: {error}")
     except ProfilerError as error:

@@ -9,6 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 from aiohttp import web
@@ -206,6 +207,24 @@ async def test_the_webhook_is_checked_with_a_kubeconfig(
     assert "Webhook: works (answered in 0." in table.out
     assert f"ok: {NO_FAULT_MESSAGES[-1]}" in table.one_line
     assert document["webhook"]["works"] is True
+
+
+async def test_all_namespaces_are_examined_unless_one_is_named(
+    program: Program, api_server: FakeApiServer, tmp_path: Path
+) -> None:
+    """The profiler reads all namespaces, so the namespace of the context doesn't narrow what is looked at."""
+    serve_release(api_server)
+    kubeconfig = api_server.kubeconfig(tmp_path, namespace="lonely")
+    arguments = ("doctor", "--prometheus-url", api_server.url, "--kubeconfig", kubeconfig)
+
+    await program.run_beside(*arguments)
+    of_all = unquote_plus(str(api_server.requests))
+    await program.run_beside(*arguments, "-n", "shop")
+    of_shop = unquote_plus(str(api_server.requests))
+
+    assert "lonely" not in of_all
+    assert "container_memory_working_set_bytes" in of_all
+    assert 'namespace="shop"' in of_shop
 
 
 async def test_a_webhook_that_is_not_reached(

@@ -7,7 +7,7 @@ import pytest
 
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
-from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.kubernetes.self_probe.probe_answers import NO_FAULT_MESSAGES, patches_config_map
 from tests.kubernetes.webhook_configurations import EXPECTED, PODS, PROBE, client_config, configuration
 
@@ -71,6 +71,26 @@ async def test_without_an_expected_configuration_it_is_not_compared(
 
     assert outcome.code == 0
     assert "were not compared: EXPECTED_WEBHOOK is not set" in outcome.one_line
+
+
+async def test_the_release_says_what_is_expected(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """With a kubeconfig alone the names and the rules are those of the only release, as for `doctor`."""
+    variables = {
+        "ROLE": "profiler",
+        "WEBHOOK_CONFIGURATION": "hooks",
+        "EXPECTED_WEBHOOK": json.dumps(EXPECTED),
+    }
+    env = [{"name": name, "value": value} for name, value in variables.items()]
+    template = {"spec": {"containers": [{"name": "profiler", "env": env}]}}
+    profiler = {"metadata": {"name": "profiler", "namespace": "here"}, "spec": {"template": template}}
+    cluster.on("GET", paths.deployments(None), listed(profiler))
+
+    outcome = await program.run_beside("probe", "--kubeconfig", cluster.kubeconfig(tmp_path))
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines()[:-1] == [f"ok: {message}" for message in NO_FAULT_MESSAGES]
 
 
 async def test_an_unreachable_api_server(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:

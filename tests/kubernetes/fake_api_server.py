@@ -56,13 +56,14 @@ class FakeApiServer:
         async with asyncio.timeout(within_seconds), self._arrival:
             await self._arrival.wait_for(lambda: len(self.received(verb)) >= count)
 
-    def kubeconfig(self, directory: Path, token: str = "fake-token") -> str:
-        """The path of a kubeconfig for this server."""
+    def kubeconfig(self, directory: Path, token: str = "fake-token", namespace: str = "") -> str:
+        """The path of a kubeconfig for this server; its context has the *namespace*, if any."""
         path = directory / "fake.kubeconfig"
+        context = {"cluster": "fake", "user": "fake"} | ({"namespace": namespace} if namespace else {})
         content = {
             "clusters": [{"name": "fake", "cluster": {"server": self.url}}],
             "users": [{"name": "fake", "user": {"token": token}}],
-            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+            "contexts": [{"name": "fake", "context": context}],
             "current-context": "fake",
         }
         path.write_text(json.dumps(content))
