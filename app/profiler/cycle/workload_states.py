@@ -1,8 +1,9 @@
 """Requests, limits and replicas of workloads in their profiles, and when a change of them is written; pure.
 
-They are written with every other write of a profile. On their own they are written if a request or a limit
-changed, or if the desired replicas doubled or halved, and at most once an hour for each profile, since an
-autoscaler may change replicas every minute.
+They are written with every other write of a profile. On their own they are written at once if the profile has
+none, as when its workload is deployed again; else if a request or a limit changed, or if the desired replicas
+doubled or halved, and at most once an hour for each profile, since an autoscaler may change replicas every
+minute.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,7 +35,8 @@ def is_state_due(stored: StoredProfile, current: WorkloadState | None, now: date
     # An older schema drops the state: comparing with it would cause a write in every hour.
     if current is None or state is None or not state.is_complete or refreshed is None:
         return False
-    if now - refreshed < STATE_REFRESH:
+    is_first = not (state.request or state.limit) and state.desired_replicas is None
+    if not is_first and now - refreshed < STATE_REFRESH:
         return False
     amounts = current.amounts
     if (amounts.request, amounts.limit) != (state.request, state.limit):

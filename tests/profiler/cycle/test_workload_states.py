@@ -58,6 +58,15 @@ def test_what_is_written_on_its_own(current: WorkloadState | None, written: int)
     assert writes(current) == written
 
 
+def test_the_first_state_is_written_at_once() -> None:
+    """A profile of a workload that was away has no request and no replicas: the next cycle writes them."""
+    away = replace(PROFILE, workload_state=None)
+    stored = catalogue(manifest(away, age=timedelta(seconds=10)))
+
+    assert len(plan_writes([PROFILE], stored, NOON)) == 1
+    assert plan_writes([away], stored, NOON) == []
+
+
 def test_at_most_one_write_an_hour() -> None:
     """An autoscaler that doubles and halves the replicas every minute causes 1 write an hour, not 60."""
     stored, count = catalogue(manifest(PROFILE)), 0
