@@ -8,6 +8,7 @@ order.
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.e2e.release import NAME
 from tests.e2e.workloads import deployment, our_annotations, pods_of
 from tests.histories.emojivoto.description import NAMESPACE as EMOJIVOTO
 from tests.parts.locate import Part
+from tests.readme_commands import README, blocks
 from tests.sandbox.stack import NAMESPACE, Sandbox
 from tests.sandbox.tour import TOUR
 
@@ -32,6 +34,7 @@ ZONE = "sandbox-zone"  # a namespace without the product
 FLOORS = {"cpu": "20m", "memory": "32Mi"}
 SCHEDULING_LABEL = "job-profiler.liqo.io/scheduling"
 PATIENCE_SECONDS = 60
+UNTIL_INTERRUPTED = ("serve --role webhook", "demo --keep")
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +64,12 @@ def sandbox(
         remove_crds(kubectl)
 
 
-def typed(sandbox: Sandbox, command: str) -> str:
-    """What a user's shell prints for a command, after the one that the sandbox asks for."""
+def typed(sandbox: Sandbox, command: str, folder: Path = Path("/")) -> str:
+    """What a user's shell in *folder* prints for a command, after the one that the sandbox asks for."""
     environment = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
     done = subprocess.run(
         ["bash", "-c", f". {sandbox.activate}\n{command}"],
-        cwd="/",
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
@@ -157,6 +160,37 @@ def test_the_logs_of_the_product_are_shown(sandbox: Sandbox, kubectl: Kubectl) -
     assert "Nothing runs in this Pod" in typed(sandbox, f"kubectl logs deploy/web -n {ZONE}")
     with pytest.raises(KubectlError, match="run the command on this machine"):
         kubectl.run("exec", f"deploy/{NAME}-webhook", f"--namespace={NAMESPACE}", "--", "true")
+
+
+def test_the_commands_of_the_readme_run(sandbox: Sandbox, kubectl: Kubectl, tmp_path: Path) -> None:
+    """Each exits with 0 and prints something, in a folder that has the files of earlier commands.
+
+    `serve` and `demo --keep` run until they are interrupted; a context `production` is in the kubeconfig.
+    """
+    copied = tmp_path / "kubeconfig"
+    copied.write_text(kubectl.kubeconfig.read_text())
+    in_folder = f"export KUBECONFIG={copied} COLUMNS=80; "
+    kubectl.run(
+        "config",
+        "rename-context",
+        kubectl.run("config", "current-context", f"--kubeconfig={copied}").strip(),
+        "production",
+        f"--kubeconfig={copied}",
+    )
+    for file in ("before", "after"):
+        typed(sandbox, f"{in_folder}job-profiler plan -n emojivoto -o json > {file}.json", tmp_path)
+    typed(sandbox, f"{in_folder}job-profiler record -n emojivoto --output usage.npz", tmp_path)
+    printed = {}
+
+    for command in (
+        command for block in blocks(README.read_text()) if not block.reason for command in block.commands
+    ):
+        typed_command = command.partition("#")[0].strip()
+        if typed_command.endswith(UNTIL_INTERRUPTED):
+            typed_command = f"timeout --signal=INT 20 {typed_command} || test $? = 124"
+        printed[command] = typed(sandbox, in_folder + typed_command, tmp_path)
+
+    assert [command for command, output in printed.items() if not output.strip()] == []
 
 
 def test_the_tour_works_as_printed(sandbox: Sandbox, kubectl: Kubectl) -> None:
