@@ -359,7 +359,7 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(f"  {first}", no_wrap=True)
     for title in others:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", overflow="fold")
     return table
 
 

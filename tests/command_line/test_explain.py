@@ -293,7 +293,7 @@ class TestStored:
     async def test_a_stabilized_value_and_pressure_are_shown(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
-        """Computed: (0.1 + 0.02) * (1 + .5 / 29^3) = 0.120 cores. Stored: 0.180, raised; 0.175 is newer."""
+        """After 7 days (0.1 + 0.02) * (1 + .5 / 8^3) = 0.1201, rounded up: 0.121 cores. 0.175 is newer."""
         signal = PressureSignal("web-svc", Pressure.CPU_THROTTLING, NOW, 0.25)
         name = store(api_server, stored_cpu("0.180", signals=(signal,), newest="0.175"))
 
@@ -301,7 +301,7 @@ class TestStored:
 
         assert (outcome.code, outcome.err) == (0, "")
         assert f"Stored, CPU: 0.180 cores ({name}, unchanged since " in outcome.one_line
-        assert "Computed: 0.120 cores" in outcome.one_line
+        assert "Computed: 0.121 cores" in outcome.one_line
         assert "Its status: From 8,000 five-minute samples" in outcome.one_line
         assert "The latest choice is 0.175 cores; the value stays" in outcome.one_line
         assert "CPU throttling of web-svc (last seen " in outcome.one_line
@@ -337,13 +337,13 @@ class TestStored:
     async def test_equal_values_have_no_reason(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
-        """Stored and computed value are both 0.120 cores; the profile has its second possible name."""
+        """Stored and computed value are both 0.121 cores; the profile has its second possible name."""
         name = separated_name(Identity(ProfileKind.CPU, WEB))
-        store(api_server, stored_cpu("0.120"), name)
+        store(api_server, stored_cpu("0.121"), name)
 
         outcome = await explained(program, api_server, tmp_path)
 
-        assert f"Stored, CPU: 0.120 cores ({name}" in outcome.one_line
+        assert f"Stored, CPU: 0.121 cores ({name}" in outcome.one_line
         assert "Possible reasons" not in outcome.one_line
 
     async def test_a_profile_of_another_workload_is_not_shown(
@@ -370,7 +370,7 @@ class TestStored:
 
         assert outcome.code == 0
         assert outcome.err.startswith("cannot read the stored profiles: ")
-        assert "web-svc, CPU: 0.100 cores" in outcome.one_line
+        assert "web-svc, CPU: 0.101 cores" in outcome.one_line
         assert "The stored profile may have another value" in outcome.one_line
 
 

@@ -64,9 +64,21 @@ def test_a_connection_profile_comes_out() -> None:
 
 @pytest.mark.parametrize("kind", ["cpu", "memory", "connection"])
 def test_the_same_profile_is_still_written_so(kind: str) -> None:
-    """Metadata, spec and status are unchanged, but for texts for people and a connection's protocol."""
+    """Metadata, spec and status are unchanged, but for texts for people and what was added since.
+
+    Added were labels of the workload (of a connection, of its source), the need as a quantity, and a
+    connection's protocol.
+    """
     written, before = without_sentences(making_stored.profiles()[kind]), without_sentences(stored(kind))
-    if kind == "connection":
-        before["status"]["protocol"] = "http"
+    workload = DB if kind == "memory" else WEB
+    before["metadata"]["labels"] = {
+        f"job-profiler.liqo.io/{label}": text
+        for label, text in zip(("kind", "namespace", "workload"), workload, strict=True)
+    }
+    before["status"] |= {
+        "cpu": {"need": "350m"},
+        "memory": {"need": "1Gi"},
+        "connection": {"protocol": "http"},
+    }[kind]
 
     assert written == before

@@ -231,7 +231,9 @@ def test_a_wrong_file_is_named_at_the_start(
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
 
     with pytest.raises(SettingsError) as caught:
-        check_access(read_settings({f"prometheus_{setting}": str(file), **companions}))
+        check_access(
+            read_settings({"prometheus_url": "prometheus", f"prometheus_{setting}": str(file), **companions})
+        )
 
     (fault,) = caught.value.faults
     assert fault.startswith(f"PROMETHEUS_{setting.upper()} is {str(file)!r}, which can't be used: ")

@@ -60,9 +60,10 @@ async def test_a_fault_leaves_the_profiles_as_they_were(case: FaultCase) -> None
 
 @every_fault
 async def test_status_says_which_signal_fails_and_why(
-    case: FaultCase, capsys: pytest.CaptureFixture[str]
+    case: FaultCase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The report and the output of `job-profiler status` have state, reason and the server's error."""
+    monkeypatch.setenv("COLUMNS", "200")  # no address is folded
     scenario = await profiled()
     faulty(scenario, case, "memory")
     await scenario.cycle(minutes=5)
