@@ -100,7 +100,8 @@ def test_credentials_of_prometheus_are_the_profilers(render: Render) -> None:
     """Token, CA and client certificate are files of the profiler's Pods, and not of the webhook's."""
     release = render(
         prometheus={
-            "auth": {"bearerTokenSecret": "token", "tlsSecret": "client", "ca": {"secretName": "trust"}}
+            "url": "https://prometheus",
+            "auth": {"bearerTokenSecret": "token", "tlsSecret": "client", "ca": {"secretName": "trust"}},
         }
     )
 
@@ -124,7 +125,7 @@ def test_combined_has_the_files_of_both(render: Render) -> None:
     release = render(
         topology="combined",
         webhook={"clientCa": {"pem": PEM}},
-        prometheus={"auth": {"basicAuthSecret": "basic", "ca": {"pem": PEM}}},
+        prometheus={"url": "https://prometheus", "auth": {"basicAuthSecret": "basic", "ca": {"pem": PEM}}},
     )
 
     assert file_settings(release, "combined").keys() == {

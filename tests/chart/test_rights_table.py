@@ -28,7 +28,7 @@ PLACES: tuple[dict[str, Any], ...] = (
         "profiling.namespaces": [],
         "profiling.profilesNamespace": "",
         "prometheus.url": "auto",
-        "prometheus.namespaces": ["monitoring", "mesh"],
+        "prometheus.namespaces": ["monitoring", "prometheus", "observability", "linkerd-viz", "istio-system"],
     },
     {
         "profiling.namespaces": ["emojivoto", "shop"],

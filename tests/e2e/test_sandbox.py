@@ -34,7 +34,6 @@ ZONE = "sandbox-zone"  # a namespace without the product
 FLOORS = {"cpu": "20m", "memory": "32Mi"}
 SCHEDULING_LABEL = "job-profiler.liqo.io/scheduling"
 PATIENCE_SECONDS = 60
-UNTIL_INTERRUPTED = ("serve --role webhook", "demo --keep")
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +161,15 @@ def test_the_logs_of_the_product_are_shown(sandbox: Sandbox, kubectl: Kubectl) -
         kubectl.run("exec", f"deploy/{NAME}-webhook", f"--namespace={NAMESPACE}", "--", "true")
 
 
+def _that_ends(command: str) -> str:
+    """The *command*, interrupted if it does not end by itself, and with an output if it has none."""
+    if command.rstrip().endswith(("serve --role webhook", "demo --keep")):
+        return f"timeout --signal=INT 15 {command} 2>&1 || test $? = 124"
+    if command.startswith("source "):
+        return f"{command}; complete -p job-profiler"
+    return command
+
+
 def test_the_commands_of_the_readme_run(sandbox: Sandbox, kubectl: Kubectl, tmp_path: Path) -> None:
     """Each exits with 0 and prints something, in a folder that has the files of earlier commands.
 
@@ -170,26 +178,21 @@ def test_the_commands_of_the_readme_run(sandbox: Sandbox, kubectl: Kubectl, tmp_
     copied = tmp_path / "kubeconfig"
     copied.write_text(kubectl.kubeconfig.read_text())
     in_folder = f"export KUBECONFIG={copied} COLUMNS=80; "
-    kubectl.run(
-        "config",
-        "rename-context",
-        kubectl.run("config", "current-context", f"--kubeconfig={copied}").strip(),
-        "production",
-        f"--kubeconfig={copied}",
-    )
+    context = kubectl.run("config", "current-context").strip()
+    kubectl.run("config", f"--kubeconfig={copied}", "rename-context", context, "production")
     for file in ("before", "after"):
         typed(sandbox, f"{in_folder}job-profiler plan -n emojivoto -o json > {file}.json", tmp_path)
     typed(sandbox, f"{in_folder}job-profiler record -n emojivoto --output usage.npz", tmp_path)
-    printed = {}
-
-    for command in (
+    commands = [
         command for block in blocks(README.read_text()) if not block.reason for command in block.commands
-    ):
-        typed_command = command.partition("#")[0].strip()
-        if typed_command.endswith(UNTIL_INTERRUPTED):
-            typed_command = f"timeout --signal=INT 20 {typed_command} || test $? = 124"
-        printed[command] = typed(sandbox, in_folder + typed_command, tmp_path)
+    ]
 
+    printed = {
+        command: typed(sandbox, in_folder + _that_ends(command.partition("  #")[0]), tmp_path)
+        for command in commands
+    }
+
+    assert len(commands) > 15
     assert [command for command, output in printed.items() if not output.strip()] == []
 
 

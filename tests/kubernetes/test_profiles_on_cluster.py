@@ -79,7 +79,9 @@ async def test_a_copy_is_ignored_and_no_object_of_the_profiler(
         "cpuprofiles", to_manifest(cpu_profile("0.020"), name=CPU_NAME, namespace=namespace, updated_at=NOON)
     )
     original = await cluster.get(paths.profile("cpuprofiles", namespace, CPU_NAME))
-    metadata = {key: original["metadata"][key] for key in ("annotations", "managedFields", "namespace")}
+    metadata = {
+        key: original["metadata"][key] for key in ("annotations", "labels", "managedFields", "namespace")
+    }
     copy = await cluster.create(
         paths.profiles("cpuprofiles", namespace), original | {"metadata": metadata | {"name": "backup"}}
     )

@@ -134,12 +134,13 @@ async def test_a_proxy_in_a_namespace_of_the_mesh_is_trusted(prometheus: tuple[P
 
 
 async def test_forged_usage_is_named_and_never_published(
-    prometheus: tuple[Prometheus, float], capsys: pytest.CaptureFixture[str]
+    prometheus: tuple[Prometheus, float], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job with honor_labels gives voting 1,047 cores and 7 TiB: neither is published.
 
     `job-profiler status` has the reason, and warns of two jobs with container series.
     """
+    monkeypatch.setenv("COLUMNS", "400")  # no sentence is folded
     cluster = await scraped(prometheus)
 
     assert not {"cpu emojivoto/voting", "memory emojivoto/voting"} & cluster.values.keys()
