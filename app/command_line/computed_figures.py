@@ -46,12 +46,12 @@ async def observe(usage: UsageInput) -> Mapping[Workload, ObservedWorkload]:
     newest = StepRange(max(usage.steps.last - _NEWEST_STEPS + 1, usage.steps.first), usage.steps.last)
     owners = await usage.source.pod_owners(newest)
     attribution = Attribution(ClusterSnapshot(), owners.workloads, incomplete_owners=owners.incomplete)
-    requests = await usage.requests.container_requests(usage.steps.last)
+    requested = await usage.requests.container_requests(usage.steps.last)
     observed: dict[Workload, ObservedWorkload] = {}
     async for samples in read_samples(usage.source, Resource.MEMORY, newest):
         for container, values in zip(samples.containers, samples.values, strict=True):
             workload = attribution(container.namespace, container.pod)
             if workload and usage.covers(container.namespace) and np.isfinite(values).any():
                 pods = observed.setdefault(workload, ObservedWorkload()).pods
-                pods.setdefault(container.pod, {})[container.container] = requests.get(container, {})
+                pods.setdefault(container.pod, {})[container.container] = requested.get(container, {})
     return observed
