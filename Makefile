@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -72,6 +72,9 @@ bench-isolation: .venv/dev.stamp parts  ## Measure the webhook's tail latency wh
 
 bench-cycle: .venv/dev.stamp parts  ## Measure a cycle's load on Prometheus, and its time beside curl's
 	@$(BIN)/python -m benchmarks.cycle
+
+bench-profile: .venv/dev.stamp parts  ## Measure `job-profiler profile` beside curl, and beside KRR="PYTHON KRR.PY"
+	@$(BIN)/python -m benchmarks.profile_command
 
 bench-pods: .venv/dev.stamp parts  ## Measure memory and writes of the profiler for 150,000 Pods
 	@$(BIN)/python -m benchmarks.cycle_pods
