@@ -39,7 +39,7 @@ _CONTAINERS = ('container!=""', 'container!="POD"')
 MAX_QUERY_CHARACTERS = 16_000
 _MAX_DESTINATION_CHARACTERS, _MAX_NAME_CHARACTERS = 200, 14_000
 Matchers = tuple[str, ...]
-_REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
+_ESCAPED = str.maketrans({character: f"\\{character}" for character in r"\.+*?()|[]{}^$"})
 
 
 Shard: TypeAlias = NamespaceSelection  # of the namespaces of one query
@@ -259,4 +259,4 @@ def escape_label_value(text: str) -> str:
 
 def escape_regex(text: str) -> str:
     """A regular expression (RE2, anchored by Prometheus) that matches only *text*."""
-    return "".join(f"\\{character}" if character in _REGEX_SYNTAX else character for character in text)
+    return text.translate(_ESCAPED)

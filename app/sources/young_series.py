@@ -69,18 +69,22 @@ def _parts(pods: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
     """The *pods* in parts whose names, with those of their namespaces, are short enough for one query."""
     part: list[tuple[str, str]] = []
     names: set[str] = set()
+    characters = 0
     for pod in pods:
-        longer = names.union(pod)
-        if (
-            part
-            and sum(len(escape_label_value(escape_regex(name))) + 1 for name in longer) > _NAMES_CHARACTERS
-        ):
+        added = _characters(name for name in set(pod) if name not in names)
+        if part and characters + added > _NAMES_CHARACTERS:
             yield part
-            part, longer = [], set(pod)
+            part, names, characters, added = [], set(), 0, _characters(set(pod))
         part.append(pod)
-        names = longer
+        names.update(pod)
+        characters += added
     if part:
         yield part
+
+
+def _characters(names: Iterable[str]) -> int:
+    """The length of *names* in the pattern of a matcher, with a separator each."""
+    return sum(len(escape_label_value(escape_regex(name))) + 1 for name in names)
 
 
 def _range_of(steps: Iterable[Sequence[int]]) -> StepRange:
