@@ -13,6 +13,7 @@ from app.rightsizing.policy import SchedulingPolicy
 NO_PROFILE = "no profile"
 _MAX_CHARACTERS = 1000
 _SEPARATOR, _MORE = "; ", "; …"
+_NOTHING_FITS = "…"  # a name may be too long: the API server refuses it only after the webhook
 _ARROW, _NO_AMOUNT = " → ", "none"
 _CHANGE = re.compile(
     r"(?:^|, )(?P<field>(?:cpu|memory) (?:request|limit))"
@@ -46,6 +47,8 @@ class Summary:
         If *earlier*, the Pod's own summary, ends in the same amounts, its old ones stay: it is that of an
         earlier invocation of the webhook for this Pod.
         """
+        if earlier == _NOTHING_FITS and original == final:
+            return earlier
         known = _earlier_changes(earlier)
         parts = list(self._parts(original, final, known))
         if len(text := _SEPARATOR.join(parts)) <= _MAX_CHARACTERS:
@@ -54,7 +57,8 @@ class Summary:
             listed = earlier.removesuffix(_MORE).split(_SEPARATOR)
             if parts[: len(listed)] == listed:
                 return earlier
-        return text[: text.rindex(_SEPARATOR, 0, _MAX_CHARACTERS - len(_MORE) + len(_SEPARATOR))] + _MORE
+        end = text.rfind(_SEPARATOR, 0, _MAX_CHARACTERS - len(_MORE) + len(_SEPARATOR))
+        return _NOTHING_FITS if end < 0 else text[:end] + _MORE
 
     def _parts(
         self,

@@ -113,6 +113,11 @@ def test_a_long_summary_ends_with_an_ellipsis() -> None:
     assert text.endswith("unchanged (no profile); …")
 
 
+def test_a_first_part_that_does_not_fit_is_an_ellipsis() -> None:
+    """Before the API server refuses a name of 5,000 characters, the webhook sees it: it exceeds 1,000."""
+    assert summary(pod(container("n" * 5000), container())) == "…"
+
+
 def test_a_long_summary_is_the_same_again() -> None:
     """Thirty containers that change: the second invocation knows the old amounts of the listed ones only."""
     names = [f"{number:030}" for number in range(30)]
