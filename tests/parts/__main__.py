@@ -29,6 +29,7 @@ DEBIAN_PACKAGES = {
     Part.WRK: "wrk",
     Part.BUILDAH: "buildah",
     Part.MMDEBSTRAP: "mmdebstrap",
+    Part.IP: "iproute2",
 }
 NEWER = frozenset({Part.NEWER_PROMETHEUS, Part.NEWER_ETCD})
 

@@ -44,6 +44,7 @@ class Part(Enum):
     WRK = ("wrk", "wrk", f"install Debian's package wrk, or as root {_SET_UP}")
     BUILDAH = ("buildah", "buildah", f"install Debian's package buildah, or as root {_SET_UP}")
     MMDEBSTRAP = ("mmdebstrap", "mmdebstrap", f"install Debian's package mmdebstrap, or as root {_SET_UP}")
+    IP = ("ip", "ip", f"install Debian's package iproute2, or as root {_SET_UP}")
     NEWER_PROMETHEUS = ("prometheus, newer", "prometheus", f"on Debian {_SET_UP}")
     NEWER_ETCD = ("etcd, newer", "etcd", f"on Debian {_SET_UP}")
 
