@@ -136,6 +136,7 @@ class PrometheusApi:
         self._headers = {"Accept-Encoding": ACCEPTED if url.scheme == "https" else "identity"}
         self._proxy = proxy
         self._method = "GET" if prefers_get else "POST"
+        self._posts_long = prefers_get  # until POST is refused where GET is not
         self._clients = HttpClients(
             credentials or PrometheusCredentials(), url_credentials, timeout_seconds, transport, proxy
         )
@@ -257,11 +258,11 @@ class PrometheusApi:
     ) -> AsyncIterator[httpx.Response]:
         """The successful response; if one method is refused, to the other, which is used from then on.
 
-        Where GET comes first, a query that is long for a URL is posted.
+        Where GET is preferred, a query that is long for a URL is posted.
         """
         refusals: dict[str, Exception] = {}
         is_too_long = False
-        is_long = self._method == "GET" and len(urlencode(form)) > _LONG_QUERY_CHARACTERS
+        is_long = self._posts_long and len(urlencode(form)) > _LONG_QUERY_CHARACTERS
         first = "POST" if is_long else self._method
         for method in (first, _OTHER_METHOD[first]):
             async with self._request(client, method, form) as response:
@@ -271,6 +272,7 @@ class PrometheusApi:
                     is_too_long |= too_long
                     continue
                 self._method = self._method if is_long else method
+                self._posts_long &= "POST" not in refusals
                 if not response.is_success:
                     raise await self._error_of(response)
                 yield response
