@@ -214,16 +214,14 @@ class ProfileBuilder:
         own = list(RiskLevel).index(self.risk)
         needs = []
         for position, number in zip(positions.tolist(), series.tolist(), strict=True):
-            values = RiskValues(
-                *(format_need(self.resource, amount) for amount in at_risks[position].tolist())
-            )
+            amounts = [format_need(self.resource, amount) for amount in at_risks[position].tolist()]
             needs.append(
                 ContainerNeed(
                     self.table.containers[number],
-                    (values.low, values.normal, values.high)[own],
+                    amounts[own],
                     int(self.sample_counts[number]),
                     rule=rules[position],
-                    values=values,
+                    values=RiskValues(*amounts),
                 )
             )
         return sorted(needs, key=lambda need: need.name)
