@@ -7,10 +7,8 @@ from typing import Any
 from app.backtest.explanation import Explanation
 from app.domain.custom_resources import KINDS
 from app.domain.profiles import Resource
-from app.domain.quantities import format_need
+from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, format_need
 from app.domain.untyped import list_in, mapping_in, text_in
-
-_UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +48,11 @@ def counted(explanations: Iterable[Explanation], needs: Mapping[Resource, Comput
 
 def sentences(resource: Resource, need: ComputedNeed, explanations: Iterable[Explanation]) -> Iterator[str]:
     """What the profile's value is made of, and what is left out or differs."""
-    unit = _UNITS[resource]
     of_resource = [one for one in explanations if one.resource is resource]
     parts = " + ".join(f"{name} {value}" for name, value in need.containers.items())
     whole = "the largest sum of a Pod's containers" if need.has_roles else "the sum of its containers"
     made = f", {whole}: {parts}" if len(need.containers) > 1 else ""
-    yield f"Profile, {'CPU' if resource is Resource.CPU else 'memory'}: {need.value} {unit}{made}"
+    yield f"Profile, {RESOURCE_NAMES[resource]}: {need.value} {NEED_UNITS[resource]}{made}"
     left_out = sorted({one.container.container for one in of_resource} - need.containers.keys())
     if left_out:
         yield (

@@ -37,7 +37,7 @@ from app.command_line.usage_input import open_usage, progress_bar
 from app.command_line.workload_names import parse_workload
 from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profiles import Resource, RiskLevel
-from app.domain.quantities import format_need, format_time
+from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, format_need, format_time
 from app.domain.workloads import Workload
 from app.errors import ClusterError, ProfilerError, SettingsError
 from app.history.samples import StepRange, step_time
@@ -49,8 +49,6 @@ from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
-_UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
-_LABELS = {Resource.CPU: "CPU", Resource.MEMORY: "memory"}
 _NORMAL_CPU = rules_at(RiskLevel.NORMAL)[Resource.CPU]
 _CLOSING = (
     "The stored profile may have another value: it changes only if that saves more than"
@@ -164,7 +162,7 @@ def _print_needs(
             for sentence in sentences(resource, needs[resource], explanations):
                 out.print(sentence)
         else:
-            out.print(f"Profile, {_LABELS[resource]}: none{f' ({reason})' if reason else ''}")
+            out.print(f"Profile, {RESOURCE_NAMES[resource]}: none{f' ({reason})' if reason else ''}")
 
 
 def _select_workload(wanted: Workload, workloads: Iterable[Workload], source_name: str) -> Workload:
@@ -244,9 +242,9 @@ def _print_stored(
 
 
 def _comparison(stored: StoredNeed, computed: list[Explanation], risk: RiskLevel) -> Iterable[str]:
-    unit, total = _UNITS[stored.resource], format_sum(computed) if computed else ""
+    unit, total = NEED_UNITS[stored.resource], format_sum(computed) if computed else ""
     unchanged = f", unchanged since {format_time(stored.updated_at)}" if stored.updated_at else ""
-    yield f"Stored, {_LABELS[stored.resource]}: {stored.value} {unit} ({stored.name}{unchanged})"
+    yield f"Stored, {RESOURCE_NAMES[stored.resource]}: {stored.value} {unit} ({stored.name}{unchanged})"
     yield f"  Computed: {total} {unit}" if computed else "  Computed: no value, because no usage was found"
     if stored.explanation:
         yield f"  Its status: {stored.explanation}"
@@ -261,11 +259,11 @@ def _comparison(stored: StoredNeed, computed: list[Explanation], risk: RiskLevel
 
 
 def _labelled_amount(resource: Resource, value: float) -> str:
-    return f"{_LABELS[resource]}: {_amount(resource, value)}"
+    return f"{RESOURCE_NAMES[resource]}: {_amount(resource, value)}"
 
 
 def _amount(resource: Resource, value: float) -> str:
-    return f"{format_need(resource, value)} {_UNITS[resource]}"
+    return f"{format_need(resource, value)} {NEED_UNITS[resource]}"
 
 
 def _sentences(explanation: Explanation, scale: BoundScale) -> Iterable[str]:
