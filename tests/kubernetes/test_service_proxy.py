@@ -45,9 +45,8 @@ async def proxied(server: FakeApiServer, directory: Path) -> AsyncIterator[Prome
             SERVICE.url,
             timeout_seconds=5,
             credentials=credentials,
-            transport=transport,
+            route=transport,
             retry_policy=RetryPolicy(1),
-            prefers_get=True,
         ) as api:
             yield api
 
