@@ -5,7 +5,6 @@ times as long as curl, or if a steady cycle sends more than 12 queries or takes 
 curl.
 """
 
-import argparse
 import asyncio
 import resource
 import sys
@@ -16,7 +15,7 @@ from statistics import median
 
 from app.runtime.logs import configure_logs
 from app.settings.types import LogFormat
-from benchmarks.past_usage import Profiler, Run, RunningPast, Size, curl_seconds, past_of
+from benchmarks.past_usage import Profiler, Run, RunningPast, curl_seconds, past_of, size_of, size_options
 
 MESHES = ("linkerd", "istio")
 HOURLY_QUERIES = 3  # two that plan, and one on the targets that describe objects; a cold cycle sends them too
@@ -34,18 +33,13 @@ class Comparison:
 
 def main() -> None:
     """Prints the cost of each cycle, and the medians in the last line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workloads", type=int, default=100)
-    parser.add_argument("--replicas", type=int, default=2)
-    parser.add_argument("--days", type=int, default=7)
-    parser.add_argument("--scrape-seconds", type=int, default=30)
+    parser = size_options(__doc__)
     parser.add_argument("--mesh", choices=MESHES, action="append", help="all of them by default")
     options = parser.parse_args()
     configure_logs("warning", LogFormat.CONSOLE)
     are_within = []
     for mesh in options.mesh or MESHES:
-        size = Size(options.workloads, options.replicas, options.days, options.scrape_seconds, mesh)
+        size = size_of(options, mesh)
         with tempfile.TemporaryDirectory(prefix="bench-cycle-") as name, past_of(size, Path(name)) as past:
             print(f"{mesh}: {size.workloads * size.replicas} Pods of {size.workloads} workloads,", end=" ")
             print(f"{size.days} days scraped each {size.scrape_seconds} s", end="; ")

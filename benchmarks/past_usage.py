@@ -1,10 +1,11 @@
 """A real Prometheus with past usage, and measured cycles: shared by the benchmarks of the cycle."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -91,6 +92,22 @@ class Size:
     mesh: str = "linkerd"
 
 
+def size_options(description: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark that repeats rounds on one past."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workloads", type=int, default=100)
+    parser.add_argument("--replicas", type=int, default=2)
+    parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--scrape-seconds", type=int, default=30)
+    return parser
+
+
+def size_of(options: argparse.Namespace, mesh: str = "linkerd") -> Size:
+    """The size that the *options* of `size_options` ask for."""
+    return Size(options.workloads, options.replicas, options.days, options.scrape_seconds, mesh)
+
+
 @dataclass(frozen=True, slots=True)
 class RunningPast:
     """A running Prometheus, and the newest step of its samples."""
@@ -123,11 +140,16 @@ def past_of(size: Size, directory: Path, *, ahead_steps: int = 0) -> Iterator[Ru
         yield RunningPast(prometheus.url, prometheus.pid, end // STEP_SECONDS)
 
 
+def newest_labels(past: RunningPast, metric: str) -> list[Mapping[str, str]]:
+    """The labels of each series that *metric* has at the newest step."""
+    query = f"query={metric}&time={past.newest_step * STEP_SECONDS}"
+    series = request_json(f"{past.url}/api/v1/query?{query}")["data"]["result"]
+    return [one_series["metric"] for one_series in series]
+
+
 def owned_pods(past: RunningPast) -> dict[tuple[str, str], str]:
     """The ReplicaSet of each (namespace, Pod)."""
-    query = f"query=kube_pod_owner&time={past.newest_step * STEP_SECONDS}"
-    series = request_json(f"{past.url}/api/v1/query?{query}")["data"]["result"]
-    owners = (one_series["metric"] for one_series in series)
+    owners = newest_labels(past, "kube_pod_owner")
     return {(labels["namespace"], labels["pod"]): labels["owner_name"] for labels in owners}
 
 

@@ -5,16 +5,17 @@ requirements, and its program: KRR then reads the same Deployments from a contro
 benchmark fails if `profile` takes more than a third of its time.
 """
 
-import argparse
 import json
 import os
+import resource
 import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
@@ -22,11 +23,18 @@ from threading import Thread
 from time import perf_counter
 from urllib.request import Request, urlopen
 
-from benchmarks.past_usage import RunningPast, Size, curl_seconds, past_of
+from benchmarks.past_usage import (
+    RunningPast,
+    Size,
+    curl_seconds,
+    newest_labels,
+    past_of,
+    size_of,
+    size_options,
+)
 from benchmarks.rig import ROOT
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl
-from tests.cluster.loopback_http import request_json
 
 SHARE_OF_KRR = 1 / 3
 
@@ -42,14 +50,8 @@ class Cost:
 
 def main() -> None:
     """Prints a line for each program and round, and the medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workloads", type=int, default=100)
-    parser.add_argument("--replicas", type=int, default=2)
-    parser.add_argument("--days", type=int, default=7)
-    parser.add_argument("--scrape-seconds", type=int, default=30)
-    options = parser.parse_args()
-    size = Size(options.workloads, options.replicas, options.days, options.scrape_seconds)
+    options = size_options(__doc__).parse_args()
+    size = size_of(options)
     krr = shlex.split(os.environ.get("KRR", ""))
     with tempfile.TemporaryDirectory(prefix="bench-profile-") as name, ExitStack() as parts:
         directory = Path(name)
@@ -85,7 +87,10 @@ def _compare(
     costs: dict[str, list[Cost]] = {name: [] for name in (*programs, "curl")}
     for number in range(rounds + 1):
         for name, measured in costs.items():
-            cost = _curl(past, forms, directory) if name == "curl" else _run(past, programs[name], directory)
+            if name == "curl":
+                cost = _cost(past, partial(curl_seconds, past.url, forms, directory))
+            else:
+                cost = _cost(past, partial(_program_seconds, programs[name], directory))
             if number:  # the first round warms up the server
                 measured.append(cost)
                 print(f"{name:<9}{cost.seconds:>7.2f}{cost.cpu_seconds:>7.2f}", end="")
@@ -101,23 +106,24 @@ def _compare(
     return shares.get("KRR", 0) <= SHARE_OF_KRR
 
 
-def _run(past: RunningPast, command: Sequence[str], directory: Path) -> Cost:
-    used, started = past.cpu_seconds, perf_counter()
-    with (directory / "output").open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-        _, status, resources = os.wait4(process.pid, 0)
+def _cost(past: RunningPast, run: Callable[[], float]) -> Cost:
+    """The cost of the process that *run* starts and waits for, which returns its time."""
+    used, before = past.cpu_seconds, resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = run()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own_seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Cost(seconds, own_seconds, past.cpu_seconds - used)
+
+
+def _program_seconds(command: Sequence[str], directory: Path) -> float:
+    """The time of a run of *command*."""
+    path, started = directory / "output", perf_counter()
+    with path.open("w") as output:
+        process = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False)
     seconds = perf_counter() - started
-    if status:
-        sys.exit(f"{shlex.join(command)} failed:\n{(directory / 'output').read_text()[-2000:]}")
-    return Cost(seconds, resources.ru_utime + resources.ru_stime, past.cpu_seconds - used)
-
-
-def _curl(past: RunningPast, forms: Sequence[bytes], directory: Path) -> Cost:
-    used, before = past.cpu_seconds, os.times()
-    seconds = curl_seconds(past.url, forms, directory)
-    after = os.times()
-    own = after.children_user - before.children_user + after.children_system - before.children_system
-    return Cost(seconds, own, past.cpu_seconds - used)
+    if process.returncode:
+        sys.exit(f"{shlex.join(command)} failed:\n{path.read_text()[-2000:]}")
+    return seconds
 
 
 @contextmanager
@@ -156,10 +162,8 @@ def _recorder(url: str) -> Iterator[tuple[str, list[bytes]]]:
 def _create_deployments(past: RunningPast, control_plane: ControlPlane) -> None:
     """Creates each Deployment of the past; it has no Pods here, since their past is in Prometheus."""
     kubectl = Kubectl(control_plane.kubeconfig)
-    query = "query=kube_replicaset_owner&time=" + str(past.newest_step * 300)
     owners = {
-        (series["metric"]["namespace"], series["metric"]["owner_name"])
-        for series in request_json(f"{past.url}/api/v1/query?{query}")["data"]["result"]
+        (labels["namespace"], labels["owner_name"]) for labels in newest_labels(past, "kube_replicaset_owner")
     }
     for namespace in sorted({namespace for namespace, _ in owners}):
         kubectl.create_namespace(namespace)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.backtest.scores import Values
 from app.backtest.usage import Lanes
 from app.domain.profiles import Resource
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import HOURS_PER_DAY, STEPS_PER_DAY
 from app.recommendation.array_types import BoolArray, Float64Array, Int64Array
 
 _ROUNDING = 1e-9  # of a node
@@ -96,4 +96,4 @@ def unmet_core_hours(nodes: Int64Array, use: NDArray[np.floating], cores: float)
     order = np.argsort(nodes, kind="stable")
     starts = np.flatnonzero(np.diff(nodes[order], prepend=-1))
     load = np.add.reduceat(use[order].astype(np.float64), starts, axis=0)
-    return float(np.maximum(load - cores, 0).sum() * 24 / STEPS_PER_DAY)
+    return float(np.maximum(load - cores, 0).sum() * HOURS_PER_DAY / STEPS_PER_DAY)

@@ -10,7 +10,7 @@ from app.backtest.scores import ResourceScores
 from app.backtest.svg import Panel, Point, picture
 from app.backtest.usage import Lanes, maximum, pool_replicas
 from app.domain.profiles import Resource
-from app.history.samples import STEPS_PER_HOUR
+from app.history.samples import HOURS_PER_DAY, STEPS_PER_HOUR
 
 COLOURS = {
     "usage": "#9aa0a6",
@@ -107,7 +107,7 @@ def days_panel(
         panel.line(
             "usage, hourly maximum",
             COLOURS["usage"],
-            [(hour / 24, amount / scale) for hour, amount in enumerate(hours)],
+            [(hour / HOURS_PER_DAY, amount / scale) for hour, amount in enumerate(hours)],
         )
     for name, amounts in values.items():
         daily = [*(amounts[first:] / scale).tolist(), float("nan")]

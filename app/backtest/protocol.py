@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.backtest.usage import Usage, maximum, pool_replicas
 from app.domain.profiles import Resource
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import HOURS_PER_DAY, STEPS_PER_DAY, STEPS_PER_HOUR
 
 WINDOW_DAYS = 14
 EVALUATION_DAYS = 15
@@ -28,7 +28,7 @@ SHORTEST_PAST = (
     f"it needs CPU and memory samples in the first {SHORT_PAST_HOURS} hours of the container, and in"
     f" {SHORT_PAST_HOURS} hours after them"
 )
-_SHORT_PAST_STEPS = SHORT_PAST_HOURS * STEPS_PER_DAY // 24
+_SHORT_PAST_STEPS = SHORT_PAST_HOURS * STEPS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class EvaluationPeriod:
     @property
     def learned_hours(self) -> int:
         """The hours before the first evaluated day from which values can be computed."""
-        return SHORT_PAST_HOURS if self.is_short_past else (self.first_day - self.first_learned_day) * 24
+        learned_days = self.first_day - self.first_learned_day
+        return SHORT_PAST_HOURS if self.is_short_past else learned_days * HOURS_PER_DAY
 
     @staticmethod
     def window(day: int) -> slice:

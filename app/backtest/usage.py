@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import STEPS_PER_DAY, STEPS_PER_HOUR
 from app.recommendation.array_types import Float32Array
 
 Measure = Callable[[Float32Array], NDArray[Any]]
@@ -119,7 +119,7 @@ class Usage:
 
         The second day is the 24 hours that follow. The first day of the usage becomes the second one.
         """
-        total, learned = self.days * STEPS_PER_DAY, hours * STEPS_PER_DAY // 24
+        total, learned = self.days * STEPS_PER_DAY, hours * STEPS_PER_HOUR
         cpu = self.lanes[Resource.CPU]
         starts = cpu.measure(slice(0, self.days), lambda x: np.isfinite(x).any(axis=1).argmax(axis=1))
         taken = np.nan_to_num(starts).astype(np.int64)[:, np.newaxis] + np.arange(learned + STEPS_PER_DAY)

@@ -7,14 +7,13 @@ import asyncio
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from app.backtest.collecting import collect_usage
-from app.backtest.computed import ComputedNeed, counted, read_computed, sentences
+from app.backtest.computed import counted, sentences
 from app.backtest.explanation import (
     BoundScale,
     ContainerUsage,
@@ -24,8 +23,9 @@ from app.backtest.explanation import (
     explain,
 )
 from app.backtest.plots import days_panel
+from app.backtest.profile_needs import ProfileNeed, read_need
 from app.backtest.report import format_day
-from app.backtest.stored import StoredNeed, difference_reasons, format_sum
+from app.backtest.stored import difference_reasons, format_sum
 from app.backtest.svg import picture
 from app.backtest.usage import Usage
 from app.command_line.cluster import only_namespace, uses_cluster
@@ -35,9 +35,8 @@ from app.command_line.stored_needs import read_stored_needs
 from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import open_usage, progress_bar
 from app.command_line.workload_names import parse_workload
-from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profiles import Resource, RiskLevel
-from app.domain.quantities import format_need, format_time
+from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, format_need, format_time
 from app.domain.workloads import Workload
 from app.errors import ClusterError, ProfilerError, SettingsError
 from app.history.samples import StepRange, step_time
@@ -49,8 +48,6 @@ from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
-_UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
-_LABELS = {Resource.CPU: "CPU", Resource.MEMORY: "memory"}
 _NORMAL_CPU = rules_at(RiskLevel.NORMAL)[Resource.CPU]
 _CLOSING = (
     "The stored profile may have another value: it changes only if that saves more than"
@@ -135,28 +132,23 @@ def _narrowed(settings: Settings, wanted: Workload, history: Path | None) -> Set
 
 async def _compute(
     settings: Settings, access: ClusterAccess, workload: Workload, history: Path | None
-) -> tuple[dict[Resource, ComputedNeed], str]:
+) -> tuple[dict[Resource, ProfileNeed], str]:
     """The needs of *workload* as `profile` computes them, and the reason if there are none."""
     try:
         report, manifests = await compute(settings, access, history, apply=False)
     except ClusterError as error:
         return {}, f"it needs the Pods of the cluster, which can't be read: {error}"
     needs = {
-        resource: read_computed(resource, manifest)
+        resource: need
         for resource in Resource
         for manifest in manifests
-        if manifest["kind"] == KINDS[resource.profile_kind].kind and _is_of(manifest, resource, workload)
+        if (need := read_need(workload, resource, manifest))
     }
     return needs, report.reasons.get(str(workload), "")
 
 
-def _is_of(manifest: Mapping[str, Any], resource: Resource, workload: Workload) -> bool:
-    profile = from_manifest(resource.profile_kind, manifest)
-    return profile is not None and profile.subject == workload
-
-
 def _print_needs(
-    out: Console, needs: Mapping[Resource, ComputedNeed], reason: str, explanations: list[Explanation]
+    out: Console, needs: Mapping[Resource, ProfileNeed], reason: str, explanations: list[Explanation]
 ) -> None:
     """Prints the values that `profile` has for the workload."""
     for resource in Resource:
@@ -164,7 +156,7 @@ def _print_needs(
             for sentence in sentences(resource, needs[resource], explanations):
                 out.print(sentence)
         else:
-            out.print(f"Profile, {_LABELS[resource]}: none{f' ({reason})' if reason else ''}")
+            out.print(f"Profile, {RESOURCE_NAMES[resource]}: none{f' ({reason})' if reason else ''}")
 
 
 def _select_workload(wanted: Workload, workloads: Iterable[Workload], source_name: str) -> Workload:
@@ -243,10 +235,10 @@ def _print_stored(
                 print_error(f"{stored[resource].name}: {left_out} unreadable entries of its status left out")
 
 
-def _comparison(stored: StoredNeed, computed: list[Explanation], risk: RiskLevel) -> Iterable[str]:
-    unit, total = _UNITS[stored.resource], format_sum(computed) if computed else ""
+def _comparison(stored: ProfileNeed, computed: list[Explanation], risk: RiskLevel) -> Iterable[str]:
+    unit, total = NEED_UNITS[stored.resource], format_sum(computed) if computed else ""
     unchanged = f", unchanged since {format_time(stored.updated_at)}" if stored.updated_at else ""
-    yield f"Stored, {_LABELS[stored.resource]}: {stored.value} {unit} ({stored.name}{unchanged})"
+    yield f"Stored, {RESOURCE_NAMES[stored.resource]}: {stored.value} {unit} ({stored.name}{unchanged})"
     yield f"  Computed: {total} {unit}" if computed else "  Computed: no value, because no usage was found"
     if stored.explanation:
         yield f"  Its status: {stored.explanation}"
@@ -261,11 +253,11 @@ def _comparison(stored: StoredNeed, computed: list[Explanation], risk: RiskLevel
 
 
 def _labelled_amount(resource: Resource, value: float) -> str:
-    return f"{_LABELS[resource]}: {_amount(resource, value)}"
+    return f"{RESOURCE_NAMES[resource]}: {_amount(resource, value)}"
 
 
 def _amount(resource: Resource, value: float) -> str:
-    return f"{format_need(resource, value)} {_UNITS[resource]}"
+    return f"{format_need(resource, value)} {NEED_UNITS[resource]}"
 
 
 def _sentences(explanation: Explanation, scale: BoundScale) -> Iterable[str]:

@@ -1,6 +1,6 @@
 """The needs of a workload as the profiles in the cluster state them."""
 
-from app.backtest.stored import StoredNeed, read_stored
+from app.backtest.profile_needs import ProfileNeed, read_need
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
 from app.domain.custom_resources import KINDS
@@ -15,7 +15,7 @@ from app.settings.environment import Settings
 
 async def read_stored_needs(
     settings: Settings, access: ClusterAccess, workload: Workload
-) -> dict[Resource, StoredNeed]:
+) -> dict[Resource, ProfileNeed]:
     """The stored needs of *workload*, by resource; none without a profile."""
     async with open_access(access) as client:
         needs = {
@@ -27,13 +27,13 @@ async def read_stored_needs(
 
 async def _read_stored_need(
     client: ClusterClient, namespace: str, resource: Resource, workload: Workload
-) -> StoredNeed | None:
+) -> ProfileNeed | None:
     """The profile of *workload* under one of its two possible names; None if both belong to others."""
     identity = Identity(resource.profile_kind, workload)
     for name in filter(None, (contract_name(identity), separated_name(identity))):
         path = paths.profile(KINDS[resource.profile_kind].plural, namespace, name)
         try:
-            stored = read_stored(workload, resource, await client.get(path))
+            stored = read_need(workload, resource, await client.get(path))
         except NotFoundError:
             continue
         if stored:

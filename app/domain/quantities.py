@@ -4,11 +4,16 @@ Cores have three decimals and rates two; bytes and bytes per second are whole nu
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import ceil
 
 from app.domain.profiles import Resource
+
+# What a need is a number of, and what its resource is called in a sentence.
+NEED_UNITS: Mapping[Resource, str] = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
+RESOURCE_NAMES: Mapping[Resource, str] = {Resource.CPU: "CPU", Resource.MEMORY: "memory"}
 
 
 def format_cores(cores: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.workloads import Workload
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import STEPS_PER_DAY, STEPS_PER_HOUR
 from app.history.seen_together import SeenTogether
 from app.history.usage_histograms import UsageHistograms
 from app.recommendation.array_types import BoolArray, Int64Array
@@ -16,7 +16,7 @@ from app.recommendation.series_table import SeriesTable
 from app.recommendation.stabilization import SeriesGroups
 
 ContainerCheck = Callable[[Workload, str], bool]
-_RECENT_STEPS = 12  # the last hour of a workload, in which a long-running container has samples
+_RECENT_STEPS = STEPS_PER_HOUR  # the last hour of a workload, in which a long-running container has samples
 _NEVER_SEEN = -(1 << 40)
 # A container that a known Pod template does not name counts if at least this share of the Pods have it: an
 # injector's is in all of them, one to debug with in few.

@@ -23,7 +23,7 @@ _OUTGROWN_DAYS = 2.0
 
 def choose(days: DaySummaries, rule: ResourceRule) -> Float64Array:
     """The value of least cost of every series, raised for a short past, [n]."""
-    chosen: Float64Array = least_cost(days, rule) * (1 + short_past_raise(days, rule))
+    chosen: Float64Array = choose_at(days, rule, (rule.price,))[:, 0]
     return chosen
 
 

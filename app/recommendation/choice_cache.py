@@ -20,34 +20,31 @@ _SERIES_AT_ONCE = 1000  # series that are chosen for in one go: about 10 MB
 
 
 class ChoiceCache:
-    """The choices of one resource, made on request: at the rule's price, and at each of *prices*."""
+    """The choices of one resource, made on request at each of *prices*, of which the rule's is one."""
 
-    def __init__(self, summaries: DaySummaryCache, prices: Sequence[float] = ()) -> None:
+    def __init__(self, summaries: DaySummaryCache, prices: Sequence[float]) -> None:
         self._summaries, self.prices = summaries, prices
         self._version: tuple[int, ResourceRule] | None = None
-        self._choices = np.empty((0, 1 + len(prices)))  # NaN without a choice; the rule's price comes first
+        self.at_prices = np.empty((0, len(prices)))  # [series, prices]; NaN without a choice
+        self._own = 0  # the position of the rule's price
         self.sibling_count = np.empty(0, dtype=np.int64)  # siblings whose median is the value; 0 if it is not
         self.has_short_history = np.empty(0, dtype=np.bool_)
 
     @property
     def value(self) -> Float64Array:
         """The choice for each series at the rule's price, [series]; NaN without a choice."""
-        return self._choices[:, 0]
-
-    @property
-    def at_prices(self) -> Float64Array:
-        """The choice for each series at each of `prices`, [series, prices]; NaN without a choice."""
-        return self._choices[:, 1:]
+        return self.at_prices[:, self._own]
 
     def refresh(self, rule: ResourceRule) -> bool:
         """Drop the choices that are no longer valid; True if all were dropped."""
         version, size = (self._summaries.closed_version, rule), self._summaries.size
-        is_valid = version == self._version and size >= len(self._choices)
+        is_valid = version == self._version and size >= len(self.at_prices)
         self._version, self._rule, kept = version, rule, slice(None if is_valid else 0)
-        self._choices = pad(self._choices[kept], size, np.nan)
+        self._own = self.prices.index(rule.price)
+        self.at_prices = pad(self.at_prices[kept], size, np.nan)
         self.sibling_count = pad(self.sibling_count[kept], size, 0)
         self.has_short_history = self._summaries.closed_time_seen_days() < 1
-        self._choices[self.has_short_history] = np.nan
+        self.at_prices[self.has_short_history] = np.nan
         return not is_valid
 
     def days(self, series: Int64Array) -> DaySummaries:
@@ -66,16 +63,16 @@ class ChoiceCache:
         self._apply_sibling_medians(short, siblings, groups)
 
     def _choose(self, series: Int64Array) -> None:
-        self._choices[series] = choose_at(self.days(series), self._rule, (self._rule.price, *self.prices))
+        self.at_prices[series] = choose_at(self.days(series), self._rule, self.prices)
 
     def _apply_sibling_medians(self, short: Int64Array, siblings: Int64Array, groups: Int64Array) -> None:
         """Raise *short* series to the median of their *siblings*; without siblings a value is unchanged."""
         self.sibling_count[short] = 0
         for group in np.unique(groups[short][np.isin(groups[short], groups[siblings])]):
-            sibling_choices = self._choices[siblings[groups[siblings] == group]]
+            sibling_choices = self.at_prices[siblings[groups[siblings] == group]]
             own, medians = short[groups[short] == group], np.median(sibling_choices, axis=0)
-            self.sibling_count[own[self.value[own] < medians[0]]] = len(sibling_choices)
-            self._choices[own] = np.maximum(self._choices[own], medians)
+            self.sibling_count[own[self.value[own] < medians[self._own]]] = len(sibling_choices)
+            self.at_prices[own] = np.maximum(self.at_prices[own], medians)
 
 
 def split_blocks(series: Int64Array) -> Iterator[Int64Array]:

@@ -17,17 +17,11 @@ from app.recommendation.bands import BAND_SHARES
 _ROUNDING = 1e-6
 
 
-def least_cost_values(bands: Float32Array, weights: Float32Array, price: float) -> Float32Array:
-    """The value of least cost of every series, [n].
+def least_cost_at_prices(bands: Float32Array, weights: Float32Array, prices: Sequence[float]) -> Float32Array:
+    """The value of least cost of every series at each of *prices*, [n, prices]; sorts the bands once.
 
     *bands* [n, days, bands] are the quantiles of the days' bands, *weights* [n, days] sum to 1.
     """
-    least: Float32Array = least_cost_at_prices(bands, weights, (price,))[:, 0]
-    return least
-
-
-def least_cost_at_prices(bands: Float32Array, weights: Float32Array, prices: Sequence[float]) -> Float32Array:
-    """The value of least cost of every series at each of *prices*, [n, prices]; sorts the bands once."""
     series = np.arange(len(bands))
     values = bands.reshape(len(bands), bands.shape[1] * bands.shape[2])  # no -1: there may be no series
     shares = (weights[:, :, np.newaxis] * BAND_SHARES).reshape(values.shape)

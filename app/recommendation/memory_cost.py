@@ -77,12 +77,6 @@ def _danger(values: Float32Array, past: PastMaxima) -> Float32Array:
     return danger
 
 
-def least_cost_values(past: PastMaxima, price: float) -> Float32Array:
-    """The value of least cost of every series: no other one costs 2 % less, [n]."""
-    least: Float32Array = least_cost_at_prices(past, (price,))[:, 0]
-    return least
-
-
 def least_cost_at_prices(past: PastMaxima, prices: Sequence[float]) -> Float32Array:
     """The value of least cost of every series at each of *prices*: no other one costs 2 % less, [n, prices].
 

@@ -21,7 +21,7 @@ from app.domain.profiles import (
 )
 from app.domain.quantities import format_need
 from app.domain.workloads import Workload
-from app.history.samples import STEP_SECONDS, step_time
+from app.history.samples import HOURS_PER_DAY, STEPS_PER_HOUR, step_time
 from app.recommendation.active_containers import SeriesSpans
 from app.recommendation.array_types import Float32Array, Float64Array, Int64Array
 from app.recommendation.choice import choose_at, least_cost
@@ -184,7 +184,7 @@ class ProfileBuilder:
         self, positions: Int64Array, roles: list[Int64Array], needs: Float64Array, counts: Int64Array
     ) -> Iterator[SlotNeed]:
         """The slots in which every running container has samples; other slots are left out."""
-        hours, seen = 24 // counts.shape[1], counts[positions]
+        hours, seen = HOURS_PER_DAY // counts.shape[1], counts[positions]
         need = np.max([needs[members].sum(axis=0) for members in roles], axis=0)
         samples = seen.sum(axis=0)
         for slot in np.flatnonzero(seen.all(axis=0)).tolist():
@@ -214,16 +214,14 @@ class ProfileBuilder:
         own = list(RiskLevel).index(self.risk)
         needs = []
         for position, number in zip(positions.tolist(), series.tolist(), strict=True):
-            values = RiskValues(
-                *(format_need(self.resource, amount) for amount in at_risks[position].tolist())
-            )
+            amounts = [format_need(self.resource, amount) for amount in at_risks[position].tolist()]
             needs.append(
                 ContainerNeed(
                     self.table.containers[number],
-                    (values.low, values.normal, values.high)[own],
+                    amounts[own],
                     int(self.sample_counts[number]),
                     rule=rules[position],
-                    values=values,
+                    values=RiskValues(*amounts),
                 )
             )
         return sorted(needs, key=lambda need: need.name)
@@ -245,5 +243,5 @@ class ProfileBuilder:
             window_end=step_time(end),
             samples=int(self.sample_counts[series].sum()),
             coverage=steps / (end - begin + 1),
-            confidence=confidence(steps * STEP_SECONDS / 3600),
+            confidence=confidence(steps / STEPS_PER_HOUR),
         )

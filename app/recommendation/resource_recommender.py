@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from app.domain.profiles import LeftOutContainer, Resource, ResourceProfile
+from app.domain.profiles import LeftOutContainer, Resource, ResourceProfile, RiskLevel
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, day_of, step_time
 from app.history.seen_together import SeenTogether
@@ -75,7 +75,7 @@ class ResourceRecommender:
     def __init__(self, resource: Resource, histograms: UsageHistograms) -> None:
         self._resource = resource
         self._summaries = DaySummaryCache(histograms)
-        self._choices = ChoiceCache(self._summaries, tuple(PRICES[resource].values()))
+        self._choices = ChoiceCache(self._summaries, tuple(PRICES[resource][risk] for risk in RiskLevel))
         self._stabilizer = Stabilizer(self._summaries, self._choices)
         self._scale: float | None = None
         self._is_scale_due = False

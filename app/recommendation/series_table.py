@@ -6,10 +6,11 @@ import numpy as np
 
 from app.domain.workloads import Workload
 from app.history.key_ranges import key_of
+from app.history.samples import STEPS_PER_HOUR
 from app.recommendation.array_types import Int64Array
 
 SAMPLED_WORKLOADS = 200  # on which the stated risk bound is calibrated for all
-SPREAD_STEPS = 12  # an hour after a day has closed, over which the new choices are spread
+SPREAD_STEPS = STEPS_PER_HOUR  # an hour after a day has closed, over which the new choices are spread
 
 
 class SeriesTable:

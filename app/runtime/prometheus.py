@@ -135,16 +135,13 @@ def open_api(
     forwarded_by: ForwardedBy = lambda _: None,
 ) -> PrometheusApi:
     """A client of the server at *url*, with the credentials of the settings."""
-    forwarded = forwarded_by(url)
     return PrometheusApi(
         url,
         timeout_seconds=timeout_seconds,
         credentials=_credentials(settings),
         concurrency=settings.prometheus_concurrency,
         retry_policy=RetryPolicy(tries),
-        proxy=None if forwarded else _proxy_for(url),
-        transport=forwarded,
-        prefers_get=forwarded is not None,
+        route=forwarded_by(url) or _proxy_for(url),
     )
 
 

@@ -99,8 +99,7 @@ class PrometheusSource:
     A *scope* that changes is a callable, which is called for each request of samples. The server itself
     counts the samples that a query loads, at most once an hour. *knows_pod* shows whether a Pod, by namespace
     and name, runs or ran lately in this cluster; without it, series of several clusters in one server are
-    separated less often. *forwarded_by* is the transport to a URL that is reached through another server,
-    which is more willing to pass on GET requests.
+    separated less often. *forwarded_by* is the transport to a URL that is reached through another server.
     """
 
     def __init__(  # noqa: PLR0913 - transport and retry policy are the seams to the world
@@ -126,17 +125,15 @@ class PrometheusSource:
         budget = MemoryBudget(limits.concurrency * (2 if connections_url else 1))
 
         def api(url: str) -> PrometheusApi:
-            forwarded = forwarded_by(url)
             return PrometheusApi(
                 url,
                 timeout_seconds=limits.timeout_seconds,
                 credentials=credentials,
                 concurrency=limits.concurrency,
                 observer=observer,
-                transport=forwarded or transport,
-                prefers_get=forwarded is not None,
+                transport=transport,
                 retry_policy=retry_policy,
-                proxy=None if forwarded else proxy_for(url),
+                route=forwarded_by(url) or proxy_for(url),
                 budget=budget,
             )
 

@@ -106,7 +106,8 @@ class _TransientError(Exception):
 class PrometheusApi:
     """A client of one Prometheus-compatible server; *observer* records the costs of its queries.
 
-    It posts queries, which may be long; with *prefers_get*, only those that are.
+    *route* is the way to the server: a proxy, or the transport through another server, which is more willing
+    to pass on GET requests. Queries may be long, and are posted; through another server, only those that are.
     """
 
     def __init__(  # noqa: PLR0913 - transport and retry policy are the seams to the world
@@ -120,9 +121,8 @@ class PrometheusApi:
         transport: httpx.AsyncBaseTransport | None = None,
         retry_policy: RetryPolicy | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
-        proxy: Proxy | None = None,
+        route: Proxy | httpx.AsyncBaseTransport | None = None,
         budget: MemoryBudget | None = None,
-        prefers_get: bool = False,
     ) -> None:
         url, url_credentials = _split_credentials(base_url)
         self.url = str(url).rstrip("/")
@@ -134,10 +134,16 @@ class PrometheusApi:
         self._budget = budget or MemoryBudget(concurrency)
         # Compression costs Prometheus as much as the query itself: worth it only across distant networks.
         self._headers = {"Accept-Encoding": ACCEPTED if url.scheme == "https" else "identity"}
-        self._proxy = proxy
-        self._method = "GET" if prefers_get else "POST"
+        self._proxy = route if isinstance(route, Proxy) else None
+        forwarded = route if isinstance(route, httpx.AsyncBaseTransport) else None
+        self._method = "GET" if forwarded else "POST"
+        self._posts_long = forwarded is not None  # until POST is refused where GET is not
         self._clients = HttpClients(
-            credentials or PrometheusCredentials(), url_credentials, timeout_seconds, transport, proxy
+            credentials or PrometheusCredentials(),
+            url_credentials,
+            timeout_seconds,
+            forwarded or transport,
+            self._proxy,
         )
 
     async def __aenter__(self) -> Self:
@@ -257,11 +263,11 @@ class PrometheusApi:
     ) -> AsyncIterator[httpx.Response]:
         """The successful response; if one method is refused, to the other, which is used from then on.
 
-        Where GET comes first, a query that is long for a URL is posted.
+        Where GET is preferred, a query that is long for a URL is posted.
         """
         refusals: dict[str, Exception] = {}
         is_too_long = False
-        is_long = self._method == "GET" and len(urlencode(form)) > _LONG_QUERY_CHARACTERS
+        is_long = self._posts_long and len(urlencode(form)) > _LONG_QUERY_CHARACTERS
         first = "POST" if is_long else self._method
         for method in (first, _OTHER_METHOD[first]):
             async with self._request(client, method, form) as response:
@@ -271,6 +277,7 @@ class PrometheusApi:
                     is_too_long |= too_long
                     continue
                 self._method = self._method if is_long else method
+                self._posts_long &= "POST" not in refusals
                 if not response.is_success:
                     raise await self._error_of(response)
                 yield response

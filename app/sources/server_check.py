@@ -2,14 +2,16 @@
 
 from app.errors import SourceError
 from app.history.samples import StepRange
+from app.sources.mesh import istio, linkerd
 from app.sources.prometheus_api import PrometheusApi
+from app.sources.queries import CPU_USAGE
 from app.sources.row_limit import RowLimit
 
-_CONTAINERS = 'count(container_cpu_usage_seconds_total{container!=""})'
+_CONTAINERS = f'count({CPU_USAGE}{{container!=""}})'
 # Linkerd's and Istio's, of requests and of bytes alone.
 _MESH = (
-    'count({__name__=~"istio_requests_total|istio_tcp_sent_bytes_total"})'
-    ' or count({__name__=~"request_total|tcp_write_bytes_total",direction="outbound"})'
+    f'count({{__name__=~"{istio.REQUESTS}|{istio.TCP_SENT_BYTES}"}})'
+    f' or count({{__name__=~"{linkerd.REQUESTS}|{linkerd.WRITTEN_BYTES}",{",".join(linkerd.OUTBOUND)}}})'
 )
 _CHECKED_STEPS = 6  # half an hour: longer than a restart of the server that scrapes
 _SIGNAL = "search"

@@ -71,7 +71,7 @@ def _parts(pods: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
     names: set[str] = set()
     characters = 0
     for pod in pods:
-        added = _characters(name for name in set(pod) if name not in names)
+        added = _characters(set(pod) - names)
         if part and characters + added > _NAMES_CHARACTERS:
             yield part
             part, names, characters, added = [], set(), 0, _characters(set(pod))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from app.backtest.explanation import ContainerUsage, Explanation, bound_scale_of, explain
-from app.backtest.stored import StoredNeed, difference_reasons, format_sum, read_stored
+from app.backtest.profile_needs import ProfileNeed, read_need
+from app.backtest.stored import difference_reasons, format_sum
 from app.domain.profiles import Resource, RiskLevel
 from app.recommendation.stated_risk import BOUND_SCALE
 from tests.backtest.pasts import FIRST_DAY, WEB, day, usage
@@ -32,8 +33,8 @@ def manifest(**status: Any) -> dict[str, Any]:
     }
 
 
-def stored(**status: Any) -> StoredNeed:
-    need = read_stored(WEB.workload, Resource.CPU, manifest(**status))
+def stored(**status: Any) -> ProfileNeed:
+    need = read_need(WEB.workload, Resource.CPU, manifest(**status))
     assert need
     return need
 
@@ -49,10 +50,11 @@ def computed() -> Explanation:
 def test_an_object_is_read_with_and_without_status() -> None:
     """All fields are read; without a status, only the value."""
     whole = stored(explanation="From 4,032 samples.", risk={"level": "low"})
-    bare = read_stored(WEB.workload, Resource.CPU, {**manifest(), "status": None})
+    bare = read_need(WEB.workload, Resource.CPU, {**manifest(), "status": None})
 
     assert (whole.name, whole.value, whole.level) == ("cpuprofile-1", "1.500", "low")
     assert (whole.since, whole.as_of, whole.explanation) == (BEGIN, END, "From 4,032 samples.")
+    assert (whole.containers, whole.values) == ({"main": 0}, {"main": "1.500"})
     assert bare
     assert (bare.value, bare.since, bare.explanation, bare.containers) == ("1.500", None, "", {})
 
@@ -62,7 +64,7 @@ def test_a_profile_of_another_workload_is_not_read() -> None:
     other = manifest()
     other["metadata"]["annotations"][f"{ANNOTATION}-kind"] = "StatefulSet"
 
-    assert read_stored(WEB.workload, Resource.CPU, other) is None
+    assert read_need(WEB.workload, Resource.CPU, other) is None
 
 
 SIGNAL = {"container": "main", "reason": "OOMKilled", "lastSeen": "2026-03-04T12:00:00Z", "raisedBy": "0.20"}

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ from app.decisions.templates import workload_object
 from app.domain.profiles import Resource, RiskLevel
 from tests.decisions.manifests import Object, container, deployment, need
 from tests.decisions.planning import CPU, MEMORY, MIB, WRITTEN, planner
+from tests.rightsizing.manifests import limit_range
 
 
 def plan(
@@ -19,11 +19,6 @@ def plan(
     """The plan for a workload; without *profiles*, with those of `web`."""
     found = workload_object(kind, manifest)
     return planner(*(profiles or (CPU, MEMORY)), limit_ranges=limit_ranges).plan(found, limit_ranges)
-
-
-def limit_range(**bounds: Any) -> Object:
-    limits = [{"type": "Container", **bounds}]
-    return {"metadata": {"name": "bounds", "namespace": "shop"}, "spec": {"limits": limits}}
 
 
 def test_old_and_new_requests() -> None:

@@ -45,9 +45,8 @@ async def proxied(server: FakeApiServer, directory: Path) -> AsyncIterator[Prome
             SERVICE.url,
             timeout_seconds=5,
             credentials=credentials,
-            transport=transport,
+            route=transport,
             retry_policy=RetryPolicy(1),
-            prefers_get=True,
         ) as api:
             yield api
 
@@ -84,7 +83,7 @@ async def test_only_long_queries_are_posted(server: FakeApiServer, tmp_path: Pat
 
 
 async def test_a_long_query_without_the_right_to_post(server: FakeApiServer, tmp_path: Path) -> None:
-    """`create services/proxy` is missing: GET is tried, and short queries are not affected.
+    """`create services/proxy` is missing: GET is tried, once for all, and short queries are not affected.
 
     The fake server accepts lines of 8,190 characters.
     """
@@ -94,7 +93,7 @@ async def test_a_long_query_without_the_right_to_post(server: FakeApiServer, tmp
         for size in (7_000, 10, 7_000):
             assert await ask(api, f'up{{job="{"x" * size}"}}') == 2
 
-    assert [request.verb for request in server.requests] == ["POST", "GET", "GET", "POST", "GET"]
+    assert [request.verb for request in server.requests] == ["POST", "GET", "GET", "GET"]
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,19 @@ def test_low_risk_takes_larger_values(resource: Resource) -> None:
 def test_choices_at_several_prices_are_those_at_each(resource: Resource) -> None:
     """Sorting the days (CPU), or pricing the coarse values (memory), once for all prices changes nothing."""
     chance, scale = np.random.default_rng(3), 1.0 if resource is Resource.CPU else 1e10
-    days = days_of(*(scale * chance.lognormal(-2, 0.5, 288) for _ in range(14)))
+    means = np.linspace(-2.5, -1.5, 14)
+    rising, falling = (
+        days_of(*(scale * chance.lognormal(mean, 0.5, 288) for mean in order))
+        for order in (means, means[::-1])
+    )
+    both = DaySummaries(
+        np.concatenate((rising.quantiles, falling.quantiles)), np.concatenate((rising.share, falling.share))
+    )
     rules = [rules_at(risk)[resource] for risk in RiskLevel]
 
-    together = choose_at(days, rules[0], [rule.price for rule in rules])
+    together = choose_at(both, rules[0], [rule.price for rule in rules])
 
-    assert together[0].tolist() == [only(choose(days, rule)) for rule in rules]
+    assert together.tolist() == [[only(choose(days, rule)) for rule in rules] for days in (rising, falling)]
 
 
 @pytest.mark.parametrize(("published", "stays"), [(0.2, True), (0.207, True), (0.21, False), (0.1995, False)])

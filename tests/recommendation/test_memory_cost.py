@@ -10,7 +10,7 @@ from app.recommendation.array_types import Float32Array
 from app.recommendation.memory_cost import (
     MaximumSpread,
     PastMaxima,
-    least_cost_values,
+    least_cost_at_prices,
     maximum_width,
     memory_cost,
     risk,
@@ -35,6 +35,12 @@ def past(maxima: NDArray[np.float64], share: NDArray[np.float64] | None = None) 
 def days(seed: int, series: int = 5, count: int = 20, spread: float = 0.4) -> NDArray[np.float64]:
     chance = np.random.default_rng(seed)
     return 3e8 * chance.lognormal(0, 1, (series, 1)) * chance.lognormal(0, spread, (series, count))
+
+
+def least(maxima: PastMaxima) -> Float32Array:
+    """The value of least cost of each series at the usual price."""
+    values: Float32Array = least_cost_at_prices(maxima, [PRICE])[:, 0]
+    return values
 
 
 def test_the_width_is_the_mean_step_between_days_and_one_step_more() -> None:
@@ -75,11 +81,11 @@ def test_the_mean_excess_is_the_integral_of_the_risk() -> None:
 
 def test_steady_memory_has_a_small_margin_and_unsteady_memory_a_large_one() -> None:
     """Fourteen equal days, and fourteen that double and halve in turn; of their maximum."""
-    steady = float(least_cost_values(past(np.full((1, 14), 1e9)), PRICE)[0]) / 1e9
+    steady = least(past(np.full((1, 14), 1e9)))[0] / 1e9
     unsteady = past(np.array([[1e9, 2e9] * 7]))
 
     assert 1.02 <= steady <= 1.12
-    assert 1.2 <= float(least_cost_values(unsteady, PRICE)[0]) / 2e9 <= 1.5
+    assert 1.2 <= least(unsteady)[0] / 2e9 <= 1.5
 
 
 def test_one_old_large_maximum_does_not_hold_the_value_for_a_month() -> None:
@@ -87,7 +93,7 @@ def test_one_old_large_maximum_does_not_hold_the_value_for_a_month() -> None:
     maxima = np.full((1, 28), 0.5 * GIBIBYTE)
     maxima[0, 0] = 3 * GIBIBYTE
 
-    assert least_cost_values(past(maxima), PRICE)[0] < 1.5 * GIBIBYTE
+    assert least(past(maxima))[0] < 1.5 * GIBIBYTE
 
 
 def test_a_maximum_of_the_last_days_is_covered() -> None:
@@ -95,7 +101,7 @@ def test_a_maximum_of_the_last_days_is_covered() -> None:
     for age in (1, 2):
         maxima = np.full((1, 28), 0.5 * GIBIBYTE)
         maxima[0, -age] = 3 * GIBIBYTE
-        assert least_cost_values(past(maxima), PRICE)[0] > 2.9 * GIBIBYTE
+        assert least(past(maxima))[0] > 2.9 * GIBIBYTE
 
 
 @settings(max_examples=40, deadline=None)
@@ -103,11 +109,11 @@ def test_a_maximum_of_the_last_days_is_covered() -> None:
 def test_no_value_costs_two_hundredths_less(seed: int, price: float) -> None:
     """All values from e^-2.5 to e^1 of the recent maximum, .5 % apart."""
     maxima = past(days(seed))
-    chosen = least_cost_values(maxima, price)[:, np.newaxis]
+    chosen = least_cost_at_prices(maxima, [price])
     every = maxima.recent[:, np.newaxis] * np.exp(np.arange(-2.5, 1, 0.005)).astype(np.float32)
 
-    least = memory_cost(every, maxima, price).min(axis=1)
-    assert (memory_cost(chosen, maxima, price)[:, 0] <= least * 1.02).all()
+    lowest = memory_cost(every, maxima, price).min(axis=1)
+    assert (memory_cost(chosen, maxima, price)[:, 0] <= lowest * 1.02).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -116,7 +122,7 @@ def test_scaled_maxima_scale_the_value_or_are_a_near_tie(seed: int, exponent: fl
     """Values are multiples of the recent maximum, and costs depend on ratios alone."""
     factor, maxima = np.exp(exponent), days(seed)
     before, after = past(maxima), past(maxima * factor)
-    low, high = least_cost_values(before, PRICE), least_cost_values(after, PRICE)
+    low, high = least(before), least(after)
 
     far = np.abs(high / low / factor - 1) > 1e-4
     scaled_back = (high / factor).astype(np.float32)[:, np.newaxis]
@@ -142,13 +148,13 @@ def test_permuted_series_have_permuted_values() -> None:
     """Each series is by itself."""
     maxima, order = days(3), np.array([3, 0, 4, 1, 2])
 
-    before: Float32Array = least_cost_values(past(maxima), PRICE)
+    before = least(past(maxima))
 
-    np.testing.assert_array_equal(least_cost_values(past(maxima[order]), PRICE), before[order])
+    np.testing.assert_array_equal(least(past(maxima[order])), before[order])
 
 
 def test_a_higher_price_never_gives_a_smaller_value() -> None:
     """Prices from 1.5 to 20."""
-    values = [least_cost_values(past(days(7)), float(price)) for price in np.geomspace(1.5, 20, 8)]
+    values = least_cost_at_prices(past(days(7)), np.geomspace(1.5, 20, 8).tolist())
 
-    assert (np.diff(np.stack(values), axis=0) >= -1e-3 * values[0]).all()
+    assert (np.diff(values, axis=1) >= -1e-3 * values[:, :1]).all()

@@ -94,6 +94,25 @@ def test_no_value_crosses_the_published_one() -> None:
     assert at_risks(published(a_day(np.full(288, 0.1)), stored=kept)) == ("0.109", "0.109", "0.107")
 
 
+def test_values_follow_a_day_that_outgrew_the_stored_one() -> None:
+    """A closed day at .1, for which .109 is stored; today twelve hours at 1, but 30 minutes at 2 and 30 at 3.
+
+    Weights are shares over ages: 1 / 1 of the closed day and .5 / .5 of today, so half each. A value may be
+    exceeded for .99 %, 2.86 % or 5.56 % of the time, which is 1.98 %, 5.7 % or 11.1 % of today. 3 is used
+    for 4.2 % of today, 2 or more for 8.3 %: low risk needs 3, normal 2, high 1. After 1.5 days seen,
+    .5 / 2.5^3 = 3.2 % is added: 3.096, 2.064 and 1.032, known to half a bucket of 5 %.
+    """
+    folded, hours = a_day(np.full(288, 0.1)), steps(289, 432)
+    today = np.array([1.0] * 132 + [2.0] * 6 + [3.0] * 6)
+    folded.fold(usage(hours, (WEB_POD, "web-svc", today)), ATTRIBUTE)
+    outgrown = PublishedValue(0.109, changed_at_seconds=0.0, is_due=True)
+
+    profile = published(folded, stored=outgrown, newest=hours.last)
+
+    assert numbers(profile) == pytest.approx((3.096, 2.064, 1.032), rel=0.035)
+    assert profile.value == at_risks(profile)[1]
+
+
 def test_siblings_count_at_each_risk() -> None:
     """A container of an hour in another namespace takes at least its sibling's value at each risk."""
     folded, hour = a_day(), steps(289, 300)

@@ -62,8 +62,10 @@ def pod(*containers: Object, before: Sequence[Object] = (), **spec: Any) -> Obje
 
 
 def limit_range(applies_to: str = "Container", /, **bounds: Mapping[str, str]) -> Object:
-    """A LimitRange with one entry: min, max, maxLimitRequestRatio."""
-    return {"kind": "LimitRange", "spec": {"limits": [{"type": applies_to, **bounds}]}}
+    """A LimitRange of the namespace `shop` with one entry: min, max, maxLimitRequestRatio, or defaults."""
+    metadata = {"name": "bounds", "namespace": "shop"}
+    limits = [{"type": applies_to, **bounds}]
+    return {"kind": "LimitRange", "metadata": metadata, "spec": {"limits": limits}}
 
 
 def quota(*counted: str, scopes: Sequence[str] = ()) -> Object:

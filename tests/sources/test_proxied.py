@@ -162,6 +162,16 @@ async def test_get_where_post_is_refused(status: int) -> None:
     assert wire.requests[2].url.params["query"] == "up{a='b&c'}"
 
 
+async def test_long_queries_are_not_posted_where_post_is_refused() -> None:
+    """A proxy that refuses POST accepts URLs of 10,000 characters here: each later query is one request."""
+    wire = ScriptedPrometheus(MethodFilter("POST", 405))
+    async with api_on(wire) as api:
+        for size in (10, 8_000, 8_000):
+            await api.query_range("up" + "x" * size, ("pod",), STEPS)
+
+    assert [request.method for request in wire.requests] == ["POST", "GET", "GET", "GET"]
+
+
 async def test_post_again_where_get_is_refused_later() -> None:
     """A proxy whose rules change is followed."""
     rules = MethodFilter("POST", 405)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import pytest
 
@@ -14,21 +13,14 @@ from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.plan_events import plan_events
 from app.profiler.cycle.request_changes import RequestChanges
 from app.profiler.profile_write import ProfileWrite
-from app.rightsizing.policy import RequestBounds, SchedulingPolicy
+from tests.rightsizing.manifests import policy
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.87)
 WEB = Workload("shop", "web")
 MIB = 1024**2
 PREFIX = "the webhook sets for new Pods, within LimitRanges and quotas: "
-POLICY = SchedulingPolicy(
-    0.5,
-    Decimal("0.15"),
-    {
-        Resource.CPU: RequestBounds(Decimal("0.02"), Decimal(16), Decimal(0)),
-        Resource.MEMORY: RequestBounds(Decimal(32 * MIB), Decimal(64 * 1024 * MIB), Decimal(0)),
-    },
-)
+POLICY = policy()
 SNAPSHOT = ClusterSnapshot(
     templates={WEB: TemplateContainers(containers=frozenset({"main", "proxy"}))},
     amounts={WEB: template_amounts([("main", {"cpu": "100m"}, {}), ("proxy", {}, {})])},
