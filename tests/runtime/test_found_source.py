@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.profiles import Resource
 from app.errors import ClusterError, SourceError
-from app.history.samples import StepRange
+from app.history.samples import ContainerSamples, StepRange
 from app.kubernetes.prometheus_services import ListedServices, PrometheusService
 from app.runtime.found_source import FoundSource
 from app.runtime.prometheus_search import FoundServers, Search
@@ -31,6 +31,7 @@ class Servers:
     asked: list[str] = field(default_factory=list)
     listing: ListedServices | ClusterError | None = None
     seconds: float = 0.0
+    opened: list[PrometheusSource] = field(default_factory=list)
 
     @property
     def transport(self) -> httpx.MockTransport:
@@ -60,13 +61,15 @@ class Servers:
         return FoundSource(self.search().run, self._open_source, lambda: self.seconds)
 
     def _open_source(self, servers: FoundServers) -> PrometheusSource:
-        return PrometheusSource(
+        opened = PrometheusSource(
             servers.containers.url,
             scope=Scope(),
             connections_url=servers.connections.url if servers.connections else "",
             transport=self.transport,
             retry_policy=RetryPolicy(1),
         )
+        self.opened.append(opened)
+        return opened
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         [service] = [service for service in self.has if service.url.startswith(f"http://{request.url.host}:")]
@@ -166,6 +169,66 @@ async def test_another_one_when_it_goes() -> None:
         await read(source)
 
         assert source.found_servers == {"containers": TWO.url}
+
+
+async def stream_of_a_replaced_server(
+    source: FoundSource, servers: Servers
+) -> AsyncIterator[list[ContainerSamples]]:
+    """The rest of a question on a hundred days to server one, after another failed and two replaced it."""
+    stream = source.container_samples(Resource.CPU, StepRange(NEWEST - 28_800, NEWEST))
+    await anext(stream)
+    servers.away.add(ONE)
+    servers.seconds = 61
+    with pytest.raises(SourceError, match="can't be reached"):
+        await read(source)
+    await read(source)
+    assert source.found_servers == {"containers": TWO.url}
+    return stream
+
+
+async def test_a_question_is_answered_by_the_server_it_was_put_to() -> None:
+    """A server is replaced while its answer is read: the rest comes from it, and only then it is closed."""
+    servers = Servers({ONE: {"containers"}, TWO: {"containers"}})
+    async with servers.source() as source:
+        stream = await stream_of_a_replaced_server(source, servers)
+        servers.away.clear()
+        servers.asked.clear()
+
+        parts = [part async for part in stream]
+
+        assert (len(parts) > 0, set(servers.asked)) == (True, {"one"})
+        replaced, _ = servers.opened
+        with pytest.raises(RuntimeError, match="closed"):
+            await replaced.api.query_range("up", (), STEPS)
+        await read(source)
+
+
+async def test_a_late_failure_of_a_replaced_server() -> None:
+    """The server before fails once more, after another one replaced it: that one stays, without a search."""
+    servers = Servers({ONE: {"containers"}, TWO: {"containers"}})
+    async with servers.source() as source:
+        stream = await stream_of_a_replaced_server(source, servers)
+        with pytest.raises(SourceError, match="can't be reached"):
+            await anext(stream)
+        servers.asked.clear()
+        servers.seconds = 200
+
+        await read(source)
+
+        assert set(servers.asked) == {"two"}
+
+
+async def test_the_end_of_the_term_closes_all() -> None:
+    """The term ends while an answer of a replaced server is read: its client is closed, too."""
+    servers = Servers({ONE: {"containers"}, TWO: {"containers"}})
+    async with servers.source() as source:
+        stream = await stream_of_a_replaced_server(source, servers)
+
+    for opened in servers.opened:
+        with pytest.raises(RuntimeError, match="closed"):
+            await opened.api.query_range("up", (), STEPS)
+    with pytest.raises(ExceptionGroup):
+        await anext(stream)
 
 
 async def test_all_are_away_for_a_while() -> None:
