@@ -161,7 +161,7 @@ class FoundSource:
     @property
     def _is_due(self) -> bool:
         age_seconds = self._clock() - self._searched_at
-        lacks_mesh = self._servers is not None and self._servers.connections is None
+        lacks_mesh = self._servers is not None and self._servers.lacks_mesh
         if lacks_mesh and age_seconds >= _MESH_PERIOD_SECONDS:
             return True
         return self._is_suspect and age_seconds >= _PAUSE_SECONDS
@@ -181,10 +181,10 @@ class FoundSource:
             self._searched_at = self._clock()
 
     async def _use(self, servers: FoundServers) -> None:
-        if servers == self._servers:
+        before, self._servers = self._servers, servers
+        if servers == before:
             return
-        replaced = self._source
-        self._servers, self._source = servers, self._open(servers)
+        replaced, self._source = self._source, self._open(servers)
         log.info("prometheus_found", **self.found_servers)
         if replaced:
             await self._close_if_unasked(replaced)

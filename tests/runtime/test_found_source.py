@@ -31,6 +31,7 @@ class Servers:
     asked: list[str] = field(default_factory=list)
     listing: ListedServices | ClusterError | None = None
     seconds: float = 0.0
+    searches: int = 0
     opened: list[PrometheusSource] = field(default_factory=list)
 
     @property
@@ -40,6 +41,7 @@ class Servers:
 
     async def services(self) -> ListedServices:
         """All that are there, unless the test says otherwise."""
+        self.searches += 1
         if isinstance(self.listing, ClusterError):
             raise self.listing
         return self.listing or ListedServices(tuple(self.has))
@@ -56,9 +58,10 @@ class Servers:
         """The search among them."""
         return Search(self.services, self.open_api, lambda: NEWEST, wants_mesh)
 
-    def source(self) -> FoundSource:
+    def source(self, *, wants_mesh: bool = True) -> FoundSource:
         """A source that nothing has asked yet."""
-        return FoundSource(self.search().run, self._open_source, lambda: self.seconds)
+        search = self.search(wants_mesh=wants_mesh)
+        return FoundSource(search.run, self._open_source, lambda: self.seconds)
 
     def _open_source(self, servers: FoundServers) -> PrometheusSource:
         opened = PrometheusSource(
@@ -262,6 +265,39 @@ async def test_a_mesh_that_comes_later() -> None:
         await read(source)
 
         assert source.found_servers == {"containers": ONE.url, "connections": MESH.url}
+
+
+@pytest.mark.parametrize(
+    ("has", "wants_mesh"),
+    [
+        ({ONE: {"containers", "mesh"}, TWO: {"containers"}}, True),
+        ({ONE: {"containers"}, TWO: {"containers"}}, False),
+    ],
+    ids=["one-for-both", "not-wanted"],
+)
+async def test_no_search_for_a_mesh_without_need(
+    has: dict[PrometheusService, set[str]], *, wants_mesh: bool
+) -> None:
+    """The server has the mesh's series itself, or none are wanted: the first search is the only one."""
+    servers = Servers(has)
+    async with servers.source(wants_mesh=wants_mesh) as source:
+        for servers.seconds in (0, 3600, 7200):
+            await read(source)
+
+        assert servers.searches == 1
+        assert source.found_servers == {"containers": ONE.url}
+
+
+async def test_a_mesh_that_comes_later_to_the_same_server() -> None:
+    """The search after an hour finds it in the containers' server, which stays: no third search."""
+    servers = Servers({ONE: {"containers"}})
+    async with servers.source() as source:
+        await read(source)
+        servers.has[ONE] |= {"mesh"}
+        for servers.seconds in (3600, 7200):
+            await read(source)
+
+        assert (servers.searches, len(servers.opened)) == (2, 1)
 
 
 async def test_names_with_a_path() -> None:
