@@ -15,21 +15,27 @@ Quantities = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class TemplateAmounts:
-    """The amounts of each resource in one Pod template."""
+    """The amounts of each resource in one Pod template; `pod_level` are those in its own `spec.resources`."""
 
     cpu: ResourceAmounts = NO_AMOUNTS
     memory: ResourceAmounts = NO_AMOUNTS
+    pod_level: frozenset[Resource] = frozenset()
 
     def of(self, resource: Resource) -> ResourceAmounts:
         """The amounts of *resource*."""
         return self.cpu if resource is Resource.CPU else self.memory
 
     def largest(self, other: "TemplateAmounts") -> "TemplateAmounts":
-        """The amounts of the template that requests more, for runs that share a profile; one per resource."""
+        """The amounts of the template that requests more, for runs that share a profile; one per resource.
+
+        What one of them has on the level of the Pod counts for both.
+        """
         if self == other:
             return self
         return TemplateAmounts(
-            max(self.cpu, other.cpu, key=_order), max(self.memory, other.memory, key=_order)
+            max(self.cpu, other.cpu, key=_order),
+            max(self.memory, other.memory, key=_order),
+            self.pod_level | other.pod_level,
         )
 
 
@@ -42,12 +48,13 @@ def template_amounts(
     pod_limits: Quantities | None = None,
 ) -> TemplateAmounts:
     """The amounts of long-running *containers* (name, requests, limits), and of the Pod's own `resources`."""
-    containers = tuple(containers)
-
-    def of(resource: Resource) -> ResourceAmounts:
-        return _amounts(resource, containers, pod_requests or {}, pod_limits or {})
-
-    return TemplateAmounts(of(Resource.CPU), of(Resource.MEMORY))
+    containers, pod_requests, pod_limits = tuple(containers), pod_requests or {}, pod_limits or {}
+    named = {*pod_requests, *pod_limits}
+    return TemplateAmounts(
+        _amounts(Resource.CPU, containers, pod_requests, pod_limits),
+        _amounts(Resource.MEMORY, containers, pod_requests, pod_limits),
+        frozenset(resource for resource in Resource if resource.value in named),
+    )
 
 
 def _amounts(

@@ -1,7 +1,7 @@
 """What the webhook sets for new Pods after a change of a profile, for an Event on the workload; pure.
 
-The requests are those for the Pod template of the workload: LimitRanges, quotas and autoscalers, which the
-profiler does not read, may keep the webhook from setting them.
+The requests are those for the Pod template of the workload. What the profiler does not read may keep the
+webhook from setting them: LimitRanges, quotas and autoscalers, and the label of a template that turns it off.
 """
 
 from collections.abc import Callable, Mapping
@@ -78,7 +78,8 @@ def _template_pod(names: list[str], amounts: TemplateAmounts) -> PodResources:
             if container.name in limits and container.limit:
                 limits[container.name][resource.value] = container.limit
     return PodResources(
-        tuple(ContainerResources(name, requests[name], limits[name], has_resources=True) for name in names)
+        tuple(ContainerResources(name, requests[name], limits[name], has_resources=True) for name in names),
+        pod_level_resources=amounts.pod_level,
     )
 
 

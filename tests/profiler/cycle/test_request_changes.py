@@ -82,6 +82,15 @@ def test_other_namespaces_and_unknown_templates_have_no_changes() -> None:
     assert (nobody.of(written), changes(written, ClusterSnapshot())) == ("", "")
 
 
+def test_a_pod_with_resources_as_a_whole_has_no_changes() -> None:
+    """The template has CPU in its own `spec.resources`: the webhook leaves all its containers as they are."""
+    amounts = template_amounts([("main", {"cpu": "100m"}, {}), ("proxy", {}, {})], {"cpu": "1"})
+    snapshot = replace(SNAPSHOT, amounts={WEB: amounts})
+
+    assert changes(write(None, {"main": "0.024"}), snapshot) == ""
+    assert changes(write(None, {"main": str(64 * MIB)}, Resource.MEMORY), snapshot) == ""
+
+
 def test_a_young_profile_changes_nothing() -> None:
     """Below the minimum confidence of .5 the webhook leaves requests as they are."""
     written = write(None, {"main": "0.024"})
