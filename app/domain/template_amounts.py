@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.domain.profiles import Resource
-from app.domain.quantities import format_quantity, parse_quantity
+from app.domain.quantities import amount_in, format_quantity, parse_quantity
 from app.domain.workload_state import NO_AMOUNTS, ContainerRequests, ResourceAmounts
 
 # A Pod with more containers gets no requests, and a profile lists no more.
@@ -63,14 +63,14 @@ def _amounts(
     pod_requests: Quantities,
     pod_limits: Quantities,
 ) -> ResourceAmounts:
-    limits = [_amount(limits, resource) for _, _, limits in containers]
+    limits = [amount_in(limits.get(resource.value)) for _, _, limits in containers]
     # The API server takes a limit without a request as the request too.
     requests = [
-        limit if (request := _amount(written, resource)) is None else request
+        limit if (request := amount_in(written.get(resource.value))) is None else request
         for (_, written, _), limit in zip(containers, limits, strict=True)
     ]
     replica_limit = None if None in limits else _sum(limits)
-    replica_request = _or(_amount(pod_requests, resource), _sum(requests))
+    replica_request = _or(amount_in(pod_requests.get(resource.value)), _sum(requests))
     parts = tuple(
         ContainerRequests(name, _text(resource, request), _text(resource, limit))
         for (name, _, _), request, limit in zip(containers, requests, limits, strict=True)
@@ -78,7 +78,7 @@ def _amounts(
     )
     return ResourceAmounts(
         _text(resource, replica_request),
-        _text(resource, _or(_amount(pod_limits, resource), replica_limit)),
+        _text(resource, _or(amount_in(pod_limits.get(resource.value)), replica_limit)),
         parts[:_MAX_CONTAINERS],
     )
 
@@ -90,18 +90,6 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
 
 def _or(first: Decimal | None, second: Decimal | None) -> Decimal | None:
     return second if first is None else first
-
-
-def _amount(quantities: Quantities, resource: Resource) -> Decimal | None:
-    """The amount; None if there is none, or one that an API server would not accept."""
-    text = quantities.get(resource.value)
-    if text is None:
-        return None
-    try:
-        amount = parse_quantity(text)
-    except (ValueError, ArithmeticError):
-        return None
-    return amount if 0 <= amount < 2**63 else None
 
 
 def _text(resource: Resource, amount: Decimal | None) -> str:

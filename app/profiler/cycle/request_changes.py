@@ -6,11 +6,10 @@ webhook from setting them: LimitRanges, quotas and autoscalers, and the label of
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from app.domain.container_roles import UNKNOWN_TEMPLATE
 from app.domain.profiles import Resource, ResourceProfile
-from app.domain.quantities import parse_quantity
+from app.domain.quantities import amount_in
 from app.domain.template_amounts import TemplateAmounts
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -53,8 +52,7 @@ class RequestChanges:
     ) -> dict[str, str]:
         """The request of each container with these needs; that of the template if none is set."""
         pod = _template_pod(names, amounts)
-        amounts_needed = {name: _amount(value) for name, value in values.items()}
-        needs = {name: amount for name, amount in amounts_needed.items() if amount > 0}
+        needs = {name: amount for name, value in values.items() if (amount := amount_in(value))}
         by_resource = {profile.resource: ContainerNeeds(needs, profile.basis.confidence)}
         resizing = resize(pod, by_resource if needs else {}, Constraints(), self.policy)
         key = profile.resource.value
@@ -81,11 +79,3 @@ def _template_pod(names: list[str], amounts: TemplateAmounts) -> PodResources:
         tuple(ContainerResources(name, requests[name], limits[name], has_resources=True) for name in names),
         pod_level_resources=amounts.pod_level,
     )
-
-
-def _amount(value: str) -> Decimal:
-    """The number in a stored value; 0 if it is not a quantity, since people can edit the object."""
-    try:
-        return parse_quantity(value)
-    except (ValueError, ArithmeticError):
-        return Decimal(0)
