@@ -179,7 +179,7 @@ class ProfilingCycle:
         reasons = self._reasons(snapshot, collected, derived, published)
         faults = self._watch_faults() | question_faults(collected.failed)
         asking = sorted(filter(self._in_scope, self._asking_namespaces()))
-        self._reporter.unheard_namespaces = () if self._policy.scheduling else asking
+        collected.unheard_namespaces = () if self._policy.scheduling else asking
         await self._reporter.report(collected, reasons, faults, published, now)
         changes = self._request_changes(snapshot, asking)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope, changes)
