@@ -4,14 +4,13 @@ The requests are those for the Pod template of the workload. What the profiler d
 webhook from setting them: LimitRanges, quotas and autoscalers, and the label of a template that turns it off.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from app.domain.container_roles import UNKNOWN_TEMPLATE
 from app.domain.profiles import Resource, ResourceProfile
 from app.domain.quantities import amount_in
 from app.domain.template_amounts import TemplateAmounts
-from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.profile_write import ProfileWrite
 from app.rightsizing.constraints import Constraints
@@ -22,16 +21,16 @@ from app.rightsizing.resizing import ContainerNeeds, resize
 
 @dataclass(frozen=True, slots=True)
 class RequestChanges:
-    """The changes of requests for the workloads of *snapshot* that ask for them."""
+    """The changes of requests for the workloads of *snapshot* in the namespaces that ask for them."""
 
     policy: SchedulingPolicy
     snapshot: ClusterSnapshot
-    asks: Callable[[Workload], bool]
+    asking: Collection[str]
 
     def of(self, write: ProfileWrite) -> str:
         """The changes by container, such as `main: cpu request 100m → 24m`; empty without any."""
         profile = write.profile
-        if not isinstance(profile, ResourceProfile) or not self.asks(profile.workload):
+        if not isinstance(profile, ResourceProfile) or profile.workload.namespace not in self.asking:
             return ""
         amounts = self.snapshot.amounts.get(profile.workload)
         if amounts is None or profile.basis.confidence < self.policy.min_confidence:

@@ -46,7 +46,7 @@ def write(
 
 def changes(written: ProfileWrite, snapshot: ClusterSnapshot = SNAPSHOT) -> str:
     """The text for a namespace that asks for requests."""
-    return RequestChanges(POLICY, snapshot, lambda workload: workload.namespace == "shop").of(written)
+    return RequestChanges(POLICY, snapshot, {"shop"}).of(written)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_changes_by_container(before: dict[str, str] | None, after: dict[str, st
 def test_other_namespaces_and_unknown_templates_have_no_changes() -> None:
     """Without the label the webhook sets nothing; without the template it is not known what it changes."""
     written = write(None, {"main": "0.024"})
-    nobody = RequestChanges(POLICY, SNAPSHOT, lambda _workload: False)
+    nobody = RequestChanges(POLICY, SNAPSHOT, ())
 
     assert (nobody.of(written), changes(written, ClusterSnapshot())) == ("", "")
 
