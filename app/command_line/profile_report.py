@@ -5,8 +5,8 @@ from typing import Any
 
 from app.command_line.printout import Column, Printout, Row, Table
 from app.command_line.shown_amounts import cores, rate, size
-from app.decisions.figures import amount_in
 from app.domain import annotations
+from app.domain.quantities import amount_in
 from app.domain.untyped import mapping_in
 
 Manifest = Mapping[str, Any]

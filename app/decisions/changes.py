@@ -6,9 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.decisions.figures import amount_in
 from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profiles import Resource
+from app.domain.quantities import amount_in
 from app.domain.untyped import mapping_in, text_in
 from app.domain.value_history import from_items
 from app.domain.workloads import Workload

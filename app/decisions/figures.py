@@ -7,7 +7,7 @@ from typing import Any
 
 from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profiles import Resource, RiskLevel
-from app.domain.quantities import parse_quantity
+from app.domain.quantities import amount_in
 from app.domain.untyped import list_in, mapping_in, text_in
 from app.domain.workloads import Workload
 
@@ -138,17 +138,6 @@ def at_risk(need: Decimal, containers: Iterable[ContainerFigures], listed: Itera
     stored = sum((amount_in(mapping_in(item).get("value")) or ZERO for item in listed), ZERO)
     chosen = sum((container.need for container in containers), ZERO)
     return need * chosen / stored if stored else need
-
-
-def amount_in(value: object) -> Decimal | None:
-    """The number in a quantity; None if it is none, negative or infinite."""
-    if not isinstance(value, str):
-        return None
-    try:
-        number = parse_quantity(value)
-    except (ValueError, ArithmeticError):
-        return None
-    return number if number.is_finite() and 0 <= number < 2**63 else None
 
 
 def _confidence(value: object) -> float:

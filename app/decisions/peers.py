@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from app.decisions.figures import amount_in
 from app.domain.custom_resources import from_manifest
 from app.domain.profiles import ProfileKind
+from app.domain.quantities import amount_in
 from app.domain.untyped import mapping_in, text_in
 from app.domain.workloads import Connection, Workload
 

@@ -28,13 +28,13 @@ class ProfileCatalogue:
     An identity has at most two objects, since the rules can give it two names. The older one counts: a stored
     object keeps its name, and a later copy changes nothing. Of two with one time, the contract's name counts.
 
-    The values of containers are kept only *with_containers*, the times (needed only to decide on the next
-    write) only *with_times*.
+    The values of containers are kept only *with_containers*. The times and the state of the last write, which
+    only the decision on the next one needs, are kept only *with_last_write*.
     """
 
-    def __init__(self, *, with_containers: bool = False, with_times: bool = True) -> None:
+    def __init__(self, *, with_containers: bool = False, with_last_write: bool = True) -> None:
         self._with_containers = with_containers
-        self._with_times = with_times
+        self._with_last_write = with_last_write
         self._by_name: dict[ProfileKind, dict[str, StoredProfile | None]] = {}
         self._by_subject: dict[ProfileKind, dict[Workload | Connection, StoredProfile]] = {
             kind: {} for kind in ProfileKind
@@ -106,7 +106,7 @@ class ProfileCatalogue:
     def read(self, kind: ProfileKind, manifest: Mapping[str, Any]) -> CatalogueEntry:
         """The entry of an object, much smaller than the object; a copy under another name is no profile."""
         profile = from_manifest(
-            kind, manifest, with_containers=self._with_containers, with_times=self._with_times
+            kind, manifest, with_containers=self._with_containers, with_last_write=self._with_last_write
         )
         if profile and not is_name_of(profile.identity, profile.name):
             profile = None

@@ -254,13 +254,17 @@ def _signal(signal: PressureSignal) -> dict[str, Any]:
 
 
 def from_manifest(
-    kind: ProfileKind, manifest: Mapping[str, Any], *, with_containers: bool = False, with_times: bool = True
+    kind: ProfileKind,
+    manifest: Mapping[str, Any],
+    *,
+    with_containers: bool = False,
+    with_last_write: bool = True,
 ) -> StoredProfile | None:
     """The profile in *manifest*; None if it has no identity, that is, if the profiler did not write it.
 
     People can write objects: a field that is not of the schema's type counts
-    as absent. Values of containers with their confidence, and times (needed only to decide on the next
-    write), cost memory, so each is optional.
+    as absent. Values of containers with their confidence, and the times and the state of the last write
+    (needed only to decide on the next one), cost memory, so each is optional.
     """
     metadata, spec = mapping_in(manifest.get("metadata")), mapping_in(manifest.get("spec"))
     name, notes = metadata.get("name"), mapping_in(metadata.get("annotations"))
@@ -281,16 +285,16 @@ def from_manifest(
         kind,
         subject,
         value,
-        updated_at=_time(updated) if with_times else None,
-        status_refreshed_at=_time(status.get("refreshTime")) if with_times else None,
-        window_end=_time(mapping_in(status.get("window")).get("end")) if with_times else None,
+        updated_at=_time(updated) if with_last_write else None,
+        status_refreshed_at=_time(status.get("refreshTime")) if with_last_write else None,
+        window_end=_time(mapping_in(status.get("window")).get("end")) if with_last_write else None,
         is_stale=_is_stale(status.get("conditions")),
         confidence=_share(status.get("confidence")) if with_containers else 0.0,
         containers=_values(status.get("containers")) if with_containers else _NONE,
         reporters=_REPORTERS.get(text_in(notes.get(annotations.REPORTED_BY)), Reporters.SOURCE),
         request_bytes=_bytes(status.get(_REQUEST_BYTES)),
         response_bytes=_bytes(status.get(_RESPONSE_BYTES)),
-        state=read_state(metadata, status, subject) if with_times else None,
+        state=read_state(metadata, status, subject) if with_last_write else None,
     )
 
 

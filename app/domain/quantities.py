@@ -79,6 +79,20 @@ def parse_quantity(text: str) -> Decimal:
     raise ValueError(f"{text!r} is not a quantity: unknown unit {scale!r}")
 
 
+def amount_in(value: object) -> Decimal | None:
+    """The number in a quantity that people can edit; None if it is none, or one that no API server accepts.
+
+    Those below zero, and from 2^63, are such numbers.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        amount = parse_quantity(value)
+    except (ValueError, ArithmeticError):
+        return None
+    return amount if 0 <= amount < 2**63 else None
+
+
 _BINARY_UNITS = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
 _DECIMAL_UNITS = (("G", 1000**3), ("M", 1000**2))
 

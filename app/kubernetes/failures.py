@@ -33,7 +33,17 @@ _BY_STATUS: Mapping[int, type[ClusterError]] = {
 class _Status(msgspec.Struct):
     """The part of a `Status` object that error texts show."""
 
+    kind: str
     message: str = ""
+
+
+def status_message(body: bytes) -> str | None:
+    """The message of a `Status` object, for an error text; None if the body is none."""
+    try:
+        status = msgspec.json.decode(body, type=_Status)
+    except UNDECODABLE:
+        return None
+    return shorten(status.message) if status.kind == "Status" else None
 
 
 def error_from_response(request: str, status: int, body: bytes, headers: Mapping[str, str]) -> ClusterError:
@@ -46,12 +56,8 @@ def error_from_response(request: str, status: int, body: bytes, headers: Mapping
     if target := headers.get("Location", "") if status < HTTPStatus.BAD_REQUEST else "":
         shown = shorten(without_credentials(target.partition("?")[0]))
         return ClusterError(f"{message}: redirects to {shown}, which is not followed: check the server's URL")
-    try:
-        details = msgspec.json.decode(body, type=_Status).message
-    except UNDECODABLE:
-        details = ""
-    if details:
-        message += f": {shorten(details)}"
+    if details := status_message(body):
+        message += f": {details}"
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnavailableError(message, _seconds(headers.get("Retry-After", "")))
     return _BY_STATUS.get(status, ClusterError)(message)

@@ -9,12 +9,12 @@ from http import HTTPStatus
 
 import aiohttp
 import httpx
-import msgspec
 
 from app.errors import ClusterError, SourceError
 from app.kubernetes import paths
 from app.kubernetes.connection import ApiConnection
-from app.kubernetes.error_text import UNDECODABLE, shorten
+from app.kubernetes.error_text import shorten
+from app.kubernetes.failures import status_message
 from app.kubernetes.prometheus_services import PrometheusService
 
 # What a query needs; `Authorization` is for the API server alone.
@@ -55,7 +55,7 @@ class ServiceProxyTransport(httpx.AsyncBaseTransport):
         async with received:
             body = await received.content.read(_MAX_STATUS_BYTES)
         response = httpx.Response(received.status, headers=_headers(received.headers), content=body)
-        message = _status_message(body)
+        message = status_message(body)
         is_by_method = received.status == HTTPStatus.FORBIDDEN and method != "GET"
         if message is None or is_by_method or received.status == HTTPStatus.TOO_MANY_REQUESTS:
             return response
@@ -87,20 +87,6 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         self._received.close()
-
-
-class _Status(msgspec.Struct):
-    kind: str
-    message: str = ""
-
-
-def _status_message(body: bytes) -> str | None:
-    """The message of a `Status` object; None if the body is none."""
-    try:
-        status = msgspec.json.decode(body, type=_Status)
-    except UNDECODABLE:
-        return None
-    return shorten(status.message) if status.kind == "Status" else None
 
 
 def _headers(received: Mapping[str, str]) -> list[tuple[str, str]]:

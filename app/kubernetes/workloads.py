@@ -4,7 +4,7 @@ All of it is in the metadata, except for the init containers, which are in the w
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -218,7 +218,7 @@ class WorkloadDecoder:
             ((container.name, container.restart_policy) for container in template.spec.init_containers),
             (container.name for container in template.spec.containers),
         )
-        amounts = _template_amounts(template.spec)
+        amounts = _template_amounts(template.spec, containers.sidecars)
         return WorkloadRecord(
             Workload(self._intern(metadata.namespace, metadata.namespace), metadata.name, self._kind),
             metadata.uid,
@@ -232,12 +232,12 @@ class WorkloadDecoder:
         )
 
 
-def _template_amounts(spec: _PodSpec) -> TemplateAmounts:
-    """The amounts of the containers that run for long: sidecars count, and other init containers do not."""
-    sidecars = [container for container in spec.init_containers if container.restart_policy == "Always"]
+def _template_amounts(spec: _PodSpec, sidecars: Collection[str]) -> TemplateAmounts:
+    """The amounts of the containers that run for long: *sidecars* count, and other init containers do not."""
+    long_running = [container for container in spec.init_containers if container.name in sidecars]
     containers = (
         (container.name, *_requests_and_limits(container.resources))
-        for container in (*sidecars, *spec.containers)
+        for container in (*long_running, *spec.containers)
     )
     return template_amounts(containers, *_requests_and_limits(spec.resources))
 

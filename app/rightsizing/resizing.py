@@ -43,12 +43,12 @@ class ContainerChange:
 class Resizing:
     """The changes and the summary, which is never empty and is the same for the resized Pod with it.
 
-    `kept` has the reason for each resource that stays unchanged in the whole Pod.
+    `reasons_to_keep` has the reason for each resource that stays unchanged in the whole Pod.
     """
 
     changes: tuple[ContainerChange, ...]
     summary: str
-    kept: Mapping[Resource, str]
+    reasons_to_keep: Mapping[Resource, str]
 
 
 def resize(

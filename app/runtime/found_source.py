@@ -1,8 +1,9 @@
 """A source of usage whose servers are searched for in the cluster, and again when they no longer answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -53,6 +54,7 @@ class FoundSource:
         self._find, self._open, self._clock = find, open_source, clock
         self._servers: FoundServers | None = None
         self._source: PrometheusSource | None = None
+        self._questions = Counter[PrometheusSource]()  # those that are not answered yet
         self._is_suspect = True
         self._searched_at = float("-inf")
         self._failure: SourceError | None = None
@@ -64,8 +66,8 @@ class FoundSource:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._source:
-            await self._source.__aexit__(kind, error, trace)
+        for source in {*self._questions, *([self._source] if self._source else ())}:
+            await source.__aexit__(kind, error, trace)
 
     @property
     def found_servers(self) -> Mapping[str, str]:
@@ -92,7 +94,8 @@ class FoundSource:
     async def retention_seconds(self) -> float | None:
         """The retention of the current source; None without one."""
         try:
-            return await (await self._current()).retention_seconds()
+            async with self._asked() as source:
+                return await source.retention_seconds()
         except SourceError:
             return None
 
@@ -100,8 +103,7 @@ class FoundSource:
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[list[ContainerSamples]]:
         """The samples of the current source."""
-        source = await self._current()
-        with self._noting_failures():
+        async with self._asked() as source:
             async for part in source.container_samples(resource, steps, namespaces):
                 yield part
 
@@ -109,8 +111,7 @@ class FoundSource:
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[list[PressureSamples]]:
         """The samples of the current source."""
-        source = await self._current()
-        with self._noting_failures():
+        async with self._asked() as source:
             async for part in source.pressure_samples(resource, steps, namespaces):
                 yield part
 
@@ -118,16 +119,34 @@ class FoundSource:
         self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[ConnectionSamples]:
         """The samples of the current source."""
-        source = await self._current()
-        with self._noting_failures():
+        async with self._asked() as source:
             async for part in source.connection_samples(steps, namespaces):
                 yield part
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The owners that the current source knows."""
-        source = await self._current()
-        with self._noting_failures():
+        async with self._asked() as source:
             return await source.pod_owners(steps)
+
+    @asynccontextmanager
+    async def _asked(self) -> AsyncIterator[PrometheusSource]:
+        """The source to ask, which stays open for this question also if another one replaces it.
+
+        After a failure of the server, the next question searches first.
+        """
+        source = await self._current()
+        self._questions[source] += 1
+        try:
+            yield source
+        except _OF_A_SERVER_THAT_ANSWERS:
+            raise
+        except SourceError:
+            self._is_suspect |= source is self._source
+            raise
+        finally:
+            self._questions[source] -= 1
+            if source is not self._source:
+                await self._close_if_unasked(source)
 
     async def _current(self) -> PrometheusSource:
         """The source to ask; after a failure, of the servers that a search finds now."""
@@ -142,7 +161,7 @@ class FoundSource:
     @property
     def _is_due(self) -> bool:
         age_seconds = self._clock() - self._searched_at
-        lacks_mesh = self._servers is not None and self._servers.connections is None
+        lacks_mesh = self._servers is not None and self._servers.lacks_mesh
         if lacks_mesh and age_seconds >= _MESH_PERIOD_SECONDS:
             return True
         return self._is_suspect and age_seconds >= _PAUSE_SECONDS
@@ -162,20 +181,16 @@ class FoundSource:
             self._searched_at = self._clock()
 
     async def _use(self, servers: FoundServers) -> None:
-        if servers == self._servers:
+        before, self._servers = self._servers, servers
+        if servers == before:
             return
-        if self._source:
-            await self._source.__aexit__(None, None, None)
-        self._servers, self._source = servers, self._open(servers)
+        replaced, self._source = self._source, self._open(servers)
         log.info("prometheus_found", **self.found_servers)
+        if replaced:
+            await self._close_if_unasked(replaced)
 
-    @contextmanager
-    def _noting_failures(self) -> Iterator[None]:
-        """After a failure of the server, the next question searches first."""
-        try:
-            yield
-        except _OF_A_SERVER_THAT_ANSWERS:
-            raise
-        except SourceError:
-            self._is_suspect = True
-            raise
+    async def _close_if_unasked(self, replaced: PrometheusSource) -> None:
+        """Closes a source that was replaced after its last question."""
+        if not self._questions[replaced]:
+            del self._questions[replaced]
+            await replaced.__aexit__(None, None, None)

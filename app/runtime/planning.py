@@ -40,7 +40,7 @@ def open_planner(
     risk: RiskLevel | None = None,
 ) -> Planner:
     """A planner with the webhook's own sizer; with *risk*, from the stored needs at that level."""
-    catalogue = ProfileCatalogue(with_containers=True, with_times=False)
+    catalogue = ProfileCatalogue(with_containers=True, with_last_write=False)
     for kind in ProfileKind:
         catalogue.replace(kind, (_at_risk(manifest, risk) for manifest in objects.profiles.get(kind, ())))
     index = AnnotationIndex(catalogue, max_connections=_MAX_CONNECTIONS)

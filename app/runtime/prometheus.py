@@ -41,14 +41,13 @@ async def open_usage_source(
     search = cluster_search(settings, client)
 
     def open_found(servers: FoundServers) -> PrometheusSource:
-        return _source(with_servers(settings, servers), namespaces, observer, knows_pod=knows_pod)
+        return open_prometheus(with_servers(settings, servers), namespaces, observer, knows_pod=knows_pod)
 
     async with FoundSource(search.run, open_found, time.monotonic) as found:
         yield found
 
 
-@asynccontextmanager
-async def open_prometheus(  # noqa: PLR0913 - the settings, and what only some callers have
+def open_prometheus(  # noqa: PLR0913 - the settings, and what only some callers have
     settings: Settings,
     namespaces: NamespaceScope,
     observer: QueryObserver | None = None,
@@ -56,32 +55,12 @@ async def open_prometheus(  # noqa: PLR0913 - the settings, and what only some c
     queries_per_cycle: float = QUERIES_PER_CYCLE,
     knows_pod: KnowsPod | None = None,
     forwarded_by: ForwardedBy = lambda _: None,
-) -> AsyncIterator[PrometheusSource]:
+) -> PrometheusSource:
     """A source of usage from Prometheus; each query covers the namespaces that are in scope at that time.
 
     *knows_pod* is true for the namespace and name of this cluster's Pods. Credential files are read when a
     query is sent: a missing file makes the source fail, not the process.
     """
-    async with _source(
-        settings,
-        namespaces,
-        observer,
-        queries_per_cycle=queries_per_cycle,
-        knows_pod=knows_pod,
-        forwarded_by=forwarded_by,
-    ) as source:
-        yield source
-
-
-def _source(  # noqa: PLR0913 - as above
-    settings: Settings,
-    namespaces: NamespaceScope,
-    observer: QueryObserver | None,
-    *,
-    queries_per_cycle: float = QUERIES_PER_CYCLE,
-    knows_pod: KnowsPod | None = None,
-    forwarded_by: ForwardedBy = lambda _: None,
-) -> PrometheusSource:
     return PrometheusSource(
         settings.prometheus_base_url,
         scope=lambda: query_scope(settings, namespaces.current()),

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.errors import SourceError
 from app.kubernetes.prometheus_services import ListedServices, PrometheusService
@@ -17,10 +17,14 @@ SECONDS_PER_SERVER = 10.0
 
 @dataclass(frozen=True, slots=True)
 class FoundServers:
-    """The server with the containers' series, and the one with the mesh's if it is another."""
+    """The server with the containers' series, and the one with the mesh's if it is another.
+
+    `lacks_mesh` is true if a mesh is wanted and no server has its series.
+    """
 
     containers: PrometheusService
     connections: PrometheusService | None = None
+    lacks_mesh: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,12 @@ class Search:
             raise SourceError("NoPrometheus", _nothing_found(listed, faults))
         rest = [service for service in candidates if service != chosen]
         rest = _first(rest, before.connections if before else None)
-        return FoundServers(chosen, await self._mesh(chosen, rest))
+        mesh = await self._mesh((chosen, *rest)) if self.wants_mesh else None
+        return FoundServers(
+            chosen,
+            connections=None if mesh == chosen else mesh,
+            lacks_mesh=self.wants_mesh and mesh is None,
+        )
 
     async def _containers(
         self, candidates: Sequence[PrometheusService]
@@ -59,14 +68,12 @@ class Search:
             faults[service.url] = fault
         return None, faults
 
-    async def _mesh(
-        self, chosen: PrometheusService, rest: Sequence[PrometheusService]
-    ) -> PrometheusService | None:
-        """Another server with the mesh's series, if the chosen one has none."""
-        for service in (chosen, *rest) if self.wants_mesh else ():
+    async def _mesh(self, candidates: Sequence[PrometheusService]) -> PrometheusService | None:
+        """The first server with the mesh's series."""
+        for service in candidates:
             async with self.open_api(service) as api:
                 if await has_mesh(api, self.newest_step()):
-                    return None if service == chosen else service
+                    return service
         return None
 
 

@@ -59,7 +59,7 @@ async def _run_roles(
 ) -> None:
     registry = process_registry()
     catalogue = ProfileCatalogue(
-        with_containers=sets_requests(settings), with_times=settings.role is not Role.WEBHOOK
+        with_containers=sets_requests(settings), with_last_write=settings.role is not Role.WEBHOOK
     )
     profiles = ProfileWatches(client, settings.profiles_home, catalogue)
     metrics = HealthMetrics(registry, client.server_clock)

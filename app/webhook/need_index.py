@@ -1,12 +1,11 @@
 """Index from workload to the needs of its containers, parsed on profile changes rather than per Pod."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity, Resource, StoredProfile
-from app.domain.quantities import parse_quantity
+from app.domain.quantities import amount_in
 from app.domain.workloads import Connection, Workload
 from app.rightsizing.resizing import ContainerNeeds
 
@@ -55,13 +54,5 @@ class NeedIndex:
 
 
 def _needs(profile: StoredProfile) -> ContainerNeeds:
-    values = {name: _amount(value) for name, value in profile.containers.items()}
-    return ContainerNeeds({name: value for name, value in values.items() if value > 0}, profile.confidence)
-
-
-def _amount(value: str) -> Decimal:
-    """The number in an object's text; 0 if it is not a quantity, since people can edit the object."""
-    try:
-        return parse_quantity(value)
-    except (ValueError, ArithmeticError):
-        return Decimal(0)
+    amounts = {name: amount_in(value) for name, value in profile.containers.items()}
+    return ContainerNeeds({name: amount for name, amount in amounts.items() if amount}, profile.confidence)

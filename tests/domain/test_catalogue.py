@@ -169,7 +169,7 @@ def test_times_are_kept_only_if_enabled() -> None:
     """An index needs identity, name and value; only the decision on the next write needs times."""
     manifest = cpu_profile("web")
     manifest["spec"]["cpuProfiling"]["updateTime"] = "2026-03-01T12:00:00Z"
-    catalogue = ProfileCatalogue(with_times=False)
+    catalogue = ProfileCatalogue(with_last_write=False)
     catalogue.replace(ProfileKind.CPU, [manifest])
 
     [kept] = catalogue

@@ -271,7 +271,7 @@ def test_a_webhook_keeps_nothing_of_it() -> None:
     manifest = to_manifest(WEB_CPU, name="x", namespace="profiling", updated_at=NOW)
     manifest["status"] = to_status(WEB_CPU, refreshed_at=NOW, history=CHANGES)
 
-    stored = from_manifest(ProfileKind.CPU, manifest, with_containers=True, with_times=False)
+    stored = from_manifest(ProfileKind.CPU, manifest, with_containers=True, with_last_write=False)
 
     assert stored
     assert stored.state is None

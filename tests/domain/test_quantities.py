@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.quantities import parse_quantity
+from app.domain.quantities import amount_in, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,24 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
     """Kubernetes knows k but not K; the error message contains the word quantity."""
     with pytest.raises(ValueError, match="quantity"):
         parse_quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "amount"),
+    [
+        ("64Mi", Decimal(67108864)),
+        ("0", Decimal(0)),
+        ("9223372036854775807", Decimal(2**63 - 1)),
+        ("9223372036854775808", None),
+        ("1e999999999999999999", None),
+        ("1e9999999999999999999", None),
+        ("-1m", None),
+        ("many", None),
+        ("", None),
+        (64, None),
+        (None, None),
+    ],
+)
+def test_a_text_that_people_can_edit_may_have_no_amount(value: object, amount: Decimal | None) -> None:
+    """An API server takes whole numbers of 64 bits: from 0, and below 2^63 = 9223372036854775808."""
+    assert amount_in(value) == amount

@@ -52,6 +52,26 @@ def test_resources_of_the_pod_replace_the_sum() -> None:
     assert (amounts.request, amounts.limit) == ("2", "4")
 
 
+@pytest.mark.parametrize(
+    ("requests", "limits", "pod_level"),
+    [
+        ({"cpu": "2"}, NOTHING, {Resource.CPU}),
+        (NOTHING, {"memory": "1Gi"}, {Resource.MEMORY}),
+        ({"cpu": "2"}, {"cpu": "4", "memory": "1Gi"}, {Resource.CPU, Resource.MEMORY}),
+        ({"hugepages-2Mi": "2Mi"}, NOTHING, set()),
+    ],
+)
+def test_resources_on_the_level_of_the_pod(
+    requests: dict[str, str], limits: dict[str, str], pod_level: set[Resource]
+) -> None:
+    """CPU and memory that are named there; of two runs with one profile, those of both."""
+    amounts = template_amounts([("app", NOTHING, NOTHING)], requests, limits)
+
+    assert amounts.pod_level == pod_level
+    larger = template_amounts([("app", {"cpu": "8"}, NOTHING)])
+    assert amounts.largest(larger).pod_level == larger.largest(amounts).pod_level == pod_level
+
+
 def test_a_template_without_amounts_has_none() -> None:
     """Other resources do not count."""
     assert template_amounts([("app", {"nvidia.com/gpu": "1"}, NOTHING)]) == TemplateAmounts(

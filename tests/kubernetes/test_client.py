@@ -123,8 +123,16 @@ async def test_retry_after_reaches_the_caller(server: FakeApiServer, client: Clu
 
 @pytest.mark.parametrize(
     "body",
-    [b"<html><h1>Bad gateway</h1></html>", b"", b"\xff\xfe", b'"text"', b'{"message": 5}', b"null"],
-    ids=["html", "empty", "not text", "string", "wrong type", "null"],
+    [
+        b"<html><h1>Bad gateway</h1></html>",
+        b"",
+        b"\xff\xfe",
+        b'"text"',
+        b'{"message": 5}',
+        b'{"message": "blocked"}',
+        b"null",
+    ],
+    ids=["html", "empty", "not text", "string", "wrong type", "not of its kind", "null"],
 )
 async def test_an_error_body_that_is_no_status(
     server: FakeApiServer, client: ClusterClient, body: bytes

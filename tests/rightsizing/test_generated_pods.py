@@ -41,7 +41,7 @@ def test_a_second_resizing_changes_nothing(case: Case) -> None:
 
     again, second = decided(case, patched, first.summary)
 
-    assert (again, second) == (patched, Resizing((), first.summary, first.kept))
+    assert (again, second) == (patched, Resizing((), first.summary, first.reasons_to_keep))
     assert 0 < len(first.summary) <= 1000
 
 

@@ -28,7 +28,7 @@ def summary(given: Object, bounds: Constraints | None = None, cpu_ratio: str = "
     """The summary, after a check that resizing the patched Pod again gives the same."""
     patched, decided = resized(given, NEEDS, bounds, policy(cpu_ratio))
     again = resized(patched, NEEDS, bounds, policy(cpu_ratio), earlier=decided.summary)
-    assert again == (patched, Resizing((), decided.summary, decided.kept))
+    assert again == (patched, Resizing((), decided.summary, decided.reasons_to_keep))
     return decided.summary
 
 

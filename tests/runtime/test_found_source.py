@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.profiles import Resource
 from app.errors import ClusterError, SourceError
-from app.history.samples import StepRange
+from app.history.samples import ContainerSamples, StepRange
 from app.kubernetes.prometheus_services import ListedServices, PrometheusService
 from app.runtime.found_source import FoundSource
 from app.runtime.prometheus_search import FoundServers, Search
@@ -31,6 +31,8 @@ class Servers:
     asked: list[str] = field(default_factory=list)
     listing: ListedServices | ClusterError | None = None
     seconds: float = 0.0
+    searches: int = 0
+    opened: list[PrometheusSource] = field(default_factory=list)
 
     @property
     def transport(self) -> httpx.MockTransport:
@@ -39,6 +41,7 @@ class Servers:
 
     async def services(self) -> ListedServices:
         """All that are there, unless the test says otherwise."""
+        self.searches += 1
         if isinstance(self.listing, ClusterError):
             raise self.listing
         return self.listing or ListedServices(tuple(self.has))
@@ -55,18 +58,21 @@ class Servers:
         """The search among them."""
         return Search(self.services, self.open_api, lambda: NEWEST, wants_mesh)
 
-    def source(self) -> FoundSource:
+    def source(self, *, wants_mesh: bool = True) -> FoundSource:
         """A source that nothing has asked yet."""
-        return FoundSource(self.search().run, self._open_source, lambda: self.seconds)
+        search = self.search(wants_mesh=wants_mesh)
+        return FoundSource(search.run, self._open_source, lambda: self.seconds)
 
     def _open_source(self, servers: FoundServers) -> PrometheusSource:
-        return PrometheusSource(
+        opened = PrometheusSource(
             servers.containers.url,
             scope=Scope(),
             connections_url=servers.connections.url if servers.connections else "",
             transport=self.transport,
             retry_policy=RetryPolicy(1),
         )
+        self.opened.append(opened)
+        return opened
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         [service] = [service for service in self.has if service.url.startswith(f"http://{request.url.host}:")]
@@ -168,6 +174,66 @@ async def test_another_one_when_it_goes() -> None:
         assert source.found_servers == {"containers": TWO.url}
 
 
+async def stream_of_a_replaced_server(
+    source: FoundSource, servers: Servers
+) -> AsyncIterator[list[ContainerSamples]]:
+    """The rest of a question on a hundred days to server one, after another failed and two replaced it."""
+    stream = source.container_samples(Resource.CPU, StepRange(NEWEST - 28_800, NEWEST))
+    await anext(stream)
+    servers.away.add(ONE)
+    servers.seconds = 61
+    with pytest.raises(SourceError, match="can't be reached"):
+        await read(source)
+    await read(source)
+    assert source.found_servers == {"containers": TWO.url}
+    return stream
+
+
+async def test_a_question_is_answered_by_the_server_it_was_put_to() -> None:
+    """A server is replaced while its answer is read: the rest comes from it, and only then it is closed."""
+    servers = Servers({ONE: {"containers"}, TWO: {"containers"}})
+    async with servers.source() as source:
+        stream = await stream_of_a_replaced_server(source, servers)
+        servers.away.clear()
+        servers.asked.clear()
+
+        parts = [part async for part in stream]
+
+        assert (len(parts) > 0, set(servers.asked)) == (True, {"one"})
+        replaced, _ = servers.opened
+        with pytest.raises(RuntimeError, match="closed"):
+            await replaced.api.query_range("up", (), STEPS)
+        await read(source)
+
+
+async def test_a_late_failure_of_a_replaced_server() -> None:
+    """The server before fails once more, after another one replaced it: that one stays, without a search."""
+    servers = Servers({ONE: {"containers"}, TWO: {"containers"}})
+    async with servers.source() as source:
+        stream = await stream_of_a_replaced_server(source, servers)
+        with pytest.raises(SourceError, match="can't be reached"):
+            await anext(stream)
+        servers.asked.clear()
+        servers.seconds = 200
+
+        await read(source)
+
+        assert set(servers.asked) == {"two"}
+
+
+async def test_the_end_of_the_term_closes_all() -> None:
+    """The term ends while an answer of a replaced server is read: its client is closed, too."""
+    servers = Servers({ONE: {"containers"}, TWO: {"containers"}})
+    async with servers.source() as source:
+        stream = await stream_of_a_replaced_server(source, servers)
+
+    for opened in servers.opened:
+        with pytest.raises(RuntimeError, match="closed"):
+            await opened.api.query_range("up", (), STEPS)
+    with pytest.raises(ExceptionGroup):
+        await anext(stream)
+
+
 async def test_all_are_away_for_a_while() -> None:
     """While no other answers, the server before is asked on; it is the same one when it is back."""
     servers = Servers({ONE: {"containers"}})
@@ -199,6 +265,39 @@ async def test_a_mesh_that_comes_later() -> None:
         await read(source)
 
         assert source.found_servers == {"containers": ONE.url, "connections": MESH.url}
+
+
+@pytest.mark.parametrize(
+    ("has", "wants_mesh"),
+    [
+        ({ONE: {"containers", "mesh"}, TWO: {"containers"}}, True),
+        ({ONE: {"containers"}, TWO: {"containers"}}, False),
+    ],
+    ids=["one-for-both", "not-wanted"],
+)
+async def test_no_search_for_a_mesh_without_need(
+    has: dict[PrometheusService, set[str]], *, wants_mesh: bool
+) -> None:
+    """The server has the mesh's series itself, or none are wanted: the first search is the only one."""
+    servers = Servers(has)
+    async with servers.source(wants_mesh=wants_mesh) as source:
+        for servers.seconds in (0, 3600, 7200):
+            await read(source)
+
+        assert servers.searches == 1
+        assert source.found_servers == {"containers": ONE.url}
+
+
+async def test_a_mesh_that_comes_later_to_the_same_server() -> None:
+    """The search after an hour finds it in the containers' server, which stays: no third search."""
+    servers = Servers({ONE: {"containers"}})
+    async with servers.source() as source:
+        await read(source)
+        servers.has[ONE] |= {"mesh"}
+        for servers.seconds in (3600, 7200):
+            await read(source)
+
+        assert (servers.searches, len(servers.opened)) == (2, 1)
 
 
 async def test_names_with_a_path() -> None:

@@ -22,7 +22,10 @@ class CollectionLimits:
 
 @dataclass(slots=True)
 class CollectedSamples:
-    """The outcome of one cycle's queries: the state of each signal and what could not be attributed."""
+    """The outcome of one cycle's queries: the state of each signal and what could not be attributed.
+
+    `unheard_namespaces` ask for requests while the webhook sets none.
+    """
 
     states: list[SignalState] = field(default_factory=list)
     samples: int = 0
@@ -41,6 +44,7 @@ class CollectedSamples:
         default_factory=set
     )  # of namespaces that wait for their past
     lags_seconds: dict[Signal, int] = field(default_factory=dict)  # of the samples' arrival in the source
+    unheard_namespaces: Collection[str] = ()
 
     def is_answered(self, identity: Identity) -> bool:
         """True if the query for this profile's samples succeeded."""

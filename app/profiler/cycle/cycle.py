@@ -178,8 +178,8 @@ class ProfilingCycle:
         collected.absurd_needs += absurd
         reasons = self._reasons(snapshot, collected, derived, published)
         faults = self._watch_faults() | question_faults(collected.failed)
-        asking = sorted(filter(self._in_scope, self._asking_namespaces()))
-        self._reporter.unheard_namespaces = () if self._policy.scheduling else asking
+        asking = frozenset(filter(self._in_scope, self._asking_namespaces()))
+        collected.unheard_namespaces = () if self._policy.scheduling else asking
         await self._reporter.report(collected, reasons, faults, published, now)
         changes = self._request_changes(snapshot, asking)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope, changes)
@@ -212,9 +212,7 @@ class ProfilingCycle:
     ) -> Callable[[ProfileWrite], str]:
         if self._policy.scheduling is None:
             return lambda _write: ""
-        return RequestChanges(
-            self._policy.scheduling, snapshot, lambda workload: workload.namespace in asking
-        ).of
+        return RequestChanges(self._policy.scheduling, snapshot, asking).of
 
     async def report_failure(self, error: ClusterError) -> None:
         """Report that cycles fail because of *error*."""

@@ -1,4 +1,4 @@
-"""What comes late, and what metrics and stored objects claim without being believed, as reported."""
+"""What comes late, who asks in vain, and what metrics and objects claim without being believed; reported."""
 
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ class Findings:
         self._container_jobs: list[str] = []
         self._own_clusters: list[str] = []
         self._lags_seconds: dict[str, int] = {}
+        self._unheard_namespaces: list[str] = []
 
     def update(self, collected: CollectedSamples, now: datetime) -> None:
         """Add the findings of one cycle, and forget those of the day before."""
@@ -50,6 +51,7 @@ class Findings:
         self._container_jobs = list(collected.container_jobs)
         self._own_clusters = [text[:_MAX_NAME_LENGTH] for text in collected.own_clusters]
         self._lags_seconds = {signal.value: lag for signal, lag in collected.lags_seconds.items() if lag}
+        self._unheard_namespaces = sorted(collected.unheard_namespaces)
 
     def as_report(self, published: PublishResult) -> dict[str, Any]:
         """The findings there are, with those among the stored objects."""
@@ -71,6 +73,7 @@ class Findings:
             if published.ignored
             else {},
             "lagSeconds": self._lags_seconds,
+            "namespacesAskingForRequests": self._unheard_namespaces[:_MAX_LISTED_NAMESPACES],
         }
         return {name: finding for name, finding in findings.items() if finding}
 

@@ -1,6 +1,6 @@
 """Reports the state of the signals: a log line and an Event per change, and the status report."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,20 +16,15 @@ from app.profiler.cycle.status_report import build_report
 from app.profiler.ports import ReportSink
 
 _REMEMBERED = timedelta(days=1)
-_MAX_LISTED_NAMESPACES = 50
 # The sink compares an unchanged report with the stored one after this time, which may have been deleted.
 _CHECK_PERIOD = timedelta(hours=1)
 log = structlog.get_logger(__name__)
 
 
 class Reporter:
-    """Remembers the last report and the last states, for one leader's term.
-
-    `unheard_namespaces` ask for requests while the webhook sets none.
-    """
+    """Remembers the last report and the last states, for one leader's term."""
 
     def __init__(self, sink: ReportSink) -> None:
-        self.unheard_namespaces: Sequence[str] = ()
         self._sink = sink
         self._states = SignalStates()
         self._unattributed: dict[str, datetime] = {}  # when each namespace last had unattributed Pods
@@ -71,8 +66,6 @@ class Reporter:
         )
         self._findings.update(collected, now)
         report |= self._findings.as_report(published)
-        if self.unheard_namespaces:
-            report["namespacesAskingForRequests"] = list(self.unheard_namespaces[:_MAX_LISTED_NAMESPACES])
         self._last_faults = None
         if report == self._last_report and now - self._written_at < _CHECK_PERIOD:
             return

@@ -1,18 +1,16 @@
 """What the webhook sets for new Pods after a change of a profile, for an Event on the workload; pure.
 
-The requests are those for the Pod template of the workload: LimitRanges, quotas and autoscalers, which the
-profiler does not read, may keep the webhook from setting them.
+The requests are those for the Pod template of the workload. What the profiler does not read may keep the
+webhook from setting them: LimitRanges, quotas and autoscalers, and the label of a template that turns it off.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from app.domain.container_roles import UNKNOWN_TEMPLATE
 from app.domain.profiles import Resource, ResourceProfile
-from app.domain.quantities import parse_quantity
+from app.domain.quantities import amount_in
 from app.domain.template_amounts import TemplateAmounts
-from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.profile_write import ProfileWrite
 from app.rightsizing.constraints import Constraints
@@ -23,16 +21,16 @@ from app.rightsizing.resizing import ContainerNeeds, resize
 
 @dataclass(frozen=True, slots=True)
 class RequestChanges:
-    """The changes of requests for the workloads of *snapshot* that ask for them."""
+    """The changes of requests for the workloads of *snapshot* in the namespaces that ask for them."""
 
     policy: SchedulingPolicy
     snapshot: ClusterSnapshot
-    asks: Callable[[Workload], bool]
+    asking: Collection[str]
 
     def of(self, write: ProfileWrite) -> str:
         """The changes by container, such as `main: cpu request 100m → 24m`; empty without any."""
         profile = write.profile
-        if not isinstance(profile, ResourceProfile) or not self.asks(profile.workload):
+        if not isinstance(profile, ResourceProfile) or profile.workload.namespace not in self.asking:
             return ""
         amounts = self.snapshot.amounts.get(profile.workload)
         if amounts is None or profile.basis.confidence < self.policy.min_confidence:
@@ -53,8 +51,7 @@ class RequestChanges:
     ) -> dict[str, str]:
         """The request of each container with these needs; that of the template if none is set."""
         pod = _template_pod(names, amounts)
-        amounts_needed = {name: _amount(value) for name, value in values.items()}
-        needs = {name: amount for name, amount in amounts_needed.items() if amount > 0}
+        needs = {name: amount for name, value in values.items() if (amount := amount_in(value))}
         by_resource = {profile.resource: ContainerNeeds(needs, profile.basis.confidence)}
         resizing = resize(pod, by_resource if needs else {}, Constraints(), self.policy)
         key = profile.resource.value
@@ -78,13 +75,6 @@ def _template_pod(names: list[str], amounts: TemplateAmounts) -> PodResources:
             if container.name in limits and container.limit:
                 limits[container.name][resource.value] = container.limit
     return PodResources(
-        tuple(ContainerResources(name, requests[name], limits[name], has_resources=True) for name in names)
+        tuple(ContainerResources(name, requests[name], limits[name], has_resources=True) for name in names),
+        pod_level_resources=amounts.pod_level,
     )
-
-
-def _amount(value: str) -> Decimal:
-    """The number in a stored value; 0 if it is not a quantity, since people can edit the object."""
-    try:
-        return parse_quantity(value)
-    except (ValueError, ArithmeticError):
-        return Decimal(0)

@@ -27,12 +27,13 @@ def build_snapshot(
     records = list(records)
     cron_jobs = {record.workload: record.cron_job for record in records if record.cron_job}
     running = set(pods.values() if running is None else running)
+    templates, amounts = _templates_and_amounts(records)
     return ClusterSnapshot(
         pods,
         workloads=tuple(record.workload for record in records if record.workload.is_long_running),
         cron_jobs=cron_jobs,
         uids={record.workload: record.uid for record in records},
-        templates=_templates(records),
+        templates=templates,
         ready_replicas={
             record.workload: record.ready_replicas for record in records if record.ready_replicas
         },
@@ -41,7 +42,7 @@ def build_snapshot(
             for record in records
             if record.desired_replicas is not None
         },
-        amounts=_amounts(records),
+        amounts=amounts,
         living=frozenset(
             profiled
             for workload in {*running, *(record.workload for record in records)}
@@ -51,25 +52,22 @@ def build_snapshot(
     )
 
 
-def _templates(records: Iterable[WorkloadRecord]) -> dict[Workload, TemplateContainers]:
-    """The containers of each workload's Pod template; of runs that share a profile, those of all of them."""
+def _templates_and_amounts(
+    records: Iterable[WorkloadRecord],
+) -> tuple[dict[Workload, TemplateContainers], dict[Workload, TemplateAmounts]]:
+    """The containers, and the requests and limits, in the Pod template of each workload.
+
+    Of runs that share a profile, the containers are those of all of them, and the amounts the largest.
+    """
     templates: dict[Workload, TemplateContainers] = {}
-    for record in records:
-        if record.template != UNKNOWN_TEMPLATE:
-            for profiled in _profiled(record.cron_job or record.workload):
-                templates[profiled] = templates.get(profiled, record.template).union(record.template)
-    return templates
-
-
-def _amounts(records: Iterable[WorkloadRecord]) -> dict[Workload, TemplateAmounts]:
-    """The requests and limits of each workload's Pod template; of runs that share a profile, the largest."""
     amounts: dict[Workload, TemplateAmounts] = {}
     for record in records:
-        if record.template != UNKNOWN_TEMPLATE:
-            for profiled in _profiled(record.cron_job or record.workload):
-                known = amounts.get(profiled)
-                amounts[profiled] = known.largest(record.amounts) if known else record.amounts
-    return amounts
+        if record.template == UNKNOWN_TEMPLATE:
+            continue
+        for profiled in _profiled(record.cron_job or record.workload):
+            templates[profiled] = templates.get(profiled, record.template).union(record.template)
+            amounts[profiled] = amounts.get(profiled, record.amounts).largest(record.amounts)
+    return templates, amounts
 
 
 def _profiled(workload: Workload) -> tuple[Workload, ...]:

@@ -118,14 +118,25 @@ in `helm template`, none can be looked up, and all count.
 
 {{/* Ports of Prometheus, as a JSON list. With a search, those of the Pods of all products that it knows. */}}
 {{- define "job-profiler.prometheusPorts" -}}
-{{- $ports := ternary (list 9090 10902 8428 8429 8481 8080) list (include "job-profiler.searchesPrometheus" . | empty | not) }}
-{{- range without (list (ternary "" .Values.prometheus.url (gt (len $ports) 0)) .Values.prometheus.connectionsUrl) "" }}
+{{- $ports := list }}
+{{- $urls := list .Values.prometheus.connectionsUrl }}
+{{- if include "job-profiler.searchesPrometheus" . }}
+{{- $ports = list 9090 10902 8428 8429 8481 8080 }}
+{{- else }}
+{{- $urls = prepend $urls .Values.prometheus.url }}
+{{- end }}
+{{- range without $urls "" }}
 {{- $host := regexFind "[^/]+" (regexReplaceAll "^https?://" . "") }}
 {{- $default := $.Values.prometheus.port }}
-{{- if contains "://" . }}
-{{- $default = ternary 443 80 (hasPrefix "https://" .) }}
+{{- if hasPrefix "https://" . }}
+{{- $default = 443 }}
+{{- else if contains "://" . }}
+{{- $default = 80 }}
 {{- end }}
-{{- $port := regexMatch "^[^\\[]*:[^:]*:" $host | ternary "" (regexFind ":[0-9]+$" $host) }}{{/* none in fd00::5 */}}
+{{- $port := "" }}
+{{- if not (regexMatch "^[^\\[]*:[^:]*:" $host) }}{{/* fd00::5 has none */}}
+{{- $port = regexFind ":[0-9]+$" $host }}
+{{- end }}
 {{- $ports = append $ports (default $default (trimPrefix ":" $port) | int) }}
 {{- end }}
 {{- default (uniq $ports) .Values.networkPolicy.prometheusPorts | toJson }}

@@ -38,7 +38,7 @@ def write(
 
 def changes(written: ProfileWrite, snapshot: ClusterSnapshot = SNAPSHOT) -> str:
     """The text for a namespace that asks for requests."""
-    return RequestChanges(POLICY, snapshot, lambda workload: workload.namespace == "shop").of(written)
+    return RequestChanges(POLICY, snapshot, {"shop"}).of(written)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,18 @@ def test_changes_by_container(before: dict[str, str] | None, after: dict[str, st
 def test_other_namespaces_and_unknown_templates_have_no_changes() -> None:
     """Without the label the webhook sets nothing; without the template it is not known what it changes."""
     written = write(None, {"main": "0.024"})
-    nobody = RequestChanges(POLICY, SNAPSHOT, lambda _workload: False)
+    nobody = RequestChanges(POLICY, SNAPSHOT, ())
 
     assert (nobody.of(written), changes(written, ClusterSnapshot())) == ("", "")
+
+
+def test_a_pod_with_resources_as_a_whole_has_no_changes() -> None:
+    """The template has CPU in its own `spec.resources`: the webhook leaves all its containers as they are."""
+    amounts = template_amounts([("main", {"cpu": "100m"}, {}), ("proxy", {}, {})], {"cpu": "1"})
+    snapshot = replace(SNAPSHOT, amounts={WEB: amounts})
+
+    assert changes(write(None, {"main": "0.024"}), snapshot) == ""
+    assert changes(write(None, {"main": str(64 * MIB)}, Resource.MEMORY), snapshot) == ""
 
 
 def test_a_young_profile_changes_nothing() -> None:
