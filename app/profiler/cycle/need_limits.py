@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.domain.profiles import Identity, Profile, Resource, ResourceProfile
-from app.domain.quantities import format_need
+from app.domain.quantities import NEED_UNITS, format_need
 from app.domain.workloads import Workload
 from app.history.samples import ContainerSamples
 
-_UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
 _SETTINGS = {Resource.CPU: "MAX_CPU_NEED", Resource.MEMORY: "MAX_MEMORY_NEED"}
 _TIB = 2**40
 # The reason of a workload without a profile; the amount, which changes, is named apart.
@@ -46,7 +45,7 @@ class AbsurdNeed:
     @property
     def reason(self) -> str:
         """The reason in a status report; the amount of the first cycle, so that reports stay equal."""
-        unit = _UNITS[self.resource]
+        unit = NEED_UNITS[self.resource]
         amounts = [f"{format_need(self.resource, amount)} {unit}" for amount in (self.amount, self.limit)]
         return f"AbsurdNeed: {self.resource} of {amounts[0]}, above {_SETTINGS[self.resource]} ({amounts[1]})"
 
