@@ -26,11 +26,13 @@ Paths = Callable[[str | None], str]
 class ClusterObjects:
     """Lists of one cluster, in *namespaces* or in all of them; `notes` are sentences on what is missing.
 
-    `variables` are those of the installed profiler, as far as they have a value of their own.
+    The installed release runs in `own_namespace`; `variables` are those of its profiler, as far as they have
+    a value of their own.
     """
 
     client: ClusterClient
     profiles_home: str
+    own_namespace: str
     namespaces: Sequence[str] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -40,4 +40,6 @@ async def opened(settings: Settings, access: ClusterAccess) -> AsyncIterator[Clu
         home = settings.profiles_namespace or variables.get("PROFILES_NAMESPACE", "")
         if not home:
             home = release.namespace if release else settings.profiles_home
-        yield ClusterObjects(client, home, scoped(settings, access).profiling_namespace, variables)
+        own_namespace = release.namespace if release else settings.own_namespace
+        namespaces = scoped(settings, access).profiling_namespace
+        yield ClusterObjects(client, home, own_namespace, namespaces, variables)

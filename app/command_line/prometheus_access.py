@@ -12,7 +12,7 @@ import httpx
 
 from app.command_line.cluster import namespace_of, open_access
 from app.command_line.cluster_access import ClusterAccess
-from app.command_line.releases import release_of
+from app.command_line.releases import release_of, with_variables
 from app.command_line.terminal import print_error
 from app.domain.untyped import mapping_in, text_in
 from app.errors import ClusterError, ForbiddenError, NotFoundError, ProfilerError, SettingsError
@@ -28,7 +28,7 @@ from app.kubernetes.release import Release
 from app.kubernetes.service_proxy import ServiceProxyTransport
 from app.kubernetes.status_map import REPORT, StatusMap
 from app.runtime.prometheus import cluster_search, with_servers
-from app.settings.environment import Settings, read_settings
+from app.settings.environment import Settings
 from app.sources.prometheus import ForwardedBy
 
 # Of the release: where its Prometheus is, and what its series are called. Credentials are in Secrets.
@@ -88,7 +88,7 @@ async def _inside(client: ClusterClient, settings: Settings) -> Reached:
 async def _from_outside(client: ClusterClient, settings: Settings, access: ClusterAccess) -> Reached:
     release = await release_of(client, settings, access)
     if release:
-        settings = _with_settings_of(release, settings)
+        settings = with_variables(settings, release.variables, _OF_RELEASE)
         if settings.searches_prometheus:
             settings = settings.model_copy(update=await _servers_of(release, client))
     services: dict[str, PrometheusService] = {}
@@ -105,18 +105,6 @@ async def _from_outside(client: ClusterClient, settings: Settings, access: Clust
         return ServiceProxyTransport(client.connection, services[url]) if url in services else None
 
     return Reached(settings, forwarded_by)
-
-
-def _with_settings_of(release: Release, settings: Settings) -> Settings:
-    """The *settings*, with those of the release in the place of defaults."""
-    given = settings.model_dump()
-    of_release = {
-        name: text
-        for name in _OF_RELEASE
-        if (text := release.variables.get(name.upper())) is not None
-        and given[name] == Settings.model_fields[name].default
-    }
-    return read_settings(given | of_release)
 
 
 async def _servers_of(release: Release, client: ClusterClient) -> Mapping[str, str]:

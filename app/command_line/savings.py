@@ -5,7 +5,7 @@ From the stored profiles of one or more clusters, from Prometheus, or from a his
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,7 @@ from app.command_line.cluster_objects import in_namespaces
 from app.command_line.clusters import ClusterContexts
 from app.command_line.computed_figures import computed_figures
 from app.command_line.printout import OutputFormat
+from app.command_line.releases import with_variables
 from app.command_line.savings_report import SavingsOptions, savings_printout
 from app.command_line.terminal import print_error, print_out
 from app.decisions.autoscalers import Governor
@@ -24,7 +25,7 @@ from app.domain.profiles import Resource, RiskLevel
 from app.domain.workloads import Workload
 from app.errors import SettingsError
 from app.runtime.logs import configure_logs
-from app.settings.environment import Settings, read_settings
+from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
 _PRICES = ("cpu_price", "memory_price")
@@ -103,7 +104,8 @@ async def _stored(
     notes: list[str] = []
     async for name, objects in clusters.opened(settings):
         covers = in_namespaces(objects.namespaces)
-        settings = _with_prices(settings, objects.variables)
+        if not (settings.cpu_price or settings.memory_price):
+            settings = with_variables(settings, objects.variables, _PRICES)
         profiles, found = await asyncio.gather(objects.profiles(), objects.governors())
         manifests = [manifest for listed in profiles.values() for manifest in listed]
         read = [each for each in read_workloads(manifests, risk, name) if covers(each.workload.namespace)]
@@ -113,13 +115,6 @@ async def _stored(
         governors |= {(name, workload): governing for workload, governing in found.items()}
         notes += [f"{name}: {note}" if name else note for note in objects.notes]
     return figures, governors, notes, settings
-
-
-def _with_prices(settings: Settings, variables: Mapping[str, str]) -> Settings:
-    if settings.cpu_price or settings.memory_price:
-        return settings
-    found = {name: variables[name.upper()] for name in _PRICES if name.upper() in variables}
-    return read_settings(settings.model_dump() | found) if found else settings
 
 
 def _fail_over(found: Savings, percent: float) -> None:
