@@ -70,7 +70,8 @@ def savings(  # noqa: PLR0913, PLR0917 - the options of the command
     from app.command_line.terminal import output_format
 
     if prometheus_url is not None:
-        settings = read_settings(settings.model_dump() | {"prometheus_url": prometheus_url})
+        given = settings.model_dump(include=settings.model_fields_set)
+        settings = read_settings(given | {"prometheus_url": prometheus_url})
     if level := _risk(risk):
         settings = settings.model_copy(update={"risk": level})
     question = SavingsQuestion(

@@ -196,6 +196,22 @@ async def test_of_a_release_that_searches(program: Program, cluster: FakeApiServ
     assert queried(cluster) == {proxy("monitoring", "other", 9090)}
 
 
+async def test_savings_from_the_release_elsewhere(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """`auto` is an address that is given, and the namespace of the release is not."""
+    cluster.on("GET", paths.deployments(), listed(deployment("platform", PROMETHEUS_URL="prom.o11y.svc")))
+    cluster.on("GET", proxy("o11y", "prom", 9090), serves(EmojivotoPrometheus()))
+    access = ("--kubeconfig", reader(cluster, tmp_path))
+
+    outcome = await program.run_beside(
+        "savings", "--prometheus-url", "auto", "--history-days", "1", "-o", "json", *access
+    )
+
+    assert outcome.code == 0, outcome.err
+    assert queried(cluster) == {proxy("o11y", "prom", 9090)}
+
+
 async def test_several_releases(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
     """Two releases may have two servers: one is asked for, and taken where it is given."""
     releases = [deployment(name, PROMETHEUS_URL=f"prom.{name}.svc") for name in ("blue", "green")]
