@@ -226,8 +226,8 @@ def _print_stored(
 ) -> None:
     """Compares the computed values with the stored profiles; prints an error if these cannot be read."""
     try:
-        stored = asyncio.run(read_stored_needs(settings, access, workload))
-    except ClusterError as error:
+        stored, home = asyncio.run(read_stored_needs(settings, access, workload))
+    except ProfilerError as error:
         print_error(f"cannot read the stored profiles: {error}")
         _print_closing(out)
         return
@@ -235,7 +235,7 @@ def _print_stored(
         computed = [explanation for explanation in explanations if explanation.resource is resource]
         out.print()
         if resource not in stored:
-            out.print(f"Stored: no {resource.value} profile in namespace {settings.profiles_home}")
+            out.print(f"Stored: no {resource.value} profile in namespace {home}")
         else:
             for sentence in _comparison(stored[resource], computed, settings.risk):
                 out.print(sentence)

@@ -18,6 +18,7 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
 from app.command_line.prometheus_access import Reached, reach_prometheus
+from app.command_line.releases import profiles_home, release_of
 from app.command_line.terminal import print_error, print_out
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.catalogue import ProfileCatalogue
@@ -92,11 +93,12 @@ async def compute(
                 client = await stack.enter_async_context(open_access(access))
         namespaces = await _namespaces(settings, client)
         opened = await stack.enter_async_context(_open_source(reached, history, namespaces))
-        local = InMemoryProfiles(settings.profiles_home)
+        home = profiles_home(settings, await release_of(client, settings, access) if client else None)
+        local = InMemoryProfiles(home)
         cluster = ClusterPorts(opened.lister, local, LoggedReport())
         if client:
             lister = ClusterWorkloads(client, settings.profiling_namespace)
-            store = await _cluster_store(client, settings, local) if apply else local
+            store = await _cluster_store(client, home, local) if apply else local
             cluster = ClusterPorts(lister, store, LoggedReport())
         policy = cycle_policy(settings)
         if not apply:  # the rate protects the API server, to which nothing is written
@@ -190,12 +192,10 @@ class TeeProfileStore:
         await self._local.remove(profile)
 
 
-async def _cluster_store(
-    client: ClusterClient, settings: Settings, local: InMemoryProfiles
-) -> TeeProfileStore:
-    """A store for the cluster's profiles, with a copy of all of them in *local*."""
+async def _cluster_store(client: ClusterClient, home: str, local: InMemoryProfiles) -> TeeProfileStore:
+    """A store for the cluster's profiles in the namespace *home*, with a copy of all of them in *local*."""
     for profile_kind, kind in KINDS.items():
-        listing = await client.list_all(ListOptions(paths.profiles(kind.plural, settings.profiles_home)))
+        listing = await client.list_all(ListOptions(paths.profiles(kind.plural, home)))
         local.replace(
             profile_kind, (_without_server_fields(manifest, kind.kind) for manifest in listing.items)
         )
@@ -203,7 +203,7 @@ async def _cluster_store(
         if left_out := len(listing.items) - readable:
             reason = "they hold no profile that can be read, or a copy of another's"
             print_error(f"{left_out} of {len(listing.items)} {kind.plural} left out: {reason}")
-    return TeeProfileStore(local, ClusterProfiles(client, settings.profiles_home, local.catalogue))
+    return TeeProfileStore(local, ClusterProfiles(client, home, local.catalogue))
 
 
 def _without_server_fields(manifest: Object, kind: str) -> Object:

@@ -34,6 +34,13 @@ async def release_namespace(client: ClusterClient, settings: Settings, access: C
     return release.namespace if release else settings.own_namespace
 
 
+def profiles_home(settings: Settings, release: Release | None) -> str:
+    """The namespace of the profiles: the one that is given, else that of the *release*, else the default."""
+    if settings.profiles_namespace or release is None:
+        return settings.profiles_home
+    return release.variables.get("PROFILES_NAMESPACE") or release.namespace
+
+
 def with_variables(settings: Settings, variables: Mapping[str, str], names: Iterable[str]) -> Settings:
     """The *settings* with *variables*, those of a release, in the place of defaults of the fields *names*.
 
