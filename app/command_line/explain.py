@@ -31,6 +31,7 @@ from app.backtest.usage import Usage
 from app.command_line.cluster import only_namespace, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.profile import compute
+from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.stored_needs import read_stored_needs
 from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import open_usage, progress_bar
@@ -67,8 +68,7 @@ def explain_and_print(
     reads_cluster = history is None and uses_cluster(settings, access)
     wanted = parse_workload(name, only_namespace(settings, access if reads_cluster else ClusterAccess()))
     settings = _narrowed(settings, wanted, history)
-    usage, workload, last_step = asyncio.run(_read_usage(settings, access, wanted, history))
-    needs, reason = asyncio.run(_compute(settings, access, workload, history))
+    (usage, workload, last_step), (needs, reason) = asyncio.run(_read(settings, access, wanted, history))
     bound = bound_scale_of(usage, settings.risk)
     explanations = _explanations(usage, workload, settings.risk, bound)
     out = console()
@@ -92,18 +92,28 @@ def _print_closing(out: Console) -> None:
     out.print(_CLOSING)
 
 
-async def _read_usage(
+async def _read(
     settings: Settings, access: ClusterAccess, wanted: Workload, history: Path | None
+) -> tuple[tuple[Usage, Workload, int], tuple[dict[Resource, ComputedNeed], str]]:
+    """The usage and the needs, from one source."""
+    async with reach_input(settings, access, history) as reached:
+        usage, workload, last_step = await _read_usage(reached, wanted, history)
+        return (usage, workload, last_step), await _compute(reached, access, workload, history)
+
+
+async def _read_usage(
+    reached: Reached, wanted: Workload, history: Path | None
 ) -> tuple[Usage, Workload, int]:
     """The usage that was read, the workload that *wanted* selects in it, and the newest step.
 
     It is of the days that `profile` reads too.
     """
+    days = reached.settings.history_days
     async with (
-        open_usage(settings, access, history, days=settings.history_days, with_today=True) as usage_input,
+        open_usage(reached, history, days=days, with_today=True) as usage_input,
         progress_bar() as bar,
     ):
-        steps = wanted_steps(usage_input.steps.last, settings.history_days)
+        steps = wanted_steps(usage_input.steps.last, days)
         usage = await collect_usage(
             usage_input.source,
             usage_input.requests,
@@ -134,11 +144,11 @@ def _narrowed(settings: Settings, wanted: Workload, history: Path | None) -> Set
 
 
 async def _compute(
-    settings: Settings, access: ClusterAccess, workload: Workload, history: Path | None
+    reached: Reached, access: ClusterAccess, workload: Workload, history: Path | None
 ) -> tuple[dict[Resource, ComputedNeed], str]:
     """The needs of *workload* as `profile` computes them, and the reason if there are none."""
     try:
-        report, manifests = await compute(settings, access, history, apply=False)
+        report, manifests = await compute(reached, access, history, apply=False)
     except ClusterError as error:
         return {}, f"it needs the Pods of the cluster, which can't be read: {error}"
     needs = {

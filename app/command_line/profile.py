@@ -13,11 +13,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.command_line.cluster import open_access, scoped, uses_cluster
+from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
-from app.command_line.prometheus_access import Reached, reach_prometheus
+from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.releases import profiles_home, release_of
 from app.command_line.terminal import print_error, print_out
 from app.domain.annotations import IGNORE_LABEL
@@ -41,7 +41,7 @@ from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.adapters import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
 from app.runtime.policies import cycle_policy
-from app.runtime.prometheus import check_access, open_prometheus
+from app.runtime.prometheus import open_prometheus
 from app.runtime.scope import namespace_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING, list_scope
 from app.settings.environment import Settings
@@ -59,7 +59,7 @@ def compute_and_print(
         raise SettingsError(
             ["--apply and --history cannot be combined: the history file may be from another cluster"]
         )
-    report, manifests = asyncio.run(compute(settings, access, history, apply=apply))
+    report, manifests = asyncio.run(_compute(settings, access, history, apply=apply))
     print_out(profiles_printout(manifests), output)
     for workload, reason in report.reasons.items():
         print_error(f"no profile for {workload}: {reason}")
@@ -78,19 +78,20 @@ def compute_and_print(
         sys.exit(1)
 
 
-async def compute(
+async def _compute(
     settings: Settings, access: ClusterAccess, history: Path | None, *, apply: bool
+) -> tuple[CycleReport, list[dict[str, Any]]]:
+    async with reach_input(settings, access, history, needs_cluster=apply) as reached:
+        return await compute(reached, access, history, apply=apply)
+
+
+async def compute(
+    reached: Reached, access: ClusterAccess, history: Path | None, *, apply: bool
 ) -> tuple[CycleReport, list[dict[str, Any]]]:
     """Runs one cycle; returns its report, and the objects of the profiles that it could derive."""
     async with AsyncExitStack() as stack:
-        client, reached = None, Reached(settings)
-        if history is None:
-            check_access(settings)
-            if apply or uses_cluster(settings, access):
-                settings = scoped(settings, access)
-                reached = await stack.enter_async_context(reach_prometheus(settings, access))
-                settings = reached.settings
-                client = await stack.enter_async_context(open_access(access))
+        settings = reached.settings
+        client = await stack.enter_async_context(open_access(access)) if reached.uses_cluster else None
         namespaces = await _namespaces(settings, client)
         opened = await stack.enter_async_context(_open_source(reached, history, namespaces))
         home = profiles_home(settings, await release_of(client, settings, access) if client else None)

@@ -5,12 +5,13 @@ From outside, a Service of the cluster is reached through the API server's proxy
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
-from app.command_line.cluster import namespace_of, open_access
+from app.command_line.cluster import namespace_of, open_access, scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.releases import release_of, with_variables
 from app.command_line.terminal import print_error
@@ -27,7 +28,7 @@ from app.kubernetes.prometheus_services import (
 from app.kubernetes.release import Release
 from app.kubernetes.service_proxy import ServiceProxyTransport
 from app.kubernetes.status_map import REPORT, StatusMap
-from app.runtime.prometheus import cluster_search, with_servers
+from app.runtime.prometheus import check_access, cluster_search, with_servers
 from app.settings.environment import Settings
 from app.sources.prometheus import ForwardedBy
 
@@ -50,10 +51,30 @@ _NAME_IT = "use --prometheus-url"
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The settings with the addresses of the servers, and the transport to those behind the API server."""
+    """The settings with the addresses of the servers, and the transport to those behind the API server.
+
+    It `uses_cluster` if the command reads a cluster too.
+    """
 
     settings: Settings
     forwarded_by: ForwardedBy = lambda _: None
+    uses_cluster: bool = False
+
+
+@asynccontextmanager
+async def reach_input(
+    settings: Settings, access: ClusterAccess, history: Path | None, *, needs_cluster: bool = False
+) -> AsyncIterator[Reached]:
+    """What a command reads, opened once: *history*, or the servers for the namespace of the context."""
+    if history is not None:
+        yield Reached(settings)
+        return
+    check_access(settings)
+    reads_cluster = needs_cluster or uses_cluster(settings, access)
+    if reads_cluster:
+        settings = scoped(settings, access)
+    async with reach_prometheus(settings, access) as reached:
+        yield replace(reached, uses_cluster=reads_cluster)
 
 
 @asynccontextmanager
