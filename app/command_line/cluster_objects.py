@@ -37,11 +37,6 @@ class ClusterObjects:
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def only_namespace(self) -> str:
-        """The namespace of `-n` or of the context; empty if there are several or none."""
-        return self.namespaces[0] if len(self.namespaces) == 1 else ""
-
     async def profiles(self, kinds: Iterable[ProfileKind] = NEEDS) -> dict[ProfileKind, list[Object]]:
         """All profiles of *kinds*, each with its kind; raises ClusterError if they can't be listed."""
 

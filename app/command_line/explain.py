@@ -4,7 +4,6 @@ With a kubeconfig, the values are also compared with the profiles that are store
 """
 
 import asyncio
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,14 @@ from app.backtest.report import format_day
 from app.backtest.stored import StoredNeed, difference_reasons, format_sum
 from app.backtest.svg import picture
 from app.backtest.usage import Usage
-from app.command_line.cluster import only_namespace, uses_cluster
+from app.command_line.cluster import scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.profile import compute
 from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.stored_needs import read_stored_needs
 from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import open_usage, progress_bar
-from app.command_line.workload_names import parse_workload
+from app.command_line.workload_names import only_namespace, parse_workload, select_workload
 from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import format_need, format_time
@@ -66,7 +65,8 @@ def explain_and_print(
     """Explains the values of each container of the workload *name*."""
     configure_logs("warning", LogFormat.CONSOLE)
     reads_cluster = history is None and uses_cluster(settings, access)
-    wanted = parse_workload(name, only_namespace(settings, access if reads_cluster else ClusterAccess()))
+    namespaces = scoped(settings, access if reads_cluster else ClusterAccess()).profiling_namespace
+    wanted = parse_workload(name, only_namespace(namespaces))
     settings = _narrowed(settings, wanted, history)
     (usage, workload, last_step), (needs, reason) = asyncio.run(_read(settings, access, wanted, history))
     bound = bound_scale_of(usage, settings.risk)
@@ -127,7 +127,7 @@ async def _read_usage(
     }
     if usage is None or not workloads:
         raise ProfilerError(f"{usage_input.name} has no usage in namespace {wanted.namespace}")
-    return usage, _select_workload(wanted, workloads, usage_input.name), usage_input.steps.last
+    return usage, select_workload(wanted, workloads, usage_input.name), usage_input.steps.last
 
 
 def _narrowed(settings: Settings, wanted: Workload, history: Path | None) -> Settings:
@@ -175,33 +175,6 @@ def _print_needs(
                 out.print(sentence)
         else:
             out.print(f"Profile, {_LABELS[resource]}: none{f' ({reason})' if reason else ''}")
-
-
-def _select_workload(wanted: Workload, workloads: Iterable[Workload], source_name: str) -> Workload:
-    """The workload with the name and kind of *wanted*; the kind may be empty if only one matches."""
-    matches = sorted(
-        workload
-        for workload in workloads
-        if workload.name == wanted.name and wanted.kind.casefold() in {"", workload.kind.casefold()}
-    )
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        choices = ", ".join(map(_name, matches))
-        raise SettingsError(
-            [f"WORKLOAD matches more than one workload of {source_name}: use one of {choices}"]
-        )
-    # Kinds are compared only if a kind was given.
-    names = {_name(workload, with_kind=bool(wanted.kind)): workload for workload in sorted(workloads)}
-    name = _name(wanted, with_kind=bool(wanted.kind))
-    similar = difflib.get_close_matches(name, names, n=3) or sorted(names)[:3]
-    present = ", ".join(_name(names[similar_name]) for similar_name in similar)
-    raise ProfilerError(f"no {name} in {source_name}; it has {present}")
-
-
-def _name(workload: Workload, *, with_kind: bool = True) -> str:
-    name = f"{workload.namespace}/{workload.name}"
-    return f"{workload.kind}/{name}" if with_kind else name
 
 
 def _explanations(usage: Usage, workload: Workload, risk: RiskLevel, bound: BoundScale) -> list[Explanation]:

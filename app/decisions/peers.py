@@ -9,7 +9,7 @@ from app.decisions.figures import amount_in
 from app.domain.custom_resources import from_manifest
 from app.domain.profiles import ProfileKind
 from app.domain.untyped import mapping_in, text_in
-from app.domain.workloads import Connection, Workload
+from app.domain.workloads import Connection, Workload, is_named
 
 
 class Direction(StrEnum):
@@ -69,13 +69,6 @@ def peers_of(workload: Workload, manifests: Iterable[Mapping[str, Any]]) -> list
     return sorted(shared, key=lambda peer: (-peer.share, peer.direction, peer.workload))
 
 
-def _is(workload: Workload, end: Workload) -> bool:
-    kinds = {workload.kind, end.kind}
-    return (workload.namespace, workload.name) == (end.namespace, end.name) and (
-        "" in kinds or len(kinds) == 1
-    )
-
-
 def _peers(workload: Workload, manifest: Mapping[str, Any]) -> Iterable[Peer]:
     """The peer in a profile; two of them if the workload calls itself."""
     profile = from_manifest(ProfileKind.CONNECTION, manifest)
@@ -88,7 +81,7 @@ def _peers(workload: Workload, manifest: Mapping[str, Any]) -> Iterable[Peer]:
         (Direction.CALLS, connection.source, connection.destination),
         (Direction.CALLED_BY, connection.destination, connection.source),
     ):
-        if _is(workload, mine):
+        if is_named(mine, workload):
             sent, received = (request, response) if direction is Direction.CALLS else (response, request)
             yield Peer(
                 direction,
