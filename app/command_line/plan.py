@@ -16,6 +16,7 @@ from app.decisions.plan import Planner, WorkloadPlan
 from app.decisions.templates import WorkloadObject
 from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import RiskLevel
+from app.domain.untyped import mapping_in, text_in
 from app.kubernetes.list_options import Object
 from app.runtime.logs import configure_logs
 from app.runtime.planning import ListedObjects, open_planner
@@ -79,5 +80,5 @@ async def read_cluster(
 def _by_namespace(manifests: Iterable[Object]) -> dict[str, list[Object]]:
     found: defaultdict[str, list[Object]] = defaultdict(list)
     for manifest in manifests:
-        found[manifest["metadata"]["namespace"]].append(manifest)
+        found[text_in(mapping_in(manifest.get("metadata")).get("namespace"))].append(manifest)
     return found

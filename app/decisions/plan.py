@@ -124,8 +124,10 @@ class Planner:
         pod = new_pod(found, limit_ranges)
         try:
             before = read_resources(msgspec.Raw(_encode(pod["spec"])))
-        except (UnreadableResourcesError, TooManyContainersError):
+        except UnreadableResourcesError:
             return WorkloadPlan(workload, replicas, reason=_OUTCOMES[SizingOutcome.UNREADABLE])
+        except TooManyContainersError:
+            return WorkloadPlan(workload, replicas, reason=_OUTCOMES[SizingOutcome.TOO_MANY_CONTAINERS])
         self._recorder.last = Sizing()
         decision = decide(_review(workload.namespace, pod), self._state)
         operations = [one for one in decision.patch.operations if one["path"].startswith("/spec/")]
