@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,6 @@ _COLUMNS = (
     Column("CHANGE", "change", signed, is_number=True),
     Column("UNIT", "unit"),
 )
-_MAX_BYTES = 256 * 1024 * 1024
 
 
 def diff_and_print(before: Path, after: Path, *, output: OutputFormat, fail_over: float | None) -> None:
@@ -62,10 +62,23 @@ def diff_and_print(before: Path, after: Path, *, output: OutputFormat, fail_over
 def _read(path: Path) -> Any:
     """The document in a file; `-` is standard input."""
     try:
-        text = sys.stdin.read(_MAX_BYTES) if str(path) == "-" else path.read_text(encoding="utf-8")
-        return json.loads(text)
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError([f"{path} can't be read as JSON: {error}"]) from error
+
+
+def _finite(text: str) -> float:
+    """The number in a JSON document; Python would read `NaN` and `1e400` too, which have no difference."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def difference_printout(found: Difference) -> Printout:

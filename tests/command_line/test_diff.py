@@ -88,6 +88,25 @@ def test_other_documents(program: Program, files: Any, second: object, message: 
     assert message in outcome.err
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400", "1" + "0" * 400])
+def test_a_number_that_is_not_finite(program: Program, tmp_path: Path, number: str) -> None:
+    """Two workloads, of which one has such an amount: exit code 2, with the name of the file."""
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(document("Savings", web=1, api=7)).replace("7", number))
+
+    outcome = program.run("diff", path, path)
+
+    assert outcome.code == 2
+    assert f"{path} can't be read as JSON: {number[:20]} is no finite number" in outcome.err
+
+
+def test_an_amount_that_is_no_number(program: Program, files: Any) -> None:
+    """JSON's `true` is a number in Python; the amount counts as missing."""
+    outcome = program.run("diff", *files(document("Plan", web=True), document("Plan", web=1)), "-o", "json")
+
+    assert [one["before"] for one in json.loads(outcome.out)["amounts"]] == [None]
+
+
 def test_a_file_that_is_no_json(program: Program, tmp_path: Path) -> None:
     """Exit code 2, with the name of the file."""
     path = tmp_path / "none.json"
