@@ -4,7 +4,7 @@ The webhook's own decision on an admission review decides; this module makes the
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +24,7 @@ from app.webhook.need_index import NeedIndex
 from app.webhook.outcomes import SkipReason
 from app.webhook.pod_resources import TooManyContainersError, UnreadableResourcesError, read_resources
 from app.webhook.reviews import AdmissionRequest, GroupVersionKind, Pod
-from app.webhook.sizing import RequestSizer, Sizing, SizingOutcome
+from app.webhook.sizing import SizingOutcome
 
 ZERO = Decimal(0)
 _OUTCOMES = {
@@ -94,27 +94,11 @@ class WorkloadPlan:
         return sum(requests, ZERO) * (self.replicas or 0)
 
 
-@dataclass(slots=True)
-class _Recorder:
-    """The sizer, which also keeps the last sizing: a decision has only its outcome."""
-
-    sizer: RequestSizer
-    last: Sizing = field(default_factory=Sizing)
-
-    def size(self, pod: Pod, workload: Workload) -> Sizing:
-        """The sizing of *pod*."""
-        self.last = self.sizer.size(pod, workload)
-        return self.last
-
-
 class Planner:
     """Plans the workloads of a cluster from the webhook's *state*, which has a sizer, and its needs."""
 
     def __init__(self, state: AdmissionState, needs: NeedIndex, policy: SchedulingPolicy) -> None:
-        assert state.sizer
-        self._recorder = _Recorder(state.sizer)
-        self._state = AdmissionState(state.index, state.prepared, state.in_scope, self._recorder)
-        self._needs, self._policy = needs, policy
+        self._state, self._needs, self._policy = state, needs, policy
 
     def plan(self, found: WorkloadObject, limit_ranges: Iterable[Manifest] = ()) -> WorkloadPlan:
         """The plan for the next Pod of a workload."""
@@ -128,23 +112,16 @@ class Planner:
             return WorkloadPlan(workload, replicas, reason=_OUTCOMES[SizingOutcome.UNREADABLE])
         except TooManyContainersError:
             return WorkloadPlan(workload, replicas, reason=_OUTCOMES[SizingOutcome.TOO_MANY_CONTAINERS])
-        self._recorder.last = Sizing()
         decision = decide(_review(workload.namespace, pod), self._state)
         operations = [one for one in decision.patch.operations if one["path"].startswith("/spec/")]
         after = _patched(pod, operations)
         reason = _OUTCOMES.get(decision.resizing or SizingOutcome.RESIZED, "")
         if decision.reason in _SKIPPED:
             reason = _SKIPPED[decision.reason]
-        containers = _Comparison(
-            before, after, self._recorder.last.kept, self._needs.needs(workload), self._policy, reason
-        )
+        needs = self._needs.needs(workload)
+        containers = _Comparison(before, after, decision.kept, needs, self._policy, reason)
         return WorkloadPlan(
-            workload,
-            replicas,
-            tuple(containers.plans()),
-            reason,
-            operations,
-            _added(before, self._needs.needs(workload)),
+            workload, replicas, tuple(containers.plans()), reason, operations, _added(before, needs)
         )
 
 
