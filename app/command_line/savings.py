@@ -110,7 +110,7 @@ async def _stored(
         manifests = [manifest for listed in profiles.values() for manifest in listed]
         read = [each for each in read_workloads(manifests, risk, name) if covers(each.workload.namespace)]
         if not all(each.has_template for each in read):
-            read = with_live(read, await objects.workloads())
+            read = with_live(read, await objects.records())
         figures += read
         governors |= {(name, workload): governing for workload, governing in found.items()}
         notes += [f"{name}: {note}" if name else note for note in objects.notes]
