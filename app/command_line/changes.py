@@ -6,8 +6,8 @@ from typing import Any
 
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.clusters import opened
+from app.command_line.documents import API_VERSION, ARROW, identity, number
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.savings_report import API_VERSION, ARROW, identity, number
 from app.command_line.shown_amounts import amount
 from app.command_line.terminal import print_out
 from app.command_line.workload_names import only_namespace, parse_workload

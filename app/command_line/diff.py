@@ -7,8 +7,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from app.command_line.documents import API_VERSION, ARROW, NO_REQUEST, UNIT_NAMES, in_units, number
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.savings_report import API_VERSION, ARROW, number
 from app.command_line.shown_amounts import amount, signed
 from app.command_line.terminal import print_error, print_out
 from app.decisions.differences import (
@@ -20,7 +20,6 @@ from app.decisions.differences import (
     UnknownDocumentError,
     difference,
 )
-from app.decisions.savings import GIBIBYTE
 from app.domain.profiles import Resource
 from app.errors import SettingsError
 
@@ -100,16 +99,17 @@ def difference_printout(found: Difference) -> Printout:
 
 
 def _row(one: AmountDifference) -> Row:
-    old, new = ("none" if part is None else amount(one.resource, part) for part in (one.before, one.after))
-    is_cpu = one.resource is Resource.CPU
+    old, new = (
+        NO_REQUEST if part is None else amount(one.resource, part) for part in (one.before, one.after)
+    )
     return {
         "workload": f"{one.namespace}/{one.name}",
         "kind": one.kind,
         "cluster": one.cluster,
         "resource": one.resource.value,
         "amounts": f"{old}{ARROW}{new}",
-        "change": round(float(one.change / (1 if is_cpu else GIBIBYTE)), 3),
-        "unit": "cores" if is_cpu else "GiB",
+        "change": in_units(one.resource, one.change),
+        "unit": UNIT_NAMES[one.resource],
     }
 
 

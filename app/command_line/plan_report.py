@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from app.command_line.documents import API_VERSION, ARROW, NO_REQUEST, UNIT_NAMES, identity, in_units, number
 from app.command_line.printout import Column, Printout, Row, Table
-from app.command_line.savings_report import API_VERSION, ARROW, NO_REQUEST, identity, number
 from app.command_line.shown_amounts import amount, signed
 from app.decisions.differences import PLAN
+from app.decisions.figures import ZERO
 from app.decisions.plan import AmountChange, ContainerPlan, WorkloadPlan
-from app.decisions.savings import GIBIBYTE
 from app.domain.profiles import Resource
 
 _COLUMNS = (
@@ -101,13 +101,13 @@ def _by_namespace(plans: Sequence[WorkloadPlan]) -> list[tuple[str, list[Workloa
 
 def _totals_row(namespace: str, plans: Sequence[WorkloadPlan]) -> Row:
     row: dict[str, Any] = {"namespace": namespace}
-    for resource, name, unit in ((Resource.CPU, "cores", Decimal(1)), (Resource.MEMORY, "gib", GIBIBYTE)):
+    for resource, unit in UNIT_NAMES.items():
         old, new = (
-            float(sum((plan.total(resource, new=is_new) for plan in plans), Decimal(0)) / unit)
-            for is_new in (False, True)
+            sum((plan.total(resource, new=is_new) for plan in plans), ZERO) for is_new in (False, True)
         )
-        row |= {f"{name}Now": round(old, 3), f"{name}Planned": round(new, 3)}
-        row[f"{name}Change"] = round(new - old, 3)
+        name = unit.casefold()
+        row |= {f"{name}Now": in_units(resource, old), f"{name}Planned": in_units(resource, new)}
+        row[f"{name}Change"] = in_units(resource, new - old)
     return row
 
 

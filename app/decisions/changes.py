@@ -6,14 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.decisions.figures import amount_in
-from app.domain.custom_resources import KINDS, from_manifest
+from app.decisions.figures import RESOURCES, amount_in
+from app.domain.custom_resources import from_manifest
 from app.domain.profiles import Resource
 from app.domain.untyped import mapping_in, text_in
 from app.domain.value_history import from_items
 from app.domain.workloads import Workload, is_named
-
-_RESOURCES = {KINDS[resource.profile_kind].kind: resource for resource in Resource}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def read_changes(manifests: Iterable[Mapping[str, Any]], wanted: Workload) -> Ch
     changes: list[NeedChange] = []
     present: list[tuple[Workload, Resource, Decimal, datetime | None]] = []
     for manifest in manifests:
-        resource = _RESOURCES.get(text_in(manifest.get("kind")))
+        resource = RESOURCES.get(text_in(manifest.get("kind")))
         profile = from_manifest(resource.profile_kind, manifest) if resource else None
         if resource is None or profile is None or not isinstance(profile.subject, Workload):
             continue

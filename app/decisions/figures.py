@@ -13,7 +13,7 @@ from app.domain.workloads import Workload
 
 ZERO = Decimal(0)
 Manifest = Mapping[str, Any]
-_KINDS = {KINDS[resource.profile_kind].kind: resource for resource in Resource}
+RESOURCES = {KINDS[resource.profile_kind].kind: resource for resource in Resource}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def read_workloads(
     """
     by_workload: dict[Workload, dict[Resource, Manifest]] = {}
     for manifest in manifests:
-        resource = _KINDS.get(text_in(manifest.get("kind")))
+        resource = RESOURCES.get(text_in(manifest.get("kind")))
         profile = from_manifest(resource.profile_kind, manifest) if resource else None
         if resource and profile and isinstance(profile.subject, Workload):
             by_workload.setdefault(profile.subject, {})[resource] = manifest
@@ -149,6 +149,12 @@ def amount_in(value: object) -> Decimal | None:
     except (ValueError, ArithmeticError):
         return None
     return number if number.is_finite() and 0 <= number < 2**63 else None
+
+
+def float_in(value: object) -> float | None:
+    """The number in a quantity, for rates; None if it is none, negative or infinite."""
+    number = amount_in(value)
+    return None if number is None else float(number)
 
 
 def _confidence(value: object) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from app.decisions.figures import amount_in
+from app.decisions.figures import float_in
 from app.domain.custom_resources import from_manifest
 from app.domain.profiles import ProfileKind
 from app.domain.untyped import mapping_in, text_in
@@ -86,11 +86,11 @@ def _peers(workload: Workload, manifest: Mapping[str, Any]) -> Iterable[Peer]:
             yield Peer(
                 direction,
                 peer,
-                _number(profile.value) or 0.0,
+                float_in(profile.value) or 0.0,
                 _p95(steps, "messagesPerMinute"),
-                _number(status.get(sent)),
+                float_in(status.get(sent)),
                 _p95(steps, sent),
-                _number(status.get(received)),
+                float_in(status.get(received)),
                 _p95(steps, received),
                 text_in(status.get("protocol")),
                 name=profile.name,
@@ -98,9 +98,4 @@ def _peers(workload: Workload, manifest: Mapping[str, Any]) -> Iterable[Peer]:
 
 
 def _p95(steps: Mapping[str, Any], name: str) -> float | None:
-    return _number(mapping_in(steps.get(name)).get("p95"))
-
-
-def _number(value: object) -> float | None:
-    number = amount_in(value)
-    return None if number is None else float(number)
+    return float_in(mapping_in(steps.get(name)).get("p95"))

@@ -11,6 +11,7 @@ from typing import Any
 import jsonpatch
 import msgspec
 
+from app.decisions.figures import ZERO
 from app.decisions.templates import Manifest, WorkloadObject, new_pod
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
@@ -26,7 +27,6 @@ from app.webhook.pod_resources import TooManyContainersError, UnreadableResource
 from app.webhook.reviews import AdmissionRequest, GroupVersionKind, Pod
 from app.webhook.sizing import SizingOutcome
 
-ZERO = Decimal(0)
 _OUTCOMES = {
     SizingOutcome.NO_PROFILE: NO_PROFILE,
     SizingOutcome.UNREADABLE: "its resources can't be read",
