@@ -25,7 +25,7 @@ _COLUMNS = (
     Column("TIME", "time", is_whole=True),
     Column("KIND", "kind", is_wide=True),
     Column("RESOURCE", "resource"),
-    Column("NEED", "need", is_number=True),
+    Column("NEED", "need", is_number=True, exact=("old", "new")),
     Column("CHANGE", "change", "{:+.0%}".format, is_number=True),
     Column("REASON", "words"),
 )
@@ -73,6 +73,8 @@ def _row(change: NeedChange) -> Row:
         "kind": change.workload.kind,
         "resource": change.resource.value,
         "need": f"{old}{ARROW}{new}",
+        "old": number(change.old),
+        "new": number(change.new),
         "change": float((change.new - change.old) / change.old) if change.old else None,
         "words": change.words,
     }

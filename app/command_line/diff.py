@@ -33,7 +33,7 @@ _COLUMNS = (
     Column("KIND", "kind", is_wide=True),
     Column("CLUSTER", "cluster", is_optional=True),
     Column("RESOURCE", "resource"),
-    Column("AMOUNT", "amounts", is_number=True),
+    Column("AMOUNT", "amounts", is_number=True, exact=("before", "after")),
     Column("CHANGE", "change", signed, is_number=True),
     Column("UNIT", "unit"),
 )
@@ -108,6 +108,8 @@ def _row(one: AmountDifference) -> Row:
         "cluster": one.cluster,
         "resource": one.resource.value,
         "amounts": f"{old}{ARROW}{new}",
+        "before": number(one.before),
+        "after": number(one.after),
         "change": in_units(one.resource, one.change),
         "unit": UNIT_NAMES[one.resource],
     }

@@ -13,15 +13,21 @@ from app.decisions.figures import ZERO
 from app.decisions.plan import AmountChange, ContainerPlan, WorkloadPlan
 from app.domain.profiles import Resource
 
+
+def _old_and_new(title: str, key: str, *, is_optional: bool = False) -> Column:
+    exact = (f"{key}Old", f"{key}New")
+    return Column(title, key, is_number=True, is_optional=is_optional, exact=exact)
+
+
 _COLUMNS = (
     Column("WORKLOAD", "workload"),
     Column("KIND", "kind", is_wide=True),
     Column("PODS", "replicas", is_number=True),
     Column("CONTAINER", "container"),
-    Column("CPU", "cpu", is_number=True),
-    Column("CPU LIMIT", "cpuLimit", is_number=True, is_optional=True),
-    Column("MEMORY", "memory", is_number=True),
-    Column("MEMORY LIMIT", "memoryLimit", is_number=True, is_optional=True),
+    _old_and_new("CPU", "cpu"),
+    _old_and_new("CPU LIMIT", "cpuLimit", is_optional=True),
+    _old_and_new("MEMORY", "memory"),
+    _old_and_new("MEMORY LIMIT", "memoryLimit", is_optional=True),
     Column("STAYS BECAUSE", "reason", is_optional=True),
 )
 _TOTALS = (
@@ -74,9 +80,15 @@ def _cells(container: ContainerPlan) -> Row:
     cells: dict[str, Any] = {"container": container.name, "reason": reason_of(container)}
     for resource, change in container.changes.items():
         cells[resource.value] = _change(resource, change.old, change.new)
+        cells |= _exact(resource.value, change.old, change.new)
         if change.old_limit != change.new_limit:
             cells[f"{resource}Limit"] = _change(resource, change.old_limit, change.new_limit)
+        cells |= _exact(f"{resource}Limit", change.old_limit, change.new_limit)
     return cells
+
+
+def _exact(key: str, old: Decimal | None, new: Decimal | None) -> dict[str, float | int | None]:
+    return {f"{key}Old": number(old), f"{key}New": number(new)}
 
 
 def _change(resource: Resource, old: Decimal | None, new: Decimal | None) -> str:

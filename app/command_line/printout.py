@@ -49,7 +49,8 @@ class Column:
     """A column: its title for people, the key of its values in a row, and how people read a value.
 
     Numbers are right-aligned. Neither they nor a column that `is_whole` are folded. A column that `is_wide`
-    is shown only in `wide` and `csv`; one that `is_optional`, only if a row has a value.
+    is shown only in `wide` and `csv`; one that `is_optional`, only if a row has a value. For programs, the
+    values of the keys *exact* stand for it.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Column:
     is_wide: bool = False
     is_optional: bool = False
     is_whole: bool = False
+    exact: tuple[str, ...] = ()
 
     def text(self, row: Row) -> str:
         """The value of *row* for people; a dash if it has none."""
@@ -157,7 +159,8 @@ def _csv(tables: Sequence[Table]) -> str:
     A column that two tables have appears once.
     """
     filled = [table for table in tables if table.rows]
-    keys = list(dict.fromkeys(column.key for table in filled for column in table.columns))
+    columns = (column for table in filled for column in table.columns)
+    keys = list(dict.fromkeys(key for column in columns for key in column.exact or (column.key,)))
     first = ["table"] if len(filled) > 1 else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -55,9 +55,9 @@ def _workloads(
         Column("KIND", "kind", is_wide=True),
         Column("CLUSTER", "cluster", is_optional=True),
         Column("PODS", "replicas", is_number=True),
-        Column("CPU", "cpuRequestToNeed", is_number=True),
+        Column("CPU", "cpuRequestToNeed", is_number=True, exact=("cpuRequest", "cpuNeed")),
         Column("CORES", "cores", signed, is_number=True),
-        Column("MEMORY", "memoryRequestToNeed", is_number=True),
+        Column("MEMORY", "memoryRequestToNeed", is_number=True, exact=("memoryRequest", "memoryNeed")),
         Column("GIB", "gib", signed, is_number=True),
         Column("PRICE /MONTH", "price", signed, is_number=True, is_optional=True),
         Column("LIMIT BELOW NEED", "limitsBelow", _joined, is_optional=True),
@@ -84,6 +84,7 @@ def _row(each: WorkloadSaving, options: SavingsOptions, *, is_over: bool) -> Row
         if saving.difference and (saving.difference > 0) is is_over:
             request = NO_REQUEST if saving.request is None else amount(resource, saving.request)
             row[f"{resource}RequestToNeed"] = f"{request}{ARROW}{amount(resource, saving.need)}"
+            row |= {f"{resource}Request": number(saving.request), f"{resource}Need": number(saving.need)}
             row[UNIT_NAMES[resource].casefold()] = in_units(resource, saving.difference)
             price += options.prices.of(resource, saving.difference)
     if options.prices.are_given:

@@ -1,5 +1,7 @@
 """`job-profiler diff`: two JSON outputs of one command."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,15 @@ def test_changes_the_largest_first(program: Program, files: Any) -> None:
         "",
     ]
     assert "Sum of cpu: 3000m→2750m (-8.3%)." in outcome.out
+
+
+def test_csv_has_exact_numbers(program: Program, files: Any) -> None:
+    """Both amounts have columns of their own; a missing one is empty."""
+    paths = files(document("Plan", web=2), document("Plan", web=1.5, new=0.25))
+
+    rows = list(csv.DictReader(io.StringIO(program.run("diff", *paths, "-o", "csv").out)))
+
+    assert [(row["before"], row["after"]) for row in rows] == [("2", "1.5"), ("", "0.25")]
 
 
 @pytest.mark.parametrize(("limit", "code"), [("10%", 0), ("9", 1)])

@@ -1,5 +1,7 @@
 """`job-profiler plan` and `export patch`: the webhook's decision on the workloads of a cluster."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -61,8 +63,8 @@ async def test_the_bounds_of_the_installed_release_count(
     installed = release("platform", SCHEDULING_CPU_CEILING="1200m")
     cluster.on("GET", paths.deployments(None), listed(*WORKLOADS, installed))
 
-    of_release = await program.run_beside(*against(cluster, tmp_path, "plan", "-o", "csv"))
-    flag = ("plan", "-o", "csv", "--scheduling-cpu-ceiling", "1300m")
+    of_release = await program.run_beside(*against(cluster, tmp_path, "plan"))
+    flag = ("plan", "--scheduling-cpu-ceiling", "1300m")
     given = await program.run_beside(*against(cluster, tmp_path, *flag))
 
     assert "1000m→1200m" in of_release.out
@@ -93,6 +95,16 @@ async def test_json_has_the_reason_of_each_request(
     assert app["cpu"] == {"old": 0.5, "new": 0.5, "reason": "a HorizontalPodAutoscaler scales on it"}
     assert app["memory"] == {"old": 256 * 1024**2, "new": 347 * 1024**2}
     assert web["memory"]["amount"] == 3 * 347 * 1024**2
+
+
+async def test_csv_has_exact_numbers(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Old and new amounts have columns of their own, in cores and bytes."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "plan", "-o", "csv"))
+
+    api, web, _ = csv.DictReader(io.StringIO(outcome.out))
+    assert (api["cpuOld"], api["cpuNew"], web["cpuOld"], web["cpuNew"]) == ("1", "1.5", "0.5", "0.5")
+    assert (web["memoryOld"], web["memoryNew"]) == (str(256 * 1024**2), str(347 * 1024**2))
+    assert "→" not in outcome.out
 
 
 async def test_without_the_right_to_list_quotas(
