@@ -36,7 +36,7 @@ class SavingsQuestion:
     """The options of the command."""
 
     output: OutputFormat
-    sort: str = ""
+    sort: SortKey | None = None
     top: int = 0
     ignore: tuple[str, ...] = ()
     fail_over: float | None = None
@@ -48,7 +48,6 @@ class SavingsQuestion:
 def save_and_print(settings: Settings, clusters: ClusterContexts, question: SavingsQuestion) -> None:
     """Prints the savings; exits with code 1 if more than the allowed share of requests is not needed."""
     configure_logs("warning", LogFormat.CONSOLE)
-    _check_sort_key(question.sort)
     if question.top < 0:
         raise SettingsError([f"--top is {question.top}: use 1 or more; 0 shows all"])
     if question.from_prometheus or question.history:
@@ -65,7 +64,7 @@ def save_and_print(settings: Settings, clusters: ClusterContexts, question: Savi
         figures, governors, notes, settings = asyncio.run(_stored(settings, clusters, question.risk))
         source = "stored profiles"
     prices = Prices(_price(settings.cpu_price), _price(settings.memory_price))
-    sort = _sort_key(question.sort, prices)
+    sort = _order(question.sort, prices)
     found = savings(figures, governors, Ignored(question.ignore))
     print_out(
         savings_printout(found, SavingsOptions(sort, prices, question.top, notes, source)), question.output
@@ -78,18 +77,13 @@ def _price(price: float) -> Decimal | None:
     return Decimal(repr(price)) if price else None
 
 
-def _check_sort_key(text: str) -> None:
-    if text and text not in set(SortKey):
-        raise SettingsError([f"--sort is {text!r}: use cpu, memory, money or risk"])
-
-
-def _sort_key(text: str, prices: Prices) -> SortKey:
+def _order(wanted: SortKey | None, prices: Prices) -> SortKey:
     """The order that is asked for; by default by price, or by CPU without prices."""
-    if not text:
+    if wanted is None:
         return SortKey.MONEY if prices.are_given else SortKey.CPU
-    if text == SortKey.MONEY and not prices.are_given:
+    if wanted is SortKey.MONEY and not prices.are_given:
         raise SettingsError(["--sort money needs a price: set --cpu-price or --memory-price"])
-    return SortKey(text)
+    return wanted
 
 
 async def _stored(
