@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any
 
 import yaml
-from rich.cells import cell_len
 
 from app.command_line.text_layout import Shape, table_lines, wrapped
 from app.printable import printable
@@ -205,8 +204,3 @@ def _markdown_row(cells: Iterable[str]) -> str:
 def _escaped(text: str) -> str:
     """*text* without markup: names and messages are written by tenants, also `@mentions`."""
     return _MARKDOWN.sub(r"\\\1", printable(text)).replace("@", "@\u200b")
-
-
-def width_of(lines: Iterable[str]) -> int:
-    """The width of the longest of *lines* in a terminal."""
-    return max(map(cell_len, lines), default=0)

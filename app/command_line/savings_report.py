@@ -40,10 +40,10 @@ def savings_printout(found: Savings, options: SavingsOptions) -> Printout:
     tables = [
         _workloads("Requested and not needed", over, options, is_over=True),
         _workloads("Needed and not requested", under, options, is_over=False),
-        _groups("Totals of namespaces", found.by_namespace(), options, has_clusters=has_clusters),
+        _groups("Totals of namespaces", found.by_namespace(), options),
     ]
     if has_clusters:
-        tables.append(_groups("Totals of clusters", found.by_cluster(), options, has_clusters=True))
+        tables.append(_groups("Totals of clusters", found.by_cluster(), options))
     return Printout(_document(found, options), tables, after=list(_sentences(found, options, over, under)))
 
 
@@ -99,10 +99,10 @@ def _money(price: Decimal) -> float:
     return round(float(price), 2)
 
 
-def _groups(title: str, groups: Sequence[Group], options: SavingsOptions, *, has_clusters: bool) -> Table:
+def _groups(title: str, groups: Sequence[Group], options: SavingsOptions) -> Table:
     columns = [
         Column("NAMESPACE", "namespace", is_optional=True),
-        *([Column("CLUSTER", "cluster")] if has_clusters else []),
+        Column("CLUSTER", "cluster", is_optional=True),
         Column("WORKLOADS", "workloads", is_number=True, is_wide=True),
     ]
     for resource in Resource:

@@ -30,14 +30,12 @@ class ContainerFigures:
 class ReplicaFigures:
     """One resource of one replica: the need, and what the Pod template asks for.
 
-    Without a `request` the scheduler reserves nothing. `spread` has the need if Pods of the workload differ:
-    the largest counts, and its containers do not add up to it.
+    Without a `request` the scheduler reserves nothing. If Pods of the workload differ, the need is that of
+    the largest, and the containers do not add up to it.
     """
 
     need: Decimal
     request: Decimal | None = None
-    limit: Decimal | None = None
-    confidence: float = 0.0
     containers: tuple[ContainerFigures, ...] = ()
 
 
@@ -108,8 +106,6 @@ def _replica(
     return ReplicaFigures(
         need,
         amount_in(status.get("request")),
-        amount_in(status.get("limit")),
-        _confidence(status.get("confidence")),
         containers,
     )
 
@@ -155,8 +151,3 @@ def float_in(value: object) -> float | None:
     """The number in a quantity, for rates; None if it is none, negative or infinite."""
     number = amount_in(value)
     return None if number is None else float(number)
-
-
-def _confidence(value: object) -> float:
-    number = amount_in(value)
-    return min(float(number), 1.0) if number is not None else 0.0

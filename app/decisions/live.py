@@ -26,7 +26,6 @@ def _replica(replica: ReplicaFigures, amounts: ResourceAmounts) -> ReplicaFigure
     return replace(
         replica,
         request=amount_in(amounts.request),
-        limit=amount_in(amounts.limit),
         containers=tuple(_container(one, by_name.get(one.name)) for one in replica.containers),
     )
 

@@ -73,13 +73,12 @@ class ContainerPlan:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPlan:
-    """One workload; a `reason` is for all its containers. `operations` are those on the Pod's spec."""
+    """One workload; a `reason` is for all its containers."""
 
     workload: Workload
     replicas: int | None
     containers: Sequence[ContainerPlan] = ()
     reason: str = ""
-    operations: Sequence[Mapping[str, Any]] = ()
     added: Sequence[str] = ()
 
     @property
@@ -120,9 +119,7 @@ class Planner:
             reason = _SKIPPED[decision.reason]
         needs = self._needs.needs(workload)
         containers = _Comparison(before, after, decision.kept, needs, self._policy, reason)
-        return WorkloadPlan(
-            workload, replicas, tuple(containers.plans()), reason, operations, _added(before, needs)
-        )
+        return WorkloadPlan(workload, replicas, tuple(containers.plans()), reason, _added(before, needs))
 
 
 def _review(namespace: str, pod: Manifest) -> AdmissionRequest:
