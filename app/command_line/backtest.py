@@ -19,9 +19,9 @@ from app.backtest.protocol import (
 from app.backtest.replay import Replay, replay
 from app.backtest.report import document, format_day, scores_of, updater_scores_of
 from app.backtest.usage import Usage
-from app.command_line.cluster import scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.printout import Column, OutputFormat, Printout, Table
+from app.command_line.prometheus_access import reach_input
 from app.command_line.terminal import print_error, print_out
 from app.command_line.usage_input import ProgressBar, no_usage, open_usage, progress_bar
 from app.domain.profiles import Resource
@@ -102,8 +102,6 @@ def backtest_and_print(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Replays all policies and prints their scores."""
     configure_logs("warning", LogFormat.CONSOLE)
-    if history is None and uses_cluster(settings, access):
-        settings = scoped(settings, access)
     if days < 1:
         raise SettingsError([f"--days is {days}: no day is read"])
     result = asyncio.run(_replay(settings, access, history, days))
@@ -113,7 +111,11 @@ def backtest_and_print(  # noqa: PLR0913 - the options of the command
 
 
 async def _replay(settings: Settings, access: ClusterAccess, history: Path | None, days: int) -> Replay:
-    async with open_usage(settings, access, history, days=days) as usage_input, progress_bar() as bar:
+    async with (
+        reach_input(settings, access, history) as reached,
+        open_usage(reached, history, days=days) as usage_input,
+        progress_bar() as bar,
+    ):
         usage = await collect_usage(
             usage_input.source,
             usage_input.requests,

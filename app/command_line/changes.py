@@ -6,13 +6,12 @@ from typing import Any
 
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.clusters import opened
+from app.command_line.documents import API_VERSION, ARROW, identity, number
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.savings_report import API_VERSION, ARROW, identity, number
 from app.command_line.shown_amounts import amount
 from app.command_line.terminal import print_out
-from app.command_line.workload_names import is_named, parse_workload
+from app.command_line.workload_names import only_namespace, parse_workload
 from app.decisions.changes import ChangeHistory, NeedChange, read_changes
-from app.domain.custom_resources import from_manifest
 from app.domain.profiles import Resource
 from app.domain.quantities import format_time
 from app.domain.workloads import Workload
@@ -26,7 +25,7 @@ _COLUMNS = (
     Column("TIME", "time", is_whole=True),
     Column("KIND", "kind", is_wide=True),
     Column("RESOURCE", "resource"),
-    Column("NEED", "need", is_number=True),
+    Column("NEED", "need", is_number=True, exact=("old", "new")),
     Column("CHANGE", "change", "{:+.0%}".format, is_number=True),
     Column("REASON", "words"),
 )
@@ -40,28 +39,19 @@ def changes_and_print(settings: Settings, access: ClusterAccess, name: str, *, o
     """
     configure_logs("warning", LogFormat.CONSOLE)
     wanted, manifests = asyncio.run(_read(settings, access, name))
-    if not manifests:
+    history = read_changes(manifests, wanted)
+    if not (history.present or history.changes):
         raise ProfilerError(
             f"{wanted.namespace}/{wanted.name} has no profile: job-profiler status has the reason"
         )
-    print_out(changes_printout(wanted, read_changes(manifests)), output)
+    print_out(changes_printout(wanted, history), output)
 
 
 async def _read(settings: Settings, access: ClusterAccess, name: str) -> tuple[Workload, list[Object]]:
     async with opened(settings, access) as objects:
-        wanted = parse_workload(name, objects.only_namespace)
+        wanted = parse_workload(name, only_namespace(objects.namespaces))
         profiles = await objects.profiles()
-    return wanted, [
-        manifest
-        for resource in Resource
-        for manifest in profiles[resource.profile_kind]
-        if _is_of(manifest, resource, wanted)
-    ]
-
-
-def _is_of(manifest: Object, resource: Resource, wanted: Workload) -> bool:
-    profile = from_manifest(resource.profile_kind, manifest)
-    return profile is not None and isinstance(profile.subject, Workload) and is_named(profile.subject, wanted)
+    return wanted, [manifest for resource in Resource for manifest in profiles[resource.profile_kind]]
 
 
 def changes_printout(wanted: Workload, history: ChangeHistory) -> Printout:
@@ -83,6 +73,8 @@ def _row(change: NeedChange) -> Row:
         "kind": change.workload.kind,
         "resource": change.resource.value,
         "need": f"{old}{ARROW}{new}",
+        "old": number(change.old),
+        "new": number(change.new),
         "change": float((change.new - change.old) / change.old) if change.old else None,
         "words": change.words,
     }

@@ -32,9 +32,3 @@ def uses_cluster(settings: Settings, access: ClusterAccess) -> bool:
     Beside an address of Prometheus, the default kubeconfig may be that of another cluster.
     """
     return access.is_chosen or settings.searches_prometheus
-
-
-def only_namespace(settings: Settings, access: ClusterAccess) -> str:
-    """The namespace of `-n` or of the context; empty if there are several or none."""
-    namespaces = scoped(settings, access).profiling_namespace
-    return namespaces[0] if len(namespaces) == 1 else ""

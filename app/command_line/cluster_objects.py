@@ -5,18 +5,22 @@ What may not be listed, or is not served, is empty, and a note says so.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+import msgspec
 
 from app.decisions.autoscalers import Governor, governors_of
 from app.decisions.templates import WorkloadObject, is_controlled, is_finished, workload_object
 from app.domain.custom_resources import KINDS
 from app.domain.profiles import ProfileKind
+from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, JOB, Workload
 from app.errors import ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
-from app.kubernetes.workloads import WORKLOAD_KINDS, cron_job_selections, workload_selection
+from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadDecoder, cron_job_selections, workload_selection
 
 NEEDS = (ProfileKind.CPU, ProfileKind.MEMORY)
 Paths = Callable[[str | None], str]
@@ -26,19 +30,16 @@ Paths = Callable[[str | None], str]
 class ClusterObjects:
     """Lists of one cluster, in *namespaces* or in all of them; `notes` are sentences on what is missing.
 
-    `variables` are those of the installed profiler, as far as they have a value of their own.
+    The installed release runs in `own_namespace`; `variables` are those of its profiler, as far as they have
+    a value of their own.
     """
 
     client: ClusterClient
     profiles_home: str
+    own_namespace: str
     namespaces: Sequence[str] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def only_namespace(self) -> str:
-        """The namespace of `-n` or of the context; empty if there are several or none."""
-        return self.namespaces[0] if len(self.namespaces) == 1 else ""
 
     async def profiles(self, kinds: Iterable[ProfileKind] = NEEDS) -> dict[ProfileKind, list[Object]]:
         """All profiles of *kinds*, each with its kind; raises ClusterError if they can't be listed."""
@@ -77,6 +78,14 @@ class ClusterObjects:
         """The workloads of *kinds* that create Pods, in order; Jobs of a CronJob are its own."""
         groups = await asyncio.gather(*map(self._of_kind, kinds))
         return sorted((found for group in groups for found in group), key=lambda found: found.workload)
+
+    async def records(self) -> list[WorkloadRecord]:
+        """The workloads as the profiler reads them; one that it can't read is left out."""
+        found: list[WorkloadRecord] = []
+        for one in await self.workloads():
+            with suppress(msgspec.ValidationError):
+                found.append(WorkloadDecoder(one.workload.kind).decode(dict(one.manifest)))
+        return found
 
     async def _of_kind(self, kind: str) -> list[WorkloadObject]:
         manifests: list[Object] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from app.command_line.cluster import open_access, scoped
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.cluster_objects import ClusterObjects
-from app.command_line.releases import release_of
+from app.command_line.releases import profiles_home, release_of
 from app.settings.environment import Settings
 
 
@@ -36,8 +36,7 @@ async def opened(settings: Settings, access: ClusterAccess) -> AsyncIterator[Clu
     async with open_access(access) as client:
         release = await release_of(client, settings, access)
         variables = release.variables if release else {}
-        # The namespace of the profiles: the one given, else that of the installed release, else the default.
-        home = settings.profiles_namespace or variables.get("PROFILES_NAMESPACE", "")
-        if not home:
-            home = release.namespace if release else settings.profiles_home
-        yield ClusterObjects(client, home, scoped(settings, access).profiling_namespace, variables)
+        home = profiles_home(settings, release)
+        own_namespace = release.namespace if release else settings.own_namespace
+        namespaces = scoped(settings, access).profiling_namespace
+        yield ClusterObjects(client, home, own_namespace, namespaces, variables)

@@ -8,6 +8,7 @@ import numpy as np
 from app.backtest.collecting import read_samples
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.profile import compute
+from app.command_line.prometheus_access import reach_input
 from app.command_line.usage_input import UsageInput, open_usage
 from app.decisions.figures import WorkloadFigures, read_workloads
 from app.decisions.observed import ObservedWorkload, with_observed
@@ -31,14 +32,16 @@ async def computed_figures(
     Raises:
         ProfilerError: a source failed, or has no usage.
     """
-    report, manifests = await compute(settings, access, history, apply=False)
-    if faults := [state.message for state in report.states if state.health.is_fault]:
-        raise ProfilerError("; ".join(faults))
-    figures = read_workloads(manifests)
-    if all(each.has_template for each in figures):
-        return figures, []
-    async with open_usage(settings, access, history, days=1, with_today=True) as usage:
-        return with_observed(figures, await observe(usage)), [_NO_LIMITS]
+    async with reach_input(settings, access, history) as reached:
+        report, manifests = await compute(reached, access, history, apply=False)
+        if faults := [state.message for state in report.states if state.health.is_fault]:
+            raise ProfilerError("; ".join(faults))
+        figures = read_workloads(manifests)
+        if all(each.has_template for each in figures):
+            return figures, []
+        async with open_usage(reached, history, days=1, with_today=True) as usage:
+            notes = [] if reached.uses_cluster else [_NO_LIMITS]
+            return with_observed(figures, await observe(usage)), notes
 
 
 async def observe(usage: UsageInput) -> Mapping[Workload, ObservedWorkload]:

@@ -6,11 +6,11 @@ from typing import Any
 
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.clusters import opened
+from app.command_line.documents import API_VERSION
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.savings_report import API_VERSION
 from app.command_line.shown_amounts import rate, share
 from app.command_line.terminal import print_out
-from app.command_line.workload_names import parse_workload
+from app.command_line.workload_names import only_namespace, parse_workload
 from app.decisions.peers import Peer, peers_of
 from app.domain.profiles import ProfileKind
 from app.domain.workloads import Workload
@@ -57,7 +57,7 @@ def connections_and_print(
 
 async def _read(settings: Settings, access: ClusterAccess, name: str) -> tuple[Workload, list[Object]]:
     async with opened(settings, access) as objects:
-        workload = parse_workload(name, objects.only_namespace)
+        workload = parse_workload(name, only_namespace(objects.namespaces))
         profiles = await objects.profiles([ProfileKind.CONNECTION])
         return workload, profiles[ProfileKind.CONNECTION]
 

@@ -1,7 +1,7 @@
 """The commands that say what to change, for `root`: options and help; each module below does the work."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from app.command_line.workload_names import WORKLOAD_HELP
 from app.domain.profiles import RiskLevel
 from app.errors import SettingsError
 from app.settings.environment import Settings, read_settings
+
+if TYPE_CHECKING:
+    from app.decisions.savings import SortKey
 
 _CLUSTER = ("profiling_namespace", "kubeconfig", "own_namespace", "profiles_namespace")
 _SHOWN = ("profiling_namespace", "kubeconfig", "risk", "cpu_price", "memory_price")
@@ -70,12 +73,13 @@ def savings(  # noqa: PLR0913, PLR0917 - the options of the command
     from app.command_line.terminal import output_format
 
     if prometheus_url is not None:
-        settings = read_settings(settings.model_dump() | {"prometheus_url": prometheus_url})
+        given = settings.model_dump(include=settings.model_fields_set)
+        settings = read_settings(given | {"prometheus_url": prometheus_url})
     if level := _risk(risk):
         settings = settings.model_copy(update={"risk": level})
     question = SavingsQuestion(
         output_format(output),
-        sort,
+        _sort_key(sort),
         top,
         tuple(part.strip() for part in ignore.split(",") if part.strip()),
         _percent(fail_over),
@@ -166,6 +170,16 @@ def _percent(text: str | None) -> float | None:
     if not 0 <= number < float("inf"):
         raise SettingsError([f"--fail-over is {text!r}: use a share such as 20%"])
     return number
+
+
+def _sort_key(text: str) -> "SortKey | None":
+    from app.decisions.savings import SortKey
+
+    if not text:
+        return None
+    if text not in set(SortKey):
+        raise SettingsError([f"--sort is {text!r}: use cpu, memory, money or risk"])
+    return SortKey(text)
 
 
 def _risk(text: str | None) -> RiskLevel | None:

@@ -3,11 +3,12 @@
 import json
 import sys
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from app.command_line.documents import API_VERSION, ARROW, NO_REQUEST, UNIT_NAMES, in_units, number
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.savings_report import API_VERSION, ARROW, number
 from app.command_line.shown_amounts import amount, signed
 from app.command_line.terminal import print_error, print_out
 from app.decisions.differences import (
@@ -19,7 +20,6 @@ from app.decisions.differences import (
     UnknownDocumentError,
     difference,
 )
-from app.decisions.savings import GIBIBYTE
 from app.domain.profiles import Resource
 from app.errors import SettingsError
 
@@ -33,11 +33,10 @@ _COLUMNS = (
     Column("KIND", "kind", is_wide=True),
     Column("CLUSTER", "cluster", is_optional=True),
     Column("RESOURCE", "resource"),
-    Column("AMOUNT", "amounts", is_number=True),
+    Column("AMOUNT", "amounts", is_number=True, exact=("before", "after")),
     Column("CHANGE", "change", signed, is_number=True),
     Column("UNIT", "unit"),
 )
-_MAX_BYTES = 256 * 1024 * 1024
 
 
 def diff_and_print(before: Path, after: Path, *, output: OutputFormat, fail_over: float | None) -> None:
@@ -62,10 +61,23 @@ def diff_and_print(before: Path, after: Path, *, output: OutputFormat, fail_over
 def _read(path: Path) -> Any:
     """The document in a file; `-` is standard input."""
     try:
-        text = sys.stdin.read(_MAX_BYTES) if str(path) == "-" else path.read_text(encoding="utf-8")
-        return json.loads(text)
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError([f"{path} can't be read as JSON: {error}"]) from error
+
+
+def _finite(text: str) -> float:
+    """The number in a JSON document; Python would read `NaN` and `1e400` too, which have no difference."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def difference_printout(found: Difference) -> Printout:
@@ -87,16 +99,19 @@ def difference_printout(found: Difference) -> Printout:
 
 
 def _row(one: AmountDifference) -> Row:
-    old, new = ("none" if part is None else amount(one.resource, part) for part in (one.before, one.after))
-    is_cpu = one.resource is Resource.CPU
+    old, new = (
+        NO_REQUEST if part is None else amount(one.resource, part) for part in (one.before, one.after)
+    )
     return {
         "workload": f"{one.namespace}/{one.name}",
         "kind": one.kind,
         "cluster": one.cluster,
         "resource": one.resource.value,
         "amounts": f"{old}{ARROW}{new}",
-        "change": round(float(one.change / (1 if is_cpu else GIBIBYTE)), 3),
-        "unit": "cores" if is_cpu else "GiB",
+        "before": number(one.before),
+        "after": number(one.after),
+        "change": in_units(one.resource, one.change),
+        "unit": UNIT_NAMES[one.resource],
     }
 
 

@@ -14,6 +14,7 @@ from app.command_line.cluster import uses_cluster
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.doctor_report import as_json, show
 from app.command_line.name_resolution import resolution_fault
+from app.command_line.printout import OutputFormat
 from app.command_line.prometheus_access import reach_prometheus
 from app.command_line.terminal import console
 from app.command_line.webhook_check import check_webhook
@@ -39,7 +40,7 @@ _SIGNAL = "doctor"
 _MAX_ROWS = 20_000  # namespaces and scrape jobs of a query
 
 
-def examine_and_print(settings: Settings, access: ClusterAccess, *, output: str) -> None:
+def examine_and_print(settings: Settings, access: ClusterAccess, *, output: OutputFormat) -> None:
     """Prints the diagnosis, and that of the webhook where there is a kubeconfig.
 
     The exit code is 1 if CPU or memory can't be profiled, or if the webhook is not reached.
@@ -49,7 +50,7 @@ def examine_and_print(settings: Settings, access: ClusterAccess, *, output: str)
     has_cluster = bool(access.kubeconfig) and uses_cluster(settings, access)
     diagnosis = asyncio.run(_diagnose(settings, access, time.time()))
     webhook = asyncio.run(check_webhook(settings, access)) if has_cluster else None
-    if output == "json":
+    if output is OutputFormat.JSON:
         typer.echo(json.dumps(as_json(diagnosis, webhook), indent=2))
     else:
         show(console(), diagnosis, webhook)

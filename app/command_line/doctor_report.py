@@ -85,7 +85,7 @@ def _head(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"Namespaces in scope: {len(seen.namespaces())}"
         yield f"Clusters: {'; '.join(_clusters(seen)) or 'no label names one'}"
     if not any(map(seen.is_unknown, OBJECTS)):
-        yield f"kube-state-metrics: {_labels_of_objects(seen.honors_labels())}"
+        yield f"kube-state-metrics: {_labels_of_objects(honors_labels=seen.honors_labels())}"
 
 
 def _clusters(seen: Observations) -> Iterator[str]:
@@ -95,7 +95,7 @@ def _clusters(seen: Observations) -> Iterator[str]:
         yield f"{label}: {counted(counts, 'namespace')}"
 
 
-def _labels_of_objects(honors_labels: bool | None) -> str:  # noqa: FBT001 - it is a fact, not a switch
+def _labels_of_objects(*, honors_labels: bool | None) -> str:
     if honors_labels is None:
         return "not there"
     return "honorLabels: true" if honors_labels else "honorLabels: false (labels are exported_*)"

@@ -4,7 +4,6 @@ With a kubeconfig, the values are also compared with the profiles that are store
 """
 
 import asyncio
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -28,13 +27,14 @@ from app.backtest.report import format_day
 from app.backtest.stored import difference_reasons, format_sum
 from app.backtest.svg import picture
 from app.backtest.usage import Usage
-from app.command_line.cluster import only_namespace, uses_cluster
+from app.command_line.cluster import scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.profile import compute
+from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.stored_needs import read_stored_needs
 from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import open_usage, progress_bar
-from app.command_line.workload_names import parse_workload
+from app.command_line.workload_names import only_namespace, parse_workload, select_workload
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, format_need, format_time
 from app.domain.workloads import Workload
@@ -62,10 +62,10 @@ def explain_and_print(
     """Explains the values of each container of the workload *name*."""
     configure_logs("warning", LogFormat.CONSOLE)
     reads_cluster = history is None and uses_cluster(settings, access)
-    wanted = parse_workload(name, only_namespace(settings, access if reads_cluster else ClusterAccess()))
+    namespaces = scoped(settings, access if reads_cluster else ClusterAccess()).profiling_namespace
+    wanted = parse_workload(name, only_namespace(namespaces))
     settings = _narrowed(settings, wanted, history)
-    usage, workload, last_step = asyncio.run(_read_usage(settings, access, wanted, history))
-    needs, reason = asyncio.run(_compute(settings, access, workload, history))
+    (usage, workload, last_step), (needs, reason) = asyncio.run(_read(settings, access, wanted, history))
     bound = bound_scale_of(usage, settings.risk)
     explanations = _explanations(usage, workload, settings.risk, bound)
     out = console()
@@ -89,18 +89,28 @@ def _print_closing(out: Console) -> None:
     out.print(_CLOSING)
 
 
-async def _read_usage(
+async def _read(
     settings: Settings, access: ClusterAccess, wanted: Workload, history: Path | None
+) -> tuple[tuple[Usage, Workload, int], tuple[dict[Resource, ProfileNeed], str]]:
+    """The usage and the needs, from one source."""
+    async with reach_input(settings, access, history) as reached:
+        usage, workload, last_step = await _read_usage(reached, wanted, history)
+        return (usage, workload, last_step), await _compute(reached, access, workload, history)
+
+
+async def _read_usage(
+    reached: Reached, wanted: Workload, history: Path | None
 ) -> tuple[Usage, Workload, int]:
     """The usage that was read, the workload that *wanted* selects in it, and the newest step.
 
     It is of the days that `profile` reads too.
     """
+    days = reached.settings.history_days
     async with (
-        open_usage(settings, access, history, days=settings.history_days, with_today=True) as usage_input,
+        open_usage(reached, history, days=days, with_today=True) as usage_input,
         progress_bar() as bar,
     ):
-        steps = wanted_steps(usage_input.steps.last, settings.history_days)
+        steps = wanted_steps(usage_input.steps.last, days)
         usage = await collect_usage(
             usage_input.source,
             usage_input.requests,
@@ -114,7 +124,7 @@ async def _read_usage(
     }
     if usage is None or not workloads:
         raise ProfilerError(f"{usage_input.name} has no usage in namespace {wanted.namespace}")
-    return usage, _select_workload(wanted, workloads, usage_input.name), usage_input.steps.last
+    return usage, select_workload(wanted, workloads, usage_input.name), usage_input.steps.last
 
 
 def _narrowed(settings: Settings, wanted: Workload, history: Path | None) -> Settings:
@@ -131,11 +141,11 @@ def _narrowed(settings: Settings, wanted: Workload, history: Path | None) -> Set
 
 
 async def _compute(
-    settings: Settings, access: ClusterAccess, workload: Workload, history: Path | None
+    reached: Reached, access: ClusterAccess, workload: Workload, history: Path | None
 ) -> tuple[dict[Resource, ProfileNeed], str]:
     """The needs of *workload* as `profile` computes them, and the reason if there are none."""
     try:
-        report, manifests = await compute(settings, access, history, apply=False)
+        report, manifests = await compute(reached, access, history, apply=False)
     except ClusterError as error:
         return {}, f"it needs the Pods of the cluster, which can't be read: {error}"
     needs = {
@@ -157,33 +167,6 @@ def _print_needs(
                 out.print(sentence)
         else:
             out.print(f"Profile, {RESOURCE_NAMES[resource]}: none{f' ({reason})' if reason else ''}")
-
-
-def _select_workload(wanted: Workload, workloads: Iterable[Workload], source_name: str) -> Workload:
-    """The workload with the name and kind of *wanted*; the kind may be empty if only one matches."""
-    matches = sorted(
-        workload
-        for workload in workloads
-        if workload.name == wanted.name and wanted.kind.casefold() in {"", workload.kind.casefold()}
-    )
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        choices = ", ".join(map(_name, matches))
-        raise SettingsError(
-            [f"WORKLOAD matches more than one workload of {source_name}: use one of {choices}"]
-        )
-    # Kinds are compared only if a kind was given.
-    names = {_name(workload, with_kind=bool(wanted.kind)): workload for workload in sorted(workloads)}
-    name = _name(wanted, with_kind=bool(wanted.kind))
-    similar = difflib.get_close_matches(name, names, n=3) or sorted(names)[:3]
-    present = ", ".join(_name(names[similar_name]) for similar_name in similar)
-    raise ProfilerError(f"no {name} in {source_name}; it has {present}")
-
-
-def _name(workload: Workload, *, with_kind: bool = True) -> str:
-    name = f"{workload.namespace}/{workload.name}"
-    return f"{workload.kind}/{name}" if with_kind else name
 
 
 def _explanations(usage: Usage, workload: Workload, risk: RiskLevel, bound: BoundScale) -> list[Explanation]:
@@ -218,8 +201,8 @@ def _print_stored(
 ) -> None:
     """Compares the computed values with the stored profiles; prints an error if these cannot be read."""
     try:
-        stored = asyncio.run(read_stored_needs(settings, access, workload))
-    except ClusterError as error:
+        stored, home = asyncio.run(read_stored_needs(settings, access, workload))
+    except ProfilerError as error:
         print_error(f"cannot read the stored profiles: {error}")
         _print_closing(out)
         return
@@ -227,7 +210,7 @@ def _print_stored(
         computed = [explanation for explanation in explanations if explanation.resource is resource]
         out.print()
         if resource not in stored:
-            out.print(f"Stored: no {resource.value} profile in namespace {settings.profiles_home}")
+            out.print(f"Stored: no {resource.value} profile in namespace {home}")
         else:
             for sentence in _comparison(stored[resource], computed, settings.risk):
                 out.print(sentence)

@@ -13,12 +13,12 @@ from app.command_line.clusters import opened
 from app.command_line.plan import read_cluster
 from app.command_line.plan_report import reason_of
 from app.command_line.terminal import print_error
-from app.command_line.workload_names import is_named, parse_workload
+from app.command_line.workload_names import only_namespace, parse_workload
 from app.decisions.patches import PatchForm, patch
 from app.decisions.plan import WorkloadPlan
 from app.decisions.templates import WorkloadObject
 from app.domain.profiles import RiskLevel
-from app.domain.workloads import CRON_JOB, Workload
+from app.domain.workloads import CRON_JOB, Workload, is_named
 from app.errors import ProfilerError, SettingsError
 from app.kubernetes.workloads import WORKLOAD_KINDS
 from app.runtime.logs import configure_logs
@@ -57,7 +57,7 @@ async def _plan(
     settings: Settings, access: ClusterAccess, name: str, risk: RiskLevel | None
 ) -> tuple[WorkloadPlan, WorkloadObject]:
     async with opened(settings, access) as objects:
-        wanted = parse_workload(name, objects.only_namespace)
+        wanted = parse_workload(name, only_namespace(objects.namespaces))
         objects.namespaces = (wanted.namespace,)
         found = await _workload(objects, wanted)
         cluster = await read_cluster(settings, objects, risk)

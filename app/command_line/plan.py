@@ -10,18 +10,24 @@ from app.command_line.cluster_objects import ClusterObjects
 from app.command_line.clusters import opened
 from app.command_line.plan_report import PlanFacts, plan_printout
 from app.command_line.printout import OutputFormat
+from app.command_line.releases import with_variables
 from app.command_line.terminal import print_out
-from app.command_line.webhook_settings import with_webhook_settings
 from app.decisions.plan import Planner, WorkloadPlan
 from app.decisions.templates import WorkloadObject
 from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import RiskLevel
+from app.domain.untyped import mapping_in, text_in
 from app.kubernetes.list_options import Object
 from app.runtime.logs import configure_logs
 from app.runtime.planning import ListedObjects, open_planner
 from app.runtime.scheduling import scheduling_policy
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
+
+# What the release says of these is what its webhook decides by.
+_DECIDING = tuple(
+    name for name in Settings.model_fields if name.startswith("scheduling_") or name == "excluded_namespaces"
+)
 
 
 def plan_and_print(
@@ -56,8 +62,8 @@ class PlannedCluster:
 async def read_cluster(
     settings: Settings, objects: ClusterObjects, risk: RiskLevel | None = None
 ) -> PlannedCluster:
-    """Reads the profiles and the constraints, and the settings of the installed webhook."""
-    settings = await with_webhook_settings(objects.client, settings, objects.profiles_home)
+    """Reads the profiles and the constraints; the settings of the installed release stand for defaults."""
+    settings = with_variables(settings, objects.variables, _DECIDING)
     profiles, limit_ranges, quotas, autoscalers = await asyncio.gather(
         objects.profiles(),
         objects.limit_ranges(),
@@ -65,7 +71,7 @@ async def read_cluster(
         objects.horizontal_autoscalers(),
     )
     listed = ListedObjects(profiles, limit_ranges, quotas, autoscalers)
-    excluded = frozenset((*settings.excluded_namespaces, objects.profiles_home))
+    excluded = frozenset((*settings.excluded_namespaces, objects.own_namespace, objects.profiles_home))
     scope = NamespaceSelection(None, excluded)
     planner = open_planner(listed, scheduling_policy(settings), scope.covers, risk)
     return PlannedCluster(planner, _by_namespace(limit_ranges))
@@ -74,5 +80,5 @@ async def read_cluster(
 def _by_namespace(manifests: Iterable[Object]) -> dict[str, list[Object]]:
     found: defaultdict[str, list[Object]] = defaultdict(list)
     for manifest in manifests:
-        found[manifest["metadata"]["namespace"]].append(manifest)
+        found[text_in(mapping_in(manifest.get("metadata")).get("namespace"))].append(manifest)
     return found

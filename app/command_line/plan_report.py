@@ -5,23 +5,29 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from app.command_line.documents import API_VERSION, ARROW, NO_REQUEST, UNIT_NAMES, identity, in_units, number
 from app.command_line.printout import Column, Printout, Row, Table
-from app.command_line.savings_report import API_VERSION, ARROW, NO_REQUEST, identity, number
 from app.command_line.shown_amounts import amount, signed
 from app.decisions.differences import PLAN
+from app.decisions.figures import ZERO
 from app.decisions.plan import AmountChange, ContainerPlan, WorkloadPlan
-from app.decisions.savings import GIBIBYTE
 from app.domain.profiles import Resource
+
+
+def _old_and_new(title: str, key: str, *, is_optional: bool = False) -> Column:
+    exact = (f"{key}Old", f"{key}New")
+    return Column(title, key, is_number=True, is_optional=is_optional, exact=exact)
+
 
 _COLUMNS = (
     Column("WORKLOAD", "workload"),
     Column("KIND", "kind", is_wide=True),
     Column("PODS", "replicas", is_number=True),
     Column("CONTAINER", "container"),
-    Column("CPU", "cpu", is_number=True),
-    Column("CPU LIMIT", "cpuLimit", is_number=True, is_optional=True),
-    Column("MEMORY", "memory", is_number=True),
-    Column("MEMORY LIMIT", "memoryLimit", is_number=True, is_optional=True),
+    _old_and_new("CPU", "cpu"),
+    _old_and_new("CPU LIMIT", "cpuLimit", is_optional=True),
+    _old_and_new("MEMORY", "memory"),
+    _old_and_new("MEMORY LIMIT", "memoryLimit", is_optional=True),
     Column("STAYS BECAUSE", "reason", is_optional=True),
 )
 _TOTALS = (
@@ -74,9 +80,15 @@ def _cells(container: ContainerPlan) -> Row:
     cells: dict[str, Any] = {"container": container.name, "reason": reason_of(container)}
     for resource, change in container.changes.items():
         cells[resource.value] = _change(resource, change.old, change.new)
+        cells |= _exact(resource.value, change.old, change.new)
         if change.old_limit != change.new_limit:
             cells[f"{resource}Limit"] = _change(resource, change.old_limit, change.new_limit)
+        cells |= _exact(f"{resource}Limit", change.old_limit, change.new_limit)
     return cells
+
+
+def _exact(key: str, old: Decimal | None, new: Decimal | None) -> dict[str, float | int | None]:
+    return {f"{key}Old": number(old), f"{key}New": number(new)}
 
 
 def _change(resource: Resource, old: Decimal | None, new: Decimal | None) -> str:
@@ -101,13 +113,13 @@ def _by_namespace(plans: Sequence[WorkloadPlan]) -> list[tuple[str, list[Workloa
 
 def _totals_row(namespace: str, plans: Sequence[WorkloadPlan]) -> Row:
     row: dict[str, Any] = {"namespace": namespace}
-    for resource, name, unit in ((Resource.CPU, "cores", Decimal(1)), (Resource.MEMORY, "gib", GIBIBYTE)):
+    for resource, unit in UNIT_NAMES.items():
         old, new = (
-            float(sum((plan.total(resource, new=is_new) for plan in plans), Decimal(0)) / unit)
-            for is_new in (False, True)
+            sum((plan.total(resource, new=is_new) for plan in plans), ZERO) for is_new in (False, True)
         )
-        row |= {f"{name}Now": round(old, 3), f"{name}Planned": round(new, 3)}
-        row[f"{name}Change"] = round(new - old, 3)
+        name = unit.casefold()
+        row |= {f"{name}Now": in_units(resource, old), f"{name}Planned": in_units(resource, new)}
+        row[f"{name}Change"] = in_units(resource, new - old)
     return row
 
 

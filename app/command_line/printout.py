@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any
 
 import yaml
-from rich.cells import cell_len
 
 from app.command_line.text_layout import Shape, table_lines, wrapped
 from app.printable import printable
@@ -49,7 +48,8 @@ class Column:
     """A column: its title for people, the key of its values in a row, and how people read a value.
 
     Numbers are right-aligned. Neither they nor a column that `is_whole` are folded. A column that `is_wide`
-    is shown only in `wide` and `csv`; one that `is_optional`, only if a row has a value.
+    is shown only in `wide` and `csv`; one that `is_optional`, only if a row has a value. For programs, the
+    values of the keys *exact* stand for it.
     """
 
     title: str
@@ -59,6 +59,7 @@ class Column:
     is_wide: bool = False
     is_optional: bool = False
     is_whole: bool = False
+    exact: tuple[str, ...] = ()
 
     def text(self, row: Row) -> str:
         """The value of *row* for people; a dash if it has none."""
@@ -157,7 +158,8 @@ def _csv(tables: Sequence[Table]) -> str:
     A column that two tables have appears once.
     """
     filled = [table for table in tables if table.rows]
-    keys = list(dict.fromkeys(column.key for table in filled for column in table.columns))
+    columns = (column for table in filled for column in table.columns)
+    keys = list(dict.fromkeys(key for column in columns for key in column.exact or (column.key,)))
     first = ["table"] if len(filled) > 1 else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -202,8 +204,3 @@ def _markdown_row(cells: Iterable[str]) -> str:
 def _escaped(text: str) -> str:
     """*text* without markup: names and messages are written by tenants, also `@mentions`."""
     return _MARKDOWN.sub(r"\\\1", printable(text)).replace("@", "@\u200b")
-
-
-def width_of(lines: Iterable[str]) -> int:
-    """The width of the longest of *lines* in a terminal."""
-    return max(map(cell_len, lines), default=0)

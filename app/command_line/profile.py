@@ -13,11 +13,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.command_line.cluster import open_access, scoped, uses_cluster
+from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
-from app.command_line.prometheus_access import Reached, reach_prometheus
+from app.command_line.prometheus_access import Reached, reach_input
+from app.command_line.releases import profiles_home, release_of
 from app.command_line.terminal import print_error, print_out
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.catalogue import ProfileCatalogue
@@ -40,7 +41,7 @@ from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.adapters import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
 from app.runtime.policies import cycle_policy
-from app.runtime.prometheus import check_access, open_prometheus
+from app.runtime.prometheus import open_prometheus
 from app.runtime.scope import namespace_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING, list_scope
 from app.settings.environment import Settings
@@ -58,7 +59,7 @@ def compute_and_print(
         raise SettingsError(
             ["--apply and --history cannot be combined: the history file may be from another cluster"]
         )
-    report, manifests = asyncio.run(compute(settings, access, history, apply=apply))
+    report, manifests = asyncio.run(_compute(settings, access, history, apply=apply))
     print_out(profiles_printout(manifests), output)
     for workload, reason in report.reasons.items():
         print_error(f"no profile for {workload}: {reason}")
@@ -77,26 +78,28 @@ def compute_and_print(
         sys.exit(1)
 
 
-async def compute(
+async def _compute(
     settings: Settings, access: ClusterAccess, history: Path | None, *, apply: bool
+) -> tuple[CycleReport, list[dict[str, Any]]]:
+    async with reach_input(settings, access, history, needs_cluster=apply) as reached:
+        return await compute(reached, access, history, apply=apply)
+
+
+async def compute(
+    reached: Reached, access: ClusterAccess, history: Path | None, *, apply: bool
 ) -> tuple[CycleReport, list[dict[str, Any]]]:
     """Runs one cycle; returns its report, and the objects of the profiles that it could derive."""
     async with AsyncExitStack() as stack:
-        client, reached = None, Reached(settings)
-        if history is None:
-            check_access(settings)
-            if apply or uses_cluster(settings, access):
-                settings = scoped(settings, access)
-                reached = await stack.enter_async_context(reach_prometheus(settings, access))
-                settings = reached.settings
-                client = await stack.enter_async_context(open_access(access))
+        settings = reached.settings
+        client = await stack.enter_async_context(open_access(access)) if reached.uses_cluster else None
         namespaces = await _namespaces(settings, client)
         opened = await stack.enter_async_context(_open_source(reached, history, namespaces))
-        local = InMemoryProfiles(settings.profiles_home)
+        home = profiles_home(settings, await release_of(client, settings, access) if client else None)
+        local = InMemoryProfiles(home)
         cluster = ClusterPorts(opened.lister, local, LoggedReport())
         if client:
             lister = ClusterWorkloads(client, settings.profiling_namespace)
-            store = await _cluster_store(client, settings, local) if apply else local
+            store = await _cluster_store(client, home, local) if apply else local
             cluster = ClusterPorts(lister, store, LoggedReport())
         policy = cycle_policy(settings)
         if not apply:  # the rate protects the API server, to which nothing is written
@@ -190,12 +193,10 @@ class TeeProfileStore:
         await self._local.remove(profile)
 
 
-async def _cluster_store(
-    client: ClusterClient, settings: Settings, local: InMemoryProfiles
-) -> TeeProfileStore:
-    """A store for the cluster's profiles, with a copy of all of them in *local*."""
+async def _cluster_store(client: ClusterClient, home: str, local: InMemoryProfiles) -> TeeProfileStore:
+    """A store for the cluster's profiles in the namespace *home*, with a copy of all of them in *local*."""
     for profile_kind, kind in KINDS.items():
-        listing = await client.list_all(ListOptions(paths.profiles(kind.plural, settings.profiles_home)))
+        listing = await client.list_all(ListOptions(paths.profiles(kind.plural, home)))
         local.replace(
             profile_kind, (_without_server_fields(manifest, kind.kind) for manifest in listing.items)
         )
@@ -203,7 +204,7 @@ async def _cluster_store(
         if left_out := len(listing.items) - readable:
             reason = "they hold no profile that can be read, or a copy of another's"
             print_error(f"{left_out} of {len(listing.items)} {kind.plural} left out: {reason}")
-    return TeeProfileStore(local, ClusterProfiles(client, settings.profiles_home, local.catalogue))
+    return TeeProfileStore(local, ClusterProfiles(client, home, local.catalogue))
 
 
 def _without_server_fields(manifest: Object, kind: str) -> Object:

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.command_line.printout import Column, Printout, Row, Table
 from app.command_line.shown_amounts import cores, rate, size
+from app.decisions.figures import float_in
 from app.domain import annotations
 from app.domain.quantities import amount_in
 from app.domain.untyped import mapping_in
@@ -75,12 +76,12 @@ def _connection_row(manifest: Manifest) -> Row:
     return {
         "source": f"{_text(spec, 'source_namespace')}/{_text(spec, 'source_job')}",
         "destination": f"{_text(spec, 'destination_namespace')}/{_text(spec, 'destination_job')}",
-        "messagesPerMinute": _number(spec.get("bandwidth_requirement")),
-        "messagesPerMinuteP95": _number(steps.get("p95")),
+        "messagesPerMinute": float_in(spec.get("bandwidth_requirement")),
+        "messagesPerMinuteP95": float_in(steps.get("p95")),
         "requestsPerMinute": _text(status, "requestsPerMinute"),
         "responsesPerMinute": _text(status, "responsesPerMinute"),
-        "sentBytesPerSecond": _number(status.get("requestBytesPerSecond")),
-        "receivedBytesPerSecond": _number(status.get("responseBytesPerSecond")),
+        "sentBytesPerSecond": float_in(status.get("requestBytesPerSecond")),
+        "receivedBytesPerSecond": float_in(status.get("responseBytesPerSecond")),
         "protocol": _text(status, "protocol"),
         "samples": _count(status.get("samples")),
         "confidence": _text(status, "confidence"),
@@ -100,8 +101,3 @@ def _text(fields: Mapping[str, Any], key: str) -> str:
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _number(value: object) -> float | None:
-    number = amount_in(value)
-    return None if number is None else float(number)

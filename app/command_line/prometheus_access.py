@@ -5,14 +5,15 @@ From outside, a Service of the cluster is reached through the API server's proxy
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
-from app.command_line.cluster import namespace_of, open_access
+from app.command_line.cluster import namespace_of, open_access, scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
-from app.command_line.releases import release_of
+from app.command_line.releases import release_of, with_variables
 from app.command_line.terminal import print_error
 from app.domain.untyped import mapping_in, text_in
 from app.errors import ClusterError, ForbiddenError, NotFoundError, ProfilerError, SettingsError
@@ -27,8 +28,8 @@ from app.kubernetes.prometheus_services import (
 from app.kubernetes.release import Release
 from app.kubernetes.service_proxy import ServiceProxyTransport
 from app.kubernetes.status_map import REPORT, StatusMap
-from app.runtime.prometheus import cluster_search, with_servers
-from app.settings.environment import Settings, read_settings
+from app.runtime.prometheus import check_access, cluster_search, with_servers
+from app.settings.environment import Settings
 from app.sources.prometheus import ForwardedBy
 
 # Of the release: where its Prometheus is, and what its series are called. Credentials are in Secrets.
@@ -50,10 +51,30 @@ _NAME_IT = "use --prometheus-url"
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The settings with the addresses of the servers, and the transport to those behind the API server."""
+    """The settings with the addresses of the servers, and the transport to those behind the API server.
+
+    It `uses_cluster` if the command reads a cluster too.
+    """
 
     settings: Settings
     forwarded_by: ForwardedBy = lambda _: None
+    uses_cluster: bool = False
+
+
+@asynccontextmanager
+async def reach_input(
+    settings: Settings, access: ClusterAccess, history: Path | None, *, needs_cluster: bool = False
+) -> AsyncIterator[Reached]:
+    """What a command reads, opened once: *history*, or the servers for the namespace of the context."""
+    if history is not None:
+        yield Reached(settings)
+        return
+    check_access(settings)
+    reads_cluster = needs_cluster or uses_cluster(settings, access)
+    if reads_cluster:
+        settings = scoped(settings, access)
+    async with reach_prometheus(settings, access) as reached:
+        yield replace(reached, uses_cluster=reads_cluster)
 
 
 @asynccontextmanager
@@ -88,7 +109,7 @@ async def _inside(client: ClusterClient, settings: Settings) -> Reached:
 async def _from_outside(client: ClusterClient, settings: Settings, access: ClusterAccess) -> Reached:
     release = await release_of(client, settings, access)
     if release:
-        settings = _with_settings_of(release, settings)
+        settings = with_variables(settings, release.variables, _OF_RELEASE)
         if settings.searches_prometheus:
             settings = settings.model_copy(update=await _servers_of(release, client))
     services: dict[str, PrometheusService] = {}
@@ -105,18 +126,6 @@ async def _from_outside(client: ClusterClient, settings: Settings, access: Clust
         return ServiceProxyTransport(client.connection, services[url]) if url in services else None
 
     return Reached(settings, forwarded_by)
-
-
-def _with_settings_of(release: Release, settings: Settings) -> Settings:
-    """The *settings*, with those of the release in the place of defaults."""
-    given = settings.model_dump()
-    of_release = {
-        name: text
-        for name in _OF_RELEASE
-        if (text := release.variables.get(name.upper())) is not None
-        and given[name] == Settings.model_fields[name].default
-    }
-    return read_settings(given | of_release)
 
 
 async def _servers_of(release: Release, client: ClusterClient) -> Mapping[str, str]:

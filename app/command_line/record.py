@@ -7,8 +7,8 @@ from pathlib import Path
 import typer
 
 from app.backtest.recording import anonymise, record_usage
-from app.command_line.cluster import scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.prometheus_access import reach_input
 from app.command_line.usage_input import no_usage, open_usage, progress_bar
 from app.errors import SettingsError
 from app.runtime.logs import configure_logs
@@ -22,8 +22,6 @@ def record_and_print(
 ) -> None:
     """Writes the file and prints a summary of its content."""
     configure_logs("warning", LogFormat.CONSOLE)
-    if uses_cluster(settings, access):
-        settings = scoped(settings, access)
     if days < 1:
         raise SettingsError([f"--days is {days}: must be 1 or more"])
     if not output.parent.is_dir():
@@ -43,7 +41,11 @@ def record_and_print(
 
 
 async def _record(settings: Settings, access: ClusterAccess, days: int) -> list[RecordedContainer]:
-    async with open_usage(settings, access, None, days=days, with_today=True) as usage, progress_bar() as bar:
+    async with (
+        reach_input(settings, access, None) as reached,
+        open_usage(reached, None, days=days, with_today=True) as usage,
+        progress_bar() as bar,
+    ):
         containers = await record_usage(
             usage.source, usage.requests, usage.steps, usage.covers, bar.task("recording")
         )

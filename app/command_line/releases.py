@@ -1,11 +1,13 @@
-"""The release that a command is about: found in the cluster, unless its namespace is given."""
+"""The release that a command is about: found in the cluster, unless its namespace is given; its settings."""
+
+from collections.abc import Iterable, Mapping
 
 from app.command_line.cluster import namespace_of
 from app.command_line.cluster_access import ClusterAccess
 from app.errors import ProfilerError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.release import Release, installed_releases
-from app.settings.environment import Settings
+from app.settings.environment import Settings, read_settings
 
 
 async def release_of(client: ClusterClient, settings: Settings, access: ClusterAccess) -> Release | None:
@@ -30,3 +32,25 @@ async def release_namespace(client: ClusterClient, settings: Settings, access: C
         return settings.own_namespace
     release = await release_of(client, settings, access)
     return release.namespace if release else settings.own_namespace
+
+
+def profiles_home(settings: Settings, release: Release | None) -> str:
+    """The namespace of the profiles: the one that is given, else that of the *release*, else the default."""
+    if settings.profiles_namespace or release is None:
+        return settings.profiles_home
+    return release.variables.get("PROFILES_NAMESPACE") or release.namespace
+
+
+def with_variables(settings: Settings, variables: Mapping[str, str], names: Iterable[str]) -> Settings:
+    """The *settings* with *variables*, those of a release, in the place of defaults of the fields *names*.
+
+    What was not given before still counts as not given, such as the namespace of the release.
+    """
+    values = settings.model_dump()
+    found = {
+        name: text
+        for name in names
+        if (text := variables.get(name.upper())) is not None
+        and values[name] == Settings.model_fields[name].default
+    }
+    return read_settings(settings.model_dump(include=settings.model_fields_set) | found)

@@ -197,10 +197,11 @@ def doctor(
     the webhook. The exit code is 1 if CPU or memory can't be profiled, or if that check fails.
     """
     from app.command_line.doctor import examine_and_print
+    from app.command_line.printout import OutputFormat
+    from app.command_line.terminal import output_format
 
-    if output not in {"table", "json"}:
-        raise SettingsError([f"--output is {output!r}: use table or json"])
-    examine_and_print(settings, access, output=output)
+    form = output_format(output, (OutputFormat.TABLE, OutputFormat.JSON))
+    examine_and_print(settings, access, output=form)
 
 
 @program.command(

@@ -5,7 +5,7 @@ From the stored profiles of one or more clusters, from Prometheus, or from a his
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,7 @@ from app.command_line.cluster_objects import in_namespaces
 from app.command_line.clusters import ClusterContexts
 from app.command_line.computed_figures import computed_figures
 from app.command_line.printout import OutputFormat
+from app.command_line.releases import with_variables
 from app.command_line.savings_report import SavingsOptions, savings_printout
 from app.command_line.terminal import print_error, print_out
 from app.decisions.autoscalers import Governor
@@ -24,7 +25,7 @@ from app.domain.profiles import Resource, RiskLevel
 from app.domain.workloads import Workload
 from app.errors import SettingsError
 from app.runtime.logs import configure_logs
-from app.settings.environment import Settings, read_settings
+from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
 _PRICES = ("cpu_price", "memory_price")
@@ -35,7 +36,7 @@ class SavingsQuestion:
     """The options of the command."""
 
     output: OutputFormat
-    sort: str = ""
+    sort: SortKey | None = None
     top: int = 0
     ignore: tuple[str, ...] = ()
     fail_over: float | None = None
@@ -47,7 +48,6 @@ class SavingsQuestion:
 def save_and_print(settings: Settings, clusters: ClusterContexts, question: SavingsQuestion) -> None:
     """Prints the savings; exits with code 1 if more than the allowed share of requests is not needed."""
     configure_logs("warning", LogFormat.CONSOLE)
-    _check_sort_key(question.sort)
     if question.top < 0:
         raise SettingsError([f"--top is {question.top}: use 1 or more; 0 shows all"])
     if question.from_prometheus or question.history:
@@ -64,7 +64,7 @@ def save_and_print(settings: Settings, clusters: ClusterContexts, question: Savi
         figures, governors, notes, settings = asyncio.run(_stored(settings, clusters, question.risk))
         source = "stored profiles"
     prices = Prices(_price(settings.cpu_price), _price(settings.memory_price))
-    sort = _sort_key(question.sort, prices)
+    sort = _order(question.sort, prices)
     found = savings(figures, governors, Ignored(question.ignore))
     print_out(
         savings_printout(found, SavingsOptions(sort, prices, question.top, notes, source)), question.output
@@ -77,18 +77,13 @@ def _price(price: float) -> Decimal | None:
     return Decimal(repr(price)) if price else None
 
 
-def _check_sort_key(text: str) -> None:
-    if text and text not in set(SortKey):
-        raise SettingsError([f"--sort is {text!r}: use cpu, memory, money or risk"])
-
-
-def _sort_key(text: str, prices: Prices) -> SortKey:
+def _order(wanted: SortKey | None, prices: Prices) -> SortKey:
     """The order that is asked for; by default by price, or by CPU without prices."""
-    if not text:
+    if wanted is None:
         return SortKey.MONEY if prices.are_given else SortKey.CPU
-    if text == SortKey.MONEY and not prices.are_given:
+    if wanted is SortKey.MONEY and not prices.are_given:
         raise SettingsError(["--sort money needs a price: set --cpu-price or --memory-price"])
-    return SortKey(text)
+    return wanted
 
 
 async def _stored(
@@ -103,23 +98,17 @@ async def _stored(
     notes: list[str] = []
     async for name, objects in clusters.opened(settings):
         covers = in_namespaces(objects.namespaces)
-        settings = _with_prices(settings, objects.variables)
+        if not (settings.cpu_price or settings.memory_price):
+            settings = with_variables(settings, objects.variables, _PRICES)
         profiles, found = await asyncio.gather(objects.profiles(), objects.governors())
         manifests = [manifest for listed in profiles.values() for manifest in listed]
         read = [each for each in read_workloads(manifests, risk, name) if covers(each.workload.namespace)]
         if not all(each.has_template for each in read):
-            read = with_live(read, await objects.workloads())
+            read = with_live(read, await objects.records())
         figures += read
         governors |= {(name, workload): governing for workload, governing in found.items()}
         notes += [f"{name}: {note}" if name else note for note in objects.notes]
     return figures, governors, notes, settings
-
-
-def _with_prices(settings: Settings, variables: Mapping[str, str]) -> Settings:
-    if settings.cpu_price or settings.memory_price:
-        return settings
-    found = {name: variables[name.upper()] for name in _PRICES if name.upper() in variables}
-    return read_settings(settings.model_dump() | found) if found else settings
 
 
 def _fail_over(found: Savings, percent: float) -> None:

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from app.command_line.documents import (
+    API_VERSION,
+    ARROW,
+    NO_REQUEST,
+    UNIT_NAMES,
+    identity,
+    in_units,
+    number,
+)
 from app.command_line.printout import Column, Printout, Row, Table
 from app.command_line.shown_amounts import amount, share, signed
 from app.decisions.differences import SAVINGS
-from app.decisions.savings import GIBIBYTE, Group, Prices, Savings, SortKey, WorkloadSaving, in_order
+from app.decisions.savings import Group, Prices, Savings, SortKey, WorkloadSaving, in_order
 from app.domain.profiles import Resource
-from app.domain.workloads import Workload
-
-API_VERSION = "job-profiler.liqo.io/v1"
-ARROW = "→"
-_UNITS = {Resource.CPU: Decimal(1), Resource.MEMORY: GIBIBYTE}
-_NAMES = {Resource.CPU: "cores", Resource.MEMORY: "GiB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,10 @@ def savings_printout(found: Savings, options: SavingsOptions) -> Printout:
     tables = [
         _workloads("Requested and not needed", over, options, is_over=True),
         _workloads("Needed and not requested", under, options, is_over=False),
-        _groups("Totals of namespaces", found.by_namespace(), options, has_clusters=has_clusters),
+        _groups("Totals of namespaces", found.by_namespace(), options),
     ]
     if has_clusters:
-        tables.append(_groups("Totals of clusters", found.by_cluster(), options, has_clusters=True))
+        tables.append(_groups("Totals of clusters", found.by_cluster(), options))
     return Printout(_document(found, options), tables, after=list(_sentences(found, options, over, under)))
 
 
@@ -52,9 +55,9 @@ def _workloads(
         Column("KIND", "kind", is_wide=True),
         Column("CLUSTER", "cluster", is_optional=True),
         Column("PODS", "replicas", is_number=True),
-        Column("CPU", "cpuRequestToNeed", is_number=True),
+        Column("CPU", "cpuRequestToNeed", is_number=True, exact=("cpuRequest", "cpuNeed")),
         Column("CORES", "cores", signed, is_number=True),
-        Column("MEMORY", "memoryRequestToNeed", is_number=True),
+        Column("MEMORY", "memoryRequestToNeed", is_number=True, exact=("memoryRequest", "memoryNeed")),
         Column("GIB", "gib", signed, is_number=True),
         Column("PRICE /MONTH", "price", signed, is_number=True, is_optional=True),
         Column("LIMIT BELOW NEED", "limitsBelow", _joined, is_optional=True),
@@ -81,7 +84,8 @@ def _row(each: WorkloadSaving, options: SavingsOptions, *, is_over: bool) -> Row
         if saving.difference and (saving.difference > 0) is is_over:
             request = NO_REQUEST if saving.request is None else amount(resource, saving.request)
             row[f"{resource}RequestToNeed"] = f"{request}{ARROW}{amount(resource, saving.need)}"
-            row[_NAMES[resource].casefold()] = _units(resource, saving.difference)
+            row |= {f"{resource}Request": number(saving.request), f"{resource}Need": number(saving.need)}
+            row[UNIT_NAMES[resource].casefold()] = in_units(resource, saving.difference)
             price += options.prices.of(resource, saving.difference)
     if options.prices.are_given:
         row["price"] = _money(price)
@@ -91,26 +95,18 @@ def _row(each: WorkloadSaving, options: SavingsOptions, *, is_over: bool) -> Row
     return row
 
 
-NO_REQUEST = "none"
-
-
-def _units(resource: Resource, value: Decimal) -> float:
-    """Cores, or GiB."""
-    return round(float(value / _UNITS[resource]), 3)
-
-
 def _money(price: Decimal) -> float:
     return round(float(price), 2)
 
 
-def _groups(title: str, groups: Sequence[Group], options: SavingsOptions, *, has_clusters: bool) -> Table:
+def _groups(title: str, groups: Sequence[Group], options: SavingsOptions) -> Table:
     columns = [
         Column("NAMESPACE", "namespace", is_optional=True),
-        *([Column("CLUSTER", "cluster")] if has_clusters else []),
+        Column("CLUSTER", "cluster", is_optional=True),
         Column("WORKLOADS", "workloads", is_number=True, is_wide=True),
     ]
     for resource in Resource:
-        name = _NAMES[resource]
+        name = UNIT_NAMES[resource]
         columns += [
             Column(f"{name.upper()} ASKED", f"{name}Requested", "{:.2f}".format, is_number=True),
             Column("OVER", f"{name}Over", "{:.2f}".format, is_number=True),
@@ -128,12 +124,12 @@ def _group_row(group: Group, prices: Prices) -> Row:
         "workloads": group.workloads,
     }
     for resource, total in group.totals.items():
-        name = _NAMES[resource]
+        name = UNIT_NAMES[resource]
         row |= {
-            f"{name}Requested": _units(resource, total.requested),
-            f"{name}Over": _units(resource, total.over),
+            f"{name}Requested": in_units(resource, total.requested),
+            f"{name}Over": in_units(resource, total.over),
             f"{name}OverShare": round(float(total.over_share), 4),
-            f"{name}Under": _units(resource, total.under),
+            f"{name}Under": in_units(resource, total.under),
         }
     return row | ({"priceOver": _money(group.money(prices)[0])} if prices.are_given else {})
 
@@ -142,11 +138,11 @@ def _sentences(
     found: Savings, options: SavingsOptions, over: Sequence[object], under: Sequence[object]
 ) -> Iterable[str]:
     group = found.total()
-    for resource, name in _NAMES.items():
+    for resource, name in UNIT_NAMES.items():
         total = group.totals.get(resource)
         if total and total.requested:
             over_units, asked, missing = (
-                f"{_units(resource, part):.2f}" for part in (total.over, total.requested, total.under)
+                f"{in_units(resource, part):.2f}" for part in (total.over, total.requested, total.under)
             )
             yield (
                 f"{name}: {over_units} of {asked} that are requested ({share(total.over_share)}) are not"
@@ -194,12 +190,6 @@ def _document(found: Savings, options: SavingsOptions) -> dict[str, Any]:
     }
 
 
-def identity(cluster: str, workload: Workload) -> dict[str, str]:
-    """The fields of a document that name a workload."""
-    named = {"namespace": workload.namespace, "kind": workload.kind, "name": workload.name}
-    return ({"cluster": cluster} if cluster else {}) | named
-
-
 def _item(each: WorkloadSaving, prices: Prices) -> dict[str, Any]:
     item: dict[str, Any] = identity(each.cluster, each.workload) | {"replicas": each.replicas}
     for resource, saving in each.resources.items():
@@ -212,13 +202,6 @@ def _item(each: WorkloadSaving, prices: Prices) -> dict[str, Any]:
     item["limitsBelowNeed"] = list(each.limits_below)
     item["autoscalers"] = list(map(str, each.governors))
     return item | ({"pricePerMonth": _money(each.money(prices))} if prices.are_given else {})
-
-
-def number(value: Decimal | None) -> float | int | None:
-    """A JSON number: a whole one where it is."""
-    if value is None:
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def _total(group: Group, prices: Prices) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -46,13 +47,12 @@ def terminal_width() -> int | None:
     return None
 
 
-def output_format(text: str, *, without: tuple[OutputFormat, ...] = ()) -> OutputFormat:
-    """The format that the option `-o` names.
+def output_format(text: str, formats: Sequence[OutputFormat] = tuple(OutputFormat)) -> OutputFormat:
+    """The format of *formats* that the option `-o` names.
 
     Raises:
-        SettingsError: it is none, or one that the command does not have.
+        SettingsError: it is none of them.
     """
-    formats = [one for one in OutputFormat if one not in without]
     if text not in formats:
         *first, last = formats
         raise SettingsError([f"--output is {text!r}: use {', '.join(first)} or {last}"])

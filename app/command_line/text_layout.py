@@ -83,11 +83,14 @@ def _row(
         for cell, width in zip(cells, widths, strict=True)
     ]
     for line in zip_longest(*columns, fillvalue=""):
-        padded = (_padded(*part) for part in zip(line, widths, numbers, strict=True))
+        padded = (
+            _padded(text, width, is_number=is_number)
+            for text, width, is_number in zip(line, widths, numbers, strict=True)
+        )
         yield (" " * _GAP).join(padded).rstrip()
 
 
-def _padded(text: str, width: int, is_number: bool) -> str:  # noqa: FBT001 - a fact about the column
+def _padded(text: str, width: int, *, is_number: bool) -> str:
     space = " " * (width - cell_len(text))
     return f"{space}{text}" if is_number else f"{text}{space}"
 

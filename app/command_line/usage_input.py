@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from app.backtest.collecting import RequestReader, UsageReader
-from app.command_line.cluster_access import ClusterAccess
-from app.command_line.prometheus_access import reach_prometheus
+from app.command_line.prometheus_access import Reached
 from app.domain.namespaces import NamespaceSelection
 from app.errors import ProfilerError, SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.cycle.collector import newest_complete_step
-from app.runtime.prometheus import check_access, open_prometheus
+from app.runtime.prometheus import open_prometheus
 from app.runtime.scope import namespace_scope, query_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING
-from app.settings.environment import Settings
 from app.sources.container_requests import PrometheusRequests
 from app.sources.recorded import read_recorded_history
 
@@ -39,13 +37,14 @@ class UsageInput:
 
 @asynccontextmanager
 async def open_usage(
-    settings: Settings, access: ClusterAccess, history: Path | None, *, days: int, with_today: bool = False
+    reached: Reached, history: Path | None, *, days: int, with_today: bool = False
 ) -> AsyncIterator[UsageInput]:
-    """Opens *history*, or the last *days* whole UTC days of Prometheus, and today if *with_today*.
+    """Opens *history*, or the last *days* whole UTC days of *reached*, and today if *with_today*.
 
     Raises:
         SettingsError: a namespace selector is set, which needs a cluster.
     """
+    settings = reached.settings
     if selector := settings.profiling_namespace_selector:
         advice = "this command cannot read namespace labels, use --profiling-namespace"
         raise SettingsError([f"{SELECTOR_SETTING} is {selector!r}: {advice}"])
@@ -56,17 +55,12 @@ async def open_usage(
         listed = NamespaceSelection(settings.profiling_namespace or None)
         yield UsageInput(recorded, recorded, steps, listed.covers, str(history))
         return
-    check_access(settings)
-    async with AsyncExitStack() as stack:
-        reached = await stack.enter_async_context(reach_prometheus(settings, access))
-        namespaces = namespace_scope(reached.settings)
-        # A single run has no later cycle that could read the rest.
-        prometheus = await stack.enter_async_context(
-            open_prometheus(
-                reached.settings, namespaces, queries_per_cycle=math.inf, forwarded_by=reached.forwarded_by
-            )
-        )
-        scope = query_scope(reached.settings, namespaces.current())
+    namespaces = namespace_scope(settings)
+    # A single run has no later cycle that could read the rest.
+    async with open_prometheus(
+        settings, namespaces, queries_per_cycle=math.inf, forwarded_by=reached.forwarded_by
+    ) as prometheus:
+        scope = query_scope(settings, namespaces.current())
         steps = _last_days(datetime.now(UTC), days, with_today=with_today)
         requests = PrometheusRequests(prometheus.api, scope)
         yield UsageInput(prometheus, requests, steps, namespaces.covers, prometheus.url)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
-from app.command_line.releases import release_of
+from app.command_line.releases import release_of, with_variables
 from app.errors import ClusterError, ProfilerError
 from app.kubernetes.release import Release
 from app.kubernetes.self_probe.findings import Finding
 from app.kubernetes.self_probe.probe import Probe
 from app.runtime.policies import probe_policy
-from app.settings.environment import Settings, read_settings
+from app.settings.environment import Settings
 
 _OF_RELEASE = ("webhook_configuration", "expected_webhook")
 NOT_INSTALLED = "no release of the job profiler was found in this cluster"
@@ -32,13 +32,8 @@ class WebhookCheck:
 
 def installed_settings(settings: Settings, release: Release) -> Settings:
     """The *settings*, with what *release* expects of its webhook where they don't say it themselves."""
-    given = settings.model_dump()
-    installed = {
-        name: release.variables[name.upper()]
-        for name in _OF_RELEASE
-        if name.upper() in release.variables and given[name] == Settings.model_fields[name].default
-    }
-    return read_settings(given | installed | {"own_namespace": release.namespace})
+    told = with_variables(settings, release.variables, _OF_RELEASE)
+    return told.model_copy(update={"own_namespace": release.namespace})
 
 
 async def check_webhook(settings: Settings, access: ClusterAccess) -> WebhookCheck:

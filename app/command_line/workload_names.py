@@ -1,7 +1,10 @@
 """Workloads as users name them: `shop/web`, `deploy/web` with a namespace, `sts/shop/db`."""
 
-from app.domain.workloads import CRON_JOB, JOB, POD, Workload
-from app.errors import SettingsError
+import difflib
+from collections.abc import Iterable, Sequence
+
+from app.domain.workloads import CRON_JOB, JOB, POD, Workload, is_named
+from app.errors import ProfilerError, SettingsError
 
 _KINDS = {
     "Deployment": ("deploy", "deployment", "deployments"),
@@ -22,6 +25,11 @@ WORKLOAD_HELP = "NAMESPACE/NAME, KIND/NAME with -n, or KIND/NAMESPACE/NAME; kind
 def kind_named(text: str) -> str:
     """The kind that kubectl means by *text*, such as `deploy` or `deployments.apps`; empty for none."""
     return _ALIASES.get(text.partition(".")[0].casefold(), "")
+
+
+def only_namespace(namespaces: Sequence[str]) -> str:
+    """The namespace of `-n` or of the context among *namespaces*; empty if there are several or none."""
+    return namespaces[0] if len(namespaces) == 1 else ""
 
 
 def parse_workload(text: str, namespace: str = "") -> Workload:
@@ -48,7 +56,29 @@ def parse_workload(text: str, namespace: str = "") -> Workload:
     raise SettingsError([f"WORKLOAD is {text!r}: use {WORKLOAD_HELP}"])
 
 
-def is_named(workload: Workload, wanted: Workload) -> bool:
-    """True if *wanted*, whose kind may be empty, names *workload*."""
-    same = (workload.namespace, workload.name) == (wanted.namespace, wanted.name)
-    return same and wanted.kind.casefold() in {"", workload.kind.casefold()}
+def select_workload(wanted: Workload, workloads: Iterable[Workload], source_name: str) -> Workload:
+    """The workload with the name and kind of *wanted*; the kind may be empty if only one matches.
+
+    Raises:
+        SettingsError: several match.
+        ProfilerError: none matches.
+    """
+    matches = sorted(workload for workload in workloads if is_named(workload, wanted))
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        choices = ", ".join(map(_name, matches))
+        raise SettingsError(
+            [f"WORKLOAD matches more than one workload of {source_name}: use one of {choices}"]
+        )
+    # Kinds are compared only if a kind was given.
+    names = {_name(workload, with_kind=bool(wanted.kind)): workload for workload in sorted(workloads)}
+    name = _name(wanted, with_kind=bool(wanted.kind))
+    similar = difflib.get_close_matches(name, names, n=3) or sorted(names)[:3]
+    present = ", ".join(_name(names[similar_name]) for similar_name in similar)
+    raise ProfilerError(f"no {name} in {source_name}; it has {present}")
+
+
+def _name(workload: Workload, *, with_kind: bool = True) -> str:
+    name = f"{workload.namespace}/{workload.name}"
+    return f"{workload.kind}/{name}" if with_kind else name

@@ -6,14 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.domain.custom_resources import KINDS, from_manifest
+from app.decisions.figures import RESOURCES
+from app.domain.custom_resources import from_manifest
 from app.domain.profiles import Resource
 from app.domain.quantities import amount_in
 from app.domain.untyped import mapping_in, text_in
 from app.domain.value_history import from_items
-from app.domain.workloads import Workload
-
-_RESOURCES = {KINDS[resource.profile_kind].kind: resource for resource in Resource}
+from app.domain.workloads import Workload, is_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +36,19 @@ class ChangeHistory:
     present: tuple[tuple[Workload, Resource, Decimal, datetime | None], ...]
 
 
-def read_changes(manifests: Iterable[Mapping[str, Any]]) -> ChangeHistory:
-    """The history in CPU and memory profiles; what people wrote that is no change is left out."""
+def read_changes(manifests: Iterable[Mapping[str, Any]], wanted: Workload) -> ChangeHistory:
+    """The history in the CPU and memory profiles of *wanted*, whose kind may be empty.
+
+    What people wrote that is no change is left out.
+    """
     changes: list[NeedChange] = []
     present: list[tuple[Workload, Resource, Decimal, datetime | None]] = []
     for manifest in manifests:
-        resource = _RESOURCES.get(text_in(manifest.get("kind")))
+        resource = RESOURCES.get(text_in(manifest.get("kind")))
         profile = from_manifest(resource.profile_kind, manifest) if resource else None
         if resource is None or profile is None or not isinstance(profile.subject, Workload):
+            continue
+        if not is_named(profile.subject, wanted):
             continue
         need = amount_in(profile.value)
         if need is not None:

@@ -97,7 +97,7 @@ def _amounts(kind: str, document: Any) -> Iterator[tuple[tuple[str, str, str, st
         cluster, namespace, workload_kind, name = (text_in(item.get(key)) for key in _KEY)
         for resource in Resource:
             amount = mapping_in(item.get(resource.value)).get("amount")
-            if isinstance(amount, int | float):
+            if isinstance(amount, int | float) and not isinstance(amount, bool):
                 key = (cluster, namespace, workload_kind, name, resource)
                 yield key, Decimal(str(amount))
 

@@ -13,7 +13,7 @@ from app.domain.workloads import Workload
 
 ZERO = Decimal(0)
 Manifest = Mapping[str, Any]
-_KINDS = {KINDS[resource.profile_kind].kind: resource for resource in Resource}
+RESOURCES = {KINDS[resource.profile_kind].kind: resource for resource in Resource}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,12 @@ class ContainerFigures:
 class ReplicaFigures:
     """One resource of one replica: the need, and what the Pod template asks for.
 
-    Without a `request` the scheduler reserves nothing. `spread` has the need if Pods of the workload differ:
-    the largest counts, and its containers do not add up to it.
+    Without a `request` the scheduler reserves nothing. If Pods of the workload differ, the need is that of
+    the largest, and the containers do not add up to it.
     """
 
     need: Decimal
     request: Decimal | None = None
-    limit: Decimal | None = None
-    confidence: float = 0.0
     containers: tuple[ContainerFigures, ...] = ()
 
 
@@ -65,7 +63,7 @@ def read_workloads(
     """
     by_workload: dict[Workload, dict[Resource, Manifest]] = {}
     for manifest in manifests:
-        resource = _KINDS.get(text_in(manifest.get("kind")))
+        resource = RESOURCES.get(text_in(manifest.get("kind")))
         profile = from_manifest(resource.profile_kind, manifest) if resource else None
         if resource and profile and isinstance(profile.subject, Workload):
             by_workload.setdefault(profile.subject, {})[resource] = manifest
@@ -108,8 +106,6 @@ def _replica(
     return ReplicaFigures(
         need,
         amount_in(status.get("request")),
-        amount_in(status.get("limit")),
-        _confidence(status.get("confidence")),
         containers,
     )
 
@@ -140,6 +136,7 @@ def at_risk(need: Decimal, containers: Iterable[ContainerFigures], listed: Itera
     return need * chosen / stored if stored else need
 
 
-def _confidence(value: object) -> float:
+def float_in(value: object) -> float | None:
+    """The number in a quantity, for rates; None if it is none, negative or infinite."""
     number = amount_in(value)
-    return min(float(number), 1.0) if number is not None else 0.0
+    return None if number is None else float(number)

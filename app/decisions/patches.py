@@ -33,7 +33,7 @@ def patch(plan: WorkloadPlan, found: WorkloadObject, form: PatchForm) -> Any:
     """The document to print; an empty one of its form if nothing changes.
 
     *strategic* is for `kubectl patch --type strategic`, *json6902* for `kubectl patch --type json` and
-    Kustomize's `patches`, *kustomize* is an entry of `patches` with its target.
+    Kustomize's `patches` with a target, *kustomize* for its `patches` with a `path`: it names its object.
     """
     match form:
         case PatchForm.STRATEGIC:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from app.decisions.figures import float_in
 from app.domain.custom_resources import from_manifest
 from app.domain.profiles import ProfileKind
-from app.domain.quantities import amount_in
 from app.domain.untyped import mapping_in, text_in
-from app.domain.workloads import Connection, Workload
+from app.domain.workloads import Connection, Workload, is_named
 
 
 class Direction(StrEnum):
@@ -69,13 +69,6 @@ def peers_of(workload: Workload, manifests: Iterable[Mapping[str, Any]]) -> list
     return sorted(shared, key=lambda peer: (-peer.share, peer.direction, peer.workload))
 
 
-def _is(workload: Workload, end: Workload) -> bool:
-    kinds = {workload.kind, end.kind}
-    return (workload.namespace, workload.name) == (end.namespace, end.name) and (
-        "" in kinds or len(kinds) == 1
-    )
-
-
 def _peers(workload: Workload, manifest: Mapping[str, Any]) -> Iterable[Peer]:
     """The peer in a profile; two of them if the workload calls itself."""
     profile = from_manifest(ProfileKind.CONNECTION, manifest)
@@ -88,16 +81,16 @@ def _peers(workload: Workload, manifest: Mapping[str, Any]) -> Iterable[Peer]:
         (Direction.CALLS, connection.source, connection.destination),
         (Direction.CALLED_BY, connection.destination, connection.source),
     ):
-        if _is(workload, mine):
+        if is_named(mine, workload):
             sent, received = (request, response) if direction is Direction.CALLS else (response, request)
             yield Peer(
                 direction,
                 peer,
-                _number(profile.value) or 0.0,
+                float_in(profile.value) or 0.0,
                 _p95(steps, "messagesPerMinute"),
-                _number(status.get(sent)),
+                float_in(status.get(sent)),
                 _p95(steps, sent),
-                _number(status.get(received)),
+                float_in(status.get(received)),
                 _p95(steps, received),
                 text_in(status.get("protocol")),
                 name=profile.name,
@@ -105,9 +98,4 @@ def _peers(workload: Workload, manifest: Mapping[str, Any]) -> Iterable[Peer]:
 
 
 def _p95(steps: Mapping[str, Any], name: str) -> float | None:
-    return _number(mapping_in(steps.get(name)).get("p95"))
-
-
-def _number(value: object) -> float | None:
-    number = amount_in(value)
-    return None if number is None else float(number)
+    return float_in(mapping_in(steps.get(name)).get("p95"))

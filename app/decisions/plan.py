@@ -4,13 +4,14 @@ The webhook's own decision on an admission review decides; this module makes the
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import jsonpatch
 import msgspec
 
+from app.decisions.figures import ZERO
 from app.decisions.templates import Manifest, WorkloadObject, new_pod
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
@@ -24,9 +25,8 @@ from app.webhook.need_index import NeedIndex
 from app.webhook.outcomes import SkipReason
 from app.webhook.pod_resources import TooManyContainersError, UnreadableResourcesError, read_resources
 from app.webhook.reviews import AdmissionRequest, GroupVersionKind, Pod
-from app.webhook.sizing import RequestSizer, Sizing, SizingOutcome
+from app.webhook.sizing import SizingOutcome
 
-ZERO = Decimal(0)
 _OUTCOMES = {
     SizingOutcome.NO_PROFILE: NO_PROFILE,
     SizingOutcome.UNREADABLE: "its resources can't be read",
@@ -73,13 +73,12 @@ class ContainerPlan:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPlan:
-    """One workload; a `reason` is for all its containers. `operations` are those on the Pod's spec."""
+    """One workload; a `reason` is for all its containers."""
 
     workload: Workload
     replicas: int | None
     containers: Sequence[ContainerPlan] = ()
     reason: str = ""
-    operations: Sequence[Mapping[str, Any]] = ()
     added: Sequence[str] = ()
 
     @property
@@ -94,27 +93,11 @@ class WorkloadPlan:
         return sum(requests, ZERO) * (self.replicas or 0)
 
 
-@dataclass(slots=True)
-class _Recorder:
-    """The sizer, which also keeps the last sizing: a decision has only its outcome."""
-
-    sizer: RequestSizer
-    last: Sizing = field(default_factory=Sizing)
-
-    def size(self, pod: Pod, workload: Workload) -> Sizing:
-        """The sizing of *pod*."""
-        self.last = self.sizer.size(pod, workload)
-        return self.last
-
-
 class Planner:
     """Plans the workloads of a cluster from the webhook's *state*, which has a sizer, and its needs."""
 
     def __init__(self, state: AdmissionState, needs: NeedIndex, policy: SchedulingPolicy) -> None:
-        assert state.sizer
-        self._recorder = _Recorder(state.sizer)
-        self._state = AdmissionState(state.index, state.prepared, state.in_scope, self._recorder)
-        self._needs, self._policy = needs, policy
+        self._state, self._needs, self._policy = state, needs, policy
 
     def plan(self, found: WorkloadObject, limit_ranges: Iterable[Manifest] = ()) -> WorkloadPlan:
         """The plan for the next Pod of a workload."""
@@ -124,26 +107,19 @@ class Planner:
         pod = new_pod(found, limit_ranges)
         try:
             before = read_resources(msgspec.Raw(_encode(pod["spec"])))
-        except (UnreadableResourcesError, TooManyContainersError):
+        except UnreadableResourcesError:
             return WorkloadPlan(workload, replicas, reason=_OUTCOMES[SizingOutcome.UNREADABLE])
-        self._recorder.last = Sizing()
+        except TooManyContainersError:
+            return WorkloadPlan(workload, replicas, reason=_OUTCOMES[SizingOutcome.TOO_MANY_CONTAINERS])
         decision = decide(_review(workload.namespace, pod), self._state)
         operations = [one for one in decision.patch.operations if one["path"].startswith("/spec/")]
         after = _patched(pod, operations)
         reason = _OUTCOMES.get(decision.resizing or SizingOutcome.RESIZED, "")
         if decision.reason in _SKIPPED:
             reason = _SKIPPED[decision.reason]
-        containers = _Comparison(
-            before, after, self._recorder.last.kept, self._needs.needs(workload), self._policy, reason
-        )
-        return WorkloadPlan(
-            workload,
-            replicas,
-            tuple(containers.plans()),
-            reason,
-            operations,
-            _added(before, self._needs.needs(workload)),
-        )
+        needs = self._needs.needs(workload)
+        containers = _Comparison(before, after, decision.kept, needs, self._policy, reason)
+        return WorkloadPlan(workload, replicas, tuple(containers.plans()), reason, _added(before, needs))
 
 
 def _review(namespace: str, pod: Manifest) -> AdmissionRequest:

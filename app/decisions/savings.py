@@ -15,7 +15,7 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 
 GIBIBYTE = Decimal(1024**3)
-_UNIT = {Resource.CPU: Decimal(1), Resource.MEMORY: GIBIBYTE}
+UNITS = {Resource.CPU: Decimal(1), Resource.MEMORY: GIBIBYTE}
 _NOBODY: Mapping[tuple[str, Workload], Sequence[Governor]] = {}
 
 
@@ -43,7 +43,7 @@ class Prices:
     def of(self, resource: Resource, amount: Decimal) -> Decimal:
         """The price of *amount* cores or bytes for a month; 0 without a price."""
         price = self.cpu if resource is Resource.CPU else self.memory
-        return (price or ZERO) * amount / _UNIT[resource]
+        return (price or ZERO) * amount / UNITS[resource]
 
 
 @dataclass(frozen=True, slots=True)

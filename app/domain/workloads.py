@@ -71,6 +71,12 @@ class Owner(msgspec.Struct, frozen=True, gc=False):
     name: str
 
 
+def is_named(workload: Workload, wanted: Workload) -> bool:
+    """True if *wanted*, whose kind may be empty or in any case, names *workload*."""
+    same = (workload.namespace, workload.name) == (wanted.namespace, wanted.name)
+    return same and wanted.kind.casefold() in {"", workload.kind.casefold()}
+
+
 def owner_workload(namespace: str, owner: Owner, labels: Mapping[str, str]) -> Workload:
     """The workload of a Pod with the controlling *owner* and *labels*.
 

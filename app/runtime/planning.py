@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+import structlog
 
 from app.decisions.figures import value_at
 from app.decisions.plan import Planner
@@ -11,14 +13,19 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import ProfileKind, RiskLevel
 from app.domain.untyped import list_in, mapping_in
+from app.kubernetes.list_options import Object
+from app.kubernetes.object_types import checked, name_of
 from app.rightsizing.constraints import read_autoscaler, read_limit_range, read_quota
 from app.rightsizing.policy import SchedulingPolicy
+from app.runtime.watches.constraints import constraint_reader
 from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from app.webhook.decisions import AdmissionState
 from app.webhook.need_index import NeedIndex
 from app.webhook.pod_sizer import PodSizer
 from app.webhook.prepared import PreparedDecisions
 
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 Manifest = Mapping[str, Any]
 _MAX_CONNECTIONS = 64
 
@@ -70,8 +77,13 @@ def _constraints(objects: ListedObjects) -> ConstraintIndex:
     return index
 
 
-def _objects(manifests: Iterable[Manifest], read: Callable[[Manifest], Any]) -> list[ConstraintObject[Any]]:
-    return [
-        ConstraintObject(manifest["metadata"]["namespace"], manifest["metadata"]["name"], read(manifest))
-        for manifest in manifests
-    ]
+def _objects(manifests: Iterable[Manifest], read: Callable[[Object], T]) -> list[ConstraintObject[T]]:
+    """The objects that can be read; others are left out, as the webhook's watches do."""
+    convert = constraint_reader(read)
+    found: list[ConstraintObject[T]] = []
+    for manifest in map(dict, manifests):
+        try:
+            found.append(convert(checked(manifest)))
+        except Exception as error:  # noqa: BLE001 - an object may have any content
+            log.warning("object_left_out", name=name_of(manifest), fault=str(error))
+    return found

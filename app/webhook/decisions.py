@@ -95,7 +95,8 @@ def _decide_on_annotations(
         reason = SkipReason.ANNOTATIONS_TOO_LARGE
     patch = build_patch(metadata.annotations, wanted, is_own)
     patch += sizing.operations
-    return Decision(Patch.of(patch), reason if patch or reason else SkipReason.UP_TO_DATE, sizing.outcome)
+    reason = reason if patch or reason else SkipReason.UP_TO_DATE
+    return Decision(Patch.of(patch), reason, sizing.outcome, sizing.kept)
 
 
 def _own_keys(index: AnnotationIndex, *, owns_summary: bool) -> Callable[[str], bool]:

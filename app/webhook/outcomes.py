@@ -1,10 +1,15 @@
 """Outcomes of a review: a patch, and the skip reason if it is empty or incomplete."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
+from app.domain.profiles import Resource
 from app.webhook.patching import NO_PATCH, Patch
 from app.webhook.sizing import SizingOutcome
+
+_NOTHING_KEPT: Mapping[Resource, str] = MappingProxyType({})  # one for all prepared decisions
 
 
 class SkipReason(StrEnum):
@@ -29,12 +34,14 @@ class SkipReason(StrEnum):
 class Decision:
     """The patch, possibly empty, and the reason if it is empty or incomplete.
 
-    `resizing` is the outcome of sizing if requests from profiles are enabled for the Pod.
+    `resizing` is the outcome of sizing if requests from profiles are enabled for the Pod; `kept` has the
+    reason for each resource that stays unchanged in the whole Pod.
     """
 
     patch: Patch
     reason: SkipReason | None = None
     resizing: SizingOutcome | None = None
+    kept: Mapping[Resource, str] = field(default_factory=lambda: _NOTHING_KEPT)
 
 
 SKIPPED = {reason: Decision(NO_PATCH, reason) for reason in SkipReason}

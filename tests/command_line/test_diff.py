@@ -1,5 +1,7 @@
 """`job-profiler diff`: two JSON outputs of one command."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,15 @@ def test_changes_the_largest_first(program: Program, files: Any) -> None:
     assert "Sum of cpu: 3000m→2750m (-8.3%)." in outcome.out
 
 
+def test_csv_has_exact_numbers(program: Program, files: Any) -> None:
+    """Both amounts have columns of their own; a missing one is empty."""
+    paths = files(document("Plan", web=2), document("Plan", web=1.5, new=0.25))
+
+    rows = list(csv.DictReader(io.StringIO(program.run("diff", *paths, "-o", "csv").out)))
+
+    assert [(row["before"], row["after"]) for row in rows] == [("2", "1.5"), ("", "0.25")]
+
+
 @pytest.mark.parametrize(("limit", "code"), [("10%", 0), ("9", 1)])
 def test_fail_over(program: Program, files: Any, limit: str, code: int) -> None:
     """The sum grows from 2 to 2.2 cores: by 10 %, which is not over 10 %."""
@@ -86,6 +97,25 @@ def test_other_documents(program: Program, files: Any, second: object, message: 
 
     assert (outcome.code, outcome.out) == (2, "")
     assert message in outcome.err
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400", "1" + "0" * 400])
+def test_a_number_that_is_not_finite(program: Program, tmp_path: Path, number: str) -> None:
+    """Two workloads, of which one has such an amount: exit code 2, with the name of the file."""
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(document("Savings", web=1, api=7)).replace("7", number))
+
+    outcome = program.run("diff", path, path)
+
+    assert outcome.code == 2
+    assert f"{path} can't be read as JSON: {number[:20]} is no finite number" in outcome.err
+
+
+def test_an_amount_that_is_no_number(program: Program, files: Any) -> None:
+    """JSON's `true` is a number in Python; the amount counts as missing."""
+    outcome = program.run("diff", *files(document("Plan", web=True), document("Plan", web=1)), "-o", "json")
+
+    assert [one["before"] for one in json.loads(outcome.out)["amounts"]] == [None]
 
 
 def test_a_file_that_is_no_json(program: Program, tmp_path: Path) -> None:

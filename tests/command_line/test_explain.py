@@ -313,6 +313,25 @@ class TestStored:
         assert "Stored: no memory profile in namespace profiling" in outcome.one_line
         assert "To compare, use" not in outcome.one_line
 
+    async def test_the_profiles_of_a_release_elsewhere(
+        self, program: Program, api_server: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """The profiler runs in `platform`, and so do its profiles live there."""
+        profiler = {"name": "profiler", "env": [{"name": "ROLE", "value": "profiler"}]}
+        installed = {
+            "metadata": {"name": "profiler", "namespace": "platform"},
+            "spec": {"template": {"spec": {"containers": [profiler]}}},
+        }
+        api_server.on("GET", paths.deployments(), listed(installed))
+        name = contract_name(stored_cpu("0.180").identity)
+        manifest = to_manifest(stored_cpu("0.180"), name=name or "", namespace="platform", updated_at=NOW)
+        api_server.on("GET", paths.profile("cpuprofiles", "platform", name or ""), answers(manifest))
+
+        outcome = await explained(program, api_server, tmp_path)
+
+        assert f"Stored, CPU: 0.180 cores ({name}" in outcome.one_line
+        assert "Stored: no memory profile in namespace platform" in outcome.one_line
+
     @pytest.mark.parametrize("odd", [None, 7, "text", ["a", 7], {"a": 7}, [{"name": 7}]], ids=str)
     async def test_a_malformed_status_is_left_out(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path, odd: Any

@@ -1,5 +1,7 @@
 """`job-profiler plan` and `export patch`: the webhook's decision on the workloads of a cluster."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import yaml
 from app.kubernetes import paths
 from tests.command_line.conftest import Program
 from tests.command_line.decided_cluster import WORKLOADS, against, serve_cluster
-from tests.decisions.manifests import container, deployment
+from tests.decisions.manifests import Object, container, deployment
 from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
 
 
@@ -45,21 +47,41 @@ async def test_old_and_new_requests_and_reasons(
     ]
 
 
-async def test_the_bounds_of_the_installed_webhook_count(
+def release(namespace: str, **variables: str) -> Object:
+    """The profiler's Deployment of a release, whose profiles are in the namespace `profiling`."""
+    given = {"ROLE": "profiler", "PROFILES_NAMESPACE": "profiling"} | variables
+    env = [{"name": name, "value": value} for name, value in given.items()]
+    profiler = deployment("profiler", container() | {"env": env})
+    profiler["metadata"]["namespace"] = namespace
+    return profiler
+
+
+async def test_the_bounds_of_the_installed_release_count(
     program: Program, cluster: FakeApiServer, tmp_path: Path
 ) -> None:
-    """Its CPU ceiling is 1200m, in a release where scheduling is on; a flag of the command wins."""
-    variables = {"ROLE": "webhook", "SCHEDULING_CPU_CEILING": "1200m"}
-    env = [{"name": name, "value": value} for name, value in variables.items()]
-    webhook = deployment("webhook", container() | {"env": env})
-    cluster.on("GET", paths.deployments("profiling"), listed(webhook))
+    """Its CPU ceiling is 1200m, and its profiles are in another namespace; a flag of the command wins."""
+    installed = release("platform", SCHEDULING_CPU_CEILING="1200m")
+    cluster.on("GET", paths.deployments(None), listed(*WORKLOADS, installed))
 
-    installed = await program.run_beside(*against(cluster, tmp_path, "plan", "-o", "csv"))
-    flag = ("plan", "-o", "csv", "--scheduling-cpu-ceiling", "1300m")
+    of_release = await program.run_beside(*against(cluster, tmp_path, "plan"))
+    flag = ("plan", "--scheduling-cpu-ceiling", "1300m")
     given = await program.run_beside(*against(cluster, tmp_path, *flag))
 
-    assert "1000m→1200m" in installed.out
+    assert "1000m→1200m" in of_release.out
     assert "1000m→1300m" in given.out
+
+
+async def test_what_the_installed_webhook_leaves_out(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """The release excludes `shop`, and its own namespace is always excluded."""
+    installed = release("platform", EXCLUDED_NAMESPACES="shop")
+    cluster.on("GET", paths.deployments(None), listed(*WORKLOADS, installed))
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "plan", "-o", "json"))
+
+    reasons = {one["name"]: one["reason"] for one in json.loads(outcome.out)["workloads"]}
+    assert reasons == dict.fromkeys(("api", "web", "profiler"), "its namespace is not profiled")
 
 
 async def test_json_has_the_reason_of_each_request(
@@ -73,6 +95,16 @@ async def test_json_has_the_reason_of_each_request(
     assert app["cpu"] == {"old": 0.5, "new": 0.5, "reason": "a HorizontalPodAutoscaler scales on it"}
     assert app["memory"] == {"old": 256 * 1024**2, "new": 347 * 1024**2}
     assert web["memory"]["amount"] == 3 * 347 * 1024**2
+
+
+async def test_csv_has_exact_numbers(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Old and new amounts have columns of their own, in cores and bytes."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "plan", "-o", "csv"))
+
+    api, web, _ = csv.DictReader(io.StringIO(outcome.out))
+    assert (api["cpuOld"], api["cpuNew"], web["cpuOld"], web["cpuNew"]) == ("1", "1.5", "0.5", "0.5")
+    assert (web["memoryOld"], web["memoryNew"]) == (str(256 * 1024**2), str(347 * 1024**2))
+    assert "→" not in outcome.out
 
 
 async def test_without_the_right_to_list_quotas(

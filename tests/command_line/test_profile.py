@@ -263,6 +263,31 @@ class TestApply:
         assert len(cluster.received("PATCH")) == 4
         assert len(json.loads(outcome.out)["items"]) == 2
 
+    async def test_the_profiles_of_a_release_elsewhere(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """The release is in `platform`: its profiles are read and written there."""
+        profiler = {"name": "profiler", "env": [{"name": "ROLE", "value": "profiler"}]}
+        installed = {
+            "metadata": {"name": "profiler", "namespace": "platform"},
+            "spec": {"template": {"spec": {"containers": [profiler]}}},
+        }
+        web_deployment = {"metadata": {"name": "web", "namespace": "emojivoto"}}
+        cluster.on("GET", paths.deployments(None), listed(web_deployment, installed))
+        for resource, kind in KINDS.items():
+            cluster.on("GET", paths.profiles(kind.plural, "platform"), listed())
+            if kind.spec_field:
+                name = contract_name(Identity(resource, Workload("emojivoto", "web"))) or ""
+                path = paths.profile(kind.plural, "platform", name)
+                cluster.on("PATCH", path, answers({}))
+                cluster.on("PATCH", paths.status(path), answers({}))
+
+        outcome = await program.run_beside(*against(cluster, tmp_path, "--apply"))
+
+        namespaces = {item["metadata"]["namespace"] for item in json.loads(outcome.out)["items"]}
+        assert namespaces == {"platform"}, outcome.err
+        assert all("/namespaces/platform/" in request.path for request in cluster.received("PATCH"))
+
     async def test_unchanged_profiles_are_printed_and_not_written(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:

@@ -196,6 +196,45 @@ async def test_of_a_release_that_searches(program: Program, cluster: FakeApiServ
     assert queried(cluster) == {proxy("monitoring", "other", 9090)}
 
 
+@pytest.mark.parametrize(
+    "command", [("savings", "--prometheus-url", "auto"), ("explain", "emojivoto/web")], ids=str
+)
+async def test_one_search_for_needs_and_usage(
+    command: tuple[str, ...], program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """Both commands read twice; the server is found once, and both reads are of the context's namespace."""
+    listing = (paths.pods, paths.deployments, paths.stateful_sets, paths.daemon_sets, paths.jobs)
+    for path in (*listing, paths.cron_jobs):
+        cluster.on("GET", path("emojivoto"), listed())
+    access = ("--kubeconfig", reader(cluster, tmp_path, "emojivoto"))
+
+    outcome = await program.run_beside(*command, "--history-days", "1", *access)
+
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count(FOUND) == 1
+    queries = [request.query["query"] for request in cluster.requests if request.path.endswith(QUERY)]
+    usage = [query for query in queries if "container_memory_working_set_bytes" in query]
+    assert usage
+    assert all('namespace="emojivoto"' in query or 'namespace=~"emojivoto"' in query for query in usage)
+    assert "Limits are not known without a cluster." not in outcome.out
+
+
+async def test_savings_from_the_release_elsewhere(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """`auto` is an address that is given, and the namespace of the release is not."""
+    cluster.on("GET", paths.deployments(), listed(deployment("platform", PROMETHEUS_URL="prom.o11y.svc")))
+    cluster.on("GET", proxy("o11y", "prom", 9090), serves(EmojivotoPrometheus()))
+    access = ("--kubeconfig", reader(cluster, tmp_path))
+
+    outcome = await program.run_beside(
+        "savings", "--prometheus-url", "auto", "--history-days", "1", "-o", "json", *access
+    )
+
+    assert outcome.code == 0, outcome.err
+    assert queried(cluster) == {proxy("o11y", "prom", 9090)}
+
+
 async def test_several_releases(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
     """Two releases may have two servers: one is asked for, and taken where it is given."""
     releases = [deployment(name, PROMETHEUS_URL=f"prom.{name}.svc") for name in ("blue", "green")]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.command_line.workload_names import is_named, kind_named, parse_workload
-from app.domain.workloads import Workload
+from app.command_line.workload_names import kind_named, parse_workload
+from app.domain.workloads import Workload, is_named
 from app.errors import SettingsError
 
 

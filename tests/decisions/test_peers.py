@@ -58,6 +58,11 @@ def test_another_kind_of_the_same_name_is_another_workload() -> None:
     assert peers_of(Workload("shop", "web", "StatefulSet"), EDGES) == []
 
 
+def test_a_kind_in_other_letters() -> None:
+    """`explain` and `changes` take the kind of a workload in any case, and so does this."""
+    assert len(peers_of(Workload("shop", "web", "deployment"), EDGES)) == len(peers_of(WEB, EDGES)) > 0
+
+
 def test_what_people_wrote_counts_as_absent() -> None:
     """A rate that is no number is 0, and an object without ends is no connection."""
     (peer,) = peers_of(WEB, [edge("web", "db", "many", steps=[]), {"spec": None}])

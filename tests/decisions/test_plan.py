@@ -173,3 +173,26 @@ def test_unreadable_resources() -> None:
     found = plan(deployment("web", container(requests={"cpu": "much"})))
 
     assert (found.containers, found.has_changes) == ((), False)
+
+
+def test_too_many_containers() -> None:
+    """A Pod with 101 containers can be read; the webhook leaves it alone for another reason."""
+    found = plan(deployment("web", *(container(f"app-{number}") for number in range(101))))
+
+    assert (found.containers, found.reason) == ((), "it has more than 100 containers")
+
+
+@pytest.mark.parametrize("odd", [{}, {"scaleTargetRef": "web"}, None], ids=str)
+def test_an_autoscaler_that_can_not_be_read(odd: object) -> None:
+    """Of two autoscalers one has no target: it is left out, and the other counts."""
+    target = {"kind": "Deployment", "name": "web"}
+    autoscalers = [
+        {"metadata": {"name": name, "namespace": "shop"}, "spec": spec}
+        for name, spec in (("odd", odd), ("web", {"scaleTargetRef": target}))
+    ]
+
+    found = planner(CPU, MEMORY, autoscalers=[*autoscalers, {"spec": odd}]).plan(
+        workload_object("Deployment", deployment("web", container(requests=WRITTEN)))
+    )
+
+    assert reasons(found) == ["a HorizontalPodAutoscaler scales on it", ""]

@@ -8,9 +8,9 @@ from app.decisions.autoscalers import Governor, governors_of
 from app.decisions.figures import read_workloads
 from app.decisions.live import with_live
 from app.decisions.savings import Ignored, Prices, Savings, SortKey, in_order, savings
-from app.decisions.templates import workload_object
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.workloads import Workload
+from app.kubernetes.workloads import WorkloadDecoder
 from tests.decisions.manifests import container, deployment, need
 
 MIB = 1024**2
@@ -134,11 +134,26 @@ def test_requests_of_the_workload_where_the_profile_has_none() -> None:
     listed = ({"name": "app", "value": "0.100"}, {"name": "proxy", "value": "0.200"})
     figures = read_workloads([need("cpu", "web", "0.300", containers=listed), need("cpu", "db", "0.1")])
 
-    found = savings(with_live(figures, [workload_object("Deployment", manifest)]))
+    found = savings(with_live(figures, [WorkloadDecoder("Deployment").decode(manifest)]))
 
     (web,) = found.workloads
     assert (web.replicas, web.difference(Resource.CPU)) == (4, Decimal("0.4"))
     assert found.unknown == [("", Workload("shop", "db"))]
+
+
+def test_requests_of_the_whole_pod() -> None:
+    """The Pod's own resources go before those of its containers: 1 - 0.3 cores in each of 2 Pods.
+
+    A quantity that can't be read, here of memory, is none, and leaves the others as they are.
+    """
+    written = {"cpu": "100m", "memory": "much"}
+    manifest = deployment("web", container(requests=written), resources={"requests": {"cpu": "1"}})
+    figures = read_workloads([need("cpu", "web", "0.300"), need("memory", "web", "1000")])
+
+    (web,) = savings(with_live(figures, [WorkloadDecoder("Deployment").decode(manifest)])).workloads
+
+    assert web.difference(Resource.CPU) == Decimal("1.4")
+    assert web.resources[Resource.MEMORY].request is None
 
 
 def test_needs_at_another_risk() -> None:

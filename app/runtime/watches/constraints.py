@@ -60,15 +60,17 @@ def _reflectors(
     autoscalers = ListOptions(paths.horizontal_pod_autoscalers(namespace))
     return {
         "namespaces": reflector(namespaces, index.namespaces, _read_namespace),
-        "limitranges": reflector(limit_ranges, index.limit_ranges, _build_transform(read_limit_range)),
-        "resourcequotas": reflector(quotas, index.quotas, _build_transform(read_quota)),
+        "limitranges": reflector(limit_ranges, index.limit_ranges, constraint_reader(read_limit_range)),
+        "resourcequotas": reflector(quotas, index.quotas, constraint_reader(read_quota)),
         "horizontalpodautoscalers": reflector(
-            autoscalers, index.autoscalers, _build_transform(read_autoscaler)
+            autoscalers, index.autoscalers, constraint_reader(read_autoscaler)
         ),
     }
 
 
-def _build_transform(read: Callable[[Object], T]) -> Callable[[Object], ConstraintObject[T]]:
+def constraint_reader(read: Callable[[Object], T]) -> Callable[[Object], ConstraintObject[T]]:
+    """A function from the manifest of an object to what *read* finds in it, with its names."""
+
     def transform(manifest: Object) -> ConstraintObject[T]:
         metadata = manifest["metadata"]
         return ConstraintObject(metadata["namespace"], metadata["name"], read(manifest))
