@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from app.command_line.cluster import open_access, scoped
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.cluster_objects import ClusterObjects
-from app.command_line.releases import profiles_home, release_of
+from app.command_line.releases import in_release, release_of
 from app.settings.environment import Settings
 
 
@@ -36,7 +36,6 @@ async def opened(settings: Settings, access: ClusterAccess) -> AsyncIterator[Clu
     async with open_access(access) as client:
         release = await release_of(client, settings, access)
         variables = release.variables if release else {}
-        home = profiles_home(settings, release)
-        own_namespace = release.namespace if release else settings.own_namespace
         namespaces = scoped(settings, access).profiling_namespace
-        yield ClusterObjects(client, home, own_namespace, namespaces, variables)
+        settings = in_release(settings, release)
+        yield ClusterObjects(client, settings.profiles_home, settings.own_namespace, namespaces, variables)

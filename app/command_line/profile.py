@@ -18,7 +18,7 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
 from app.command_line.prometheus_access import Reached, reach_input
-from app.command_line.releases import profiles_home, release_of
+from app.command_line.releases import in_release, release_of
 from app.command_line.terminal import print_error, print_out
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.catalogue import ProfileCatalogue
@@ -92,14 +92,15 @@ async def compute(
     async with AsyncExitStack() as stack:
         settings = reached.settings
         client = await stack.enter_async_context(open_access(access)) if reached.uses_cluster else None
+        if client:
+            settings = in_release(settings, await release_of(client, settings, access))
         namespaces = await _namespaces(settings, client)
         opened = await stack.enter_async_context(_open_source(reached, history, namespaces))
-        home = profiles_home(settings, await release_of(client, settings, access) if client else None)
-        local = InMemoryProfiles(home)
+        local = InMemoryProfiles(settings.profiles_home)
         cluster = ClusterPorts(opened.lister, local, LoggedReport())
         if client:
             lister = ClusterWorkloads(client, settings.profiling_namespace)
-            store = await _cluster_store(client, home, local) if apply else local
+            store = await _cluster_store(client, settings.profiles_home, local) if apply else local
             cluster = ClusterPorts(lister, store, LoggedReport())
         policy = cycle_policy(settings)
         if not apply:  # the rate protects the API server, to which nothing is written

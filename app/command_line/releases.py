@@ -34,11 +34,12 @@ async def release_namespace(client: ClusterClient, settings: Settings, access: C
     return release.namespace if release else settings.own_namespace
 
 
-def profiles_home(settings: Settings, release: Release | None) -> str:
-    """The namespace of the profiles: the one that is given, else that of the *release*, else the default."""
-    if settings.profiles_namespace or release is None:
-        return settings.profiles_home
-    return release.variables.get("PROFILES_NAMESPACE") or release.namespace
+def in_release(settings: Settings, release: Release | None) -> Settings:
+    """The *settings* with the namespaces of the *release*: its own, and its profiles' if none is given."""
+    if release is None:
+        return settings
+    home = settings.profiles_namespace or release.variables.get("PROFILES_NAMESPACE", "")
+    return settings.model_copy(update={"own_namespace": release.namespace, "profiles_namespace": home})
 
 
 def with_variables(settings: Settings, variables: Mapping[str, str], names: Iterable[str]) -> Settings:

@@ -3,7 +3,7 @@
 from app.backtest.profile_needs import ProfileNeed, read_need
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
-from app.command_line.releases import profiles_home, release_of
+from app.command_line.releases import in_release, release_of
 from app.domain.custom_resources import KINDS
 from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import Identity, Resource
@@ -19,7 +19,7 @@ async def read_stored_needs(
 ) -> tuple[dict[Resource, ProfileNeed], str]:
     """The stored needs of *workload*, by resource, none without a profile; and the namespace of profiles."""
     async with open_access(access) as client:
-        home = profiles_home(settings, await release_of(client, settings, access))
+        home = in_release(settings, await release_of(client, settings, access)).profiles_home
         needs = {resource: await _read_stored_need(client, home, resource, workload) for resource in Resource}
     return {resource: need for resource, need in needs.items() if need}, home
 

@@ -118,7 +118,7 @@ class Planner:
         if decision.reason in _SKIPPED:
             reason = _SKIPPED[decision.reason]
         needs = self._needs.needs(workload)
-        containers = _Comparison(before, after, decision.kept, needs, self._policy, reason)
+        containers = _Comparison(before, after, decision.reasons_to_keep, needs, self._policy, reason)
         return WorkloadPlan(workload, replicas, tuple(containers.plans()), reason, _added(before, needs))
 
 
@@ -145,7 +145,7 @@ class _Comparison:
 
     before: PodResources
     after: PodResources
-    kept: Mapping[Resource, str]
+    reasons_to_keep: Mapping[Resource, str]
     needs: Mapping[Resource, ContainerNeeds]
     policy: SchedulingPolicy
     reason: str
@@ -169,7 +169,7 @@ class _Comparison:
         change = AmountChange(old.request, new.request, old.limit, new.limit)
         if change.is_change:
             return change
-        reason = self.reason or self.kept.get(resource) or self._reason(resource, old)
+        reason = self.reason or self.reasons_to_keep.get(resource) or self._reason(resource, old)
         return AmountChange(old.request, old.request, old.limit, old.limit, reason)
 
     def _reason(self, resource: Resource, container: ContainerAmounts) -> str:

@@ -96,7 +96,7 @@ def _decide_on_annotations(
     patch = build_patch(metadata.annotations, wanted, is_own)
     patch += sizing.operations
     reason = reason if patch or reason else SkipReason.UP_TO_DATE
-    return Decision(Patch.of(patch), reason, sizing.outcome, sizing.kept)
+    return Decision(Patch.of(patch), reason, sizing.outcome, sizing.reasons_to_keep)
 
 
 def _own_keys(index: AnnotationIndex, *, owns_summary: bool) -> Callable[[str], bool]:

@@ -34,14 +34,14 @@ class SkipReason(StrEnum):
 class Decision:
     """The patch, possibly empty, and the reason if it is empty or incomplete.
 
-    `resizing` is the outcome of sizing if requests from profiles are enabled for the Pod; `kept` has the
-    reason for each resource that stays unchanged in the whole Pod.
+    `resizing` is the outcome of sizing if requests from profiles are enabled for the Pod; `reasons_to_keep`
+    has the reason for each resource that stays unchanged in the whole Pod.
     """
 
     patch: Patch
     reason: SkipReason | None = None
     resizing: SizingOutcome | None = None
-    kept: Mapping[Resource, str] = field(default_factory=lambda: _NOTHING_KEPT)
+    reasons_to_keep: Mapping[Resource, str] = field(default_factory=lambda: _NOTHING_KEPT)
 
 
 SKIPPED = {reason: Decision(NO_PATCH, reason) for reason in SkipReason}

@@ -55,4 +55,4 @@ class PodSizer:
         resizing = resize(resources, needs, constraints, self._policy, earlier)
         operations = resource_operations(resources, resizing)
         outcome = SizingOutcome.RESIZED if operations else SizingOutcome.UNCHANGED
-        return Sizing(outcome, resizing.summary, operations, kept=resizing.reasons_to_keep)
+        return Sizing(outcome, resizing.summary, operations, reasons_to_keep=resizing.reasons_to_keep)

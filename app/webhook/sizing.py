@@ -28,15 +28,15 @@ class Sizing:
     """The operations that size a Pod, and the summary for its annotation.
 
     `outcome` is None if requests from profiles are not enabled for the Pod. `owns_summary` is false if the
-    decision is not known: an existing requests summary is then left as it is. `kept` has the reason for each
-    resource that stays unchanged in the whole Pod.
+    decision is not known: an existing requests summary is then left as it is. `reasons_to_keep` has the
+    reason for each resource that stays unchanged in the whole Pod.
     """
 
     outcome: SizingOutcome | None = None
     summary: str = ""
     operations: Sequence[dict[str, Any]] = ()
     owns_summary: bool = True
-    kept: Mapping[Resource, str] = field(default_factory=dict)
+    reasons_to_keep: Mapping[Resource, str] = field(default_factory=dict)
 
 
 class RequestSizer(Protocol):
