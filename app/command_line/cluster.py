@@ -1,21 +1,29 @@
 """The cluster that a command reads: its client, and the namespace of the context."""
 
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 from app.command_line.cluster_access import ClusterAccess
-from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.credentials import context_namespace
 from app.settings.environment import Settings
 
+if TYPE_CHECKING:  # a command that reads no cluster loads no client
+    from app.kubernetes.client import ClusterClient
 
-def open_access(access: ClusterAccess) -> AbstractAsyncContextManager[ClusterClient]:
+
+def open_access(access: ClusterAccess) -> AbstractAsyncContextManager["ClusterClient"]:
     """A client of the cluster; raises SettingsError if there are no usable credentials."""
+    from app.kubernetes.client import open_cluster
+
     return open_cluster(access.kubeconfig or None, overrides=access.overrides)
 
 
 def namespace_of(access: ClusterAccess) -> str:
     """The namespace that the context names; empty if it names none, or there is no kubeconfig."""
-    return context_namespace(access.kubeconfig, access.overrides) if access.kubeconfig else ""
+    if not access.kubeconfig:
+        return ""
+    from app.kubernetes.credentials import context_namespace
+
+    return context_namespace(access.kubeconfig, access.overrides)
 
 
 def scoped(settings: Settings, access: ClusterAccess) -> Settings:

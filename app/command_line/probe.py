@@ -9,7 +9,7 @@ from app.command_line.terminal import console
 from app.command_line.webhook_check import installed_settings
 from app.errors import ProfilerError
 from app.kubernetes.self_probe.probe import Probe, ProbeReport
-from app.runtime.policies import probe_policy
+from app.runtime.webhook_policies import probe_policy
 from app.settings.environment import Settings
 
 _OF_POD = frozenset(

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -21,33 +21,26 @@ from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.releases import in_release, release_of
 from app.command_line.terminal import print_error, print_out
 from app.domain.annotations import IGNORE_LABEL
-from app.domain.catalogue import ProfileCatalogue
-from app.domain.custom_resources import KINDS
 from app.domain.namespaces import NamespaceSelection
-from app.domain.profiles import ProfileKind, StoredProfile
-from app.domain.untyped import mapping_in
 from app.errors import ForbiddenError, ProfilerError, SettingsError
 from app.history.samples import step_time
-from app.kubernetes import paths
-from app.kubernetes.client import ClusterClient
-from app.kubernetes.list_options import ListOptions, Object
 from app.profiler.cycle.collector import GRACE_SECONDS
 from app.profiler.cycle.cycle import CycleReport, ProfilingCycle
 from app.profiler.cycle.signals import Health
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts, UsageSource
-from app.profiler.profile_write import ProfileWrite
 from app.profiler.registries.namespaces import NamespaceScope
-from app.runtime.adapters import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
 from app.runtime.policies import cycle_policy
 from app.runtime.prometheus import open_prometheus
-from app.runtime.scope import namespace_scope
-from app.runtime.watches.namespaces import SELECTOR_SETTING, list_scope
+from app.runtime.scope import SELECTOR_SETTING, namespace_scope
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
 from app.sources.query_observer import QueryCosts
 from app.sources.recorded import read_recorded_history
+
+if TYPE_CHECKING:  # a command that reads no cluster loads no client
+    from app.kubernetes.client import ClusterClient
 
 
 def compute_and_print(
@@ -99,9 +92,7 @@ async def compute(
         local = InMemoryProfiles(settings.profiles_home)
         cluster = ClusterPorts(opened.lister, local, LoggedReport())
         if client:
-            lister = ClusterWorkloads(client, settings.profiling_namespace)
-            store = await _cluster_store(client, settings.profiles_home, local) if apply else local
-            cluster = ClusterPorts(lister, store, LoggedReport())
+            cluster = await _ports_of(client, settings, local, apply=apply)
         policy = cycle_policy(settings)
         if not apply:  # the rate protects the API server, to which nothing is written
             policy = replace(policy, writes_per_second=math.inf, max_writes=math.inf)
@@ -115,7 +106,18 @@ async def compute(
         return report, local.manifests_of(report.identities)
 
 
-async def _namespaces(settings: Settings, client: ClusterClient | None) -> NamespaceScope:
+async def _ports_of(
+    client: "ClusterClient", settings: Settings, local: InMemoryProfiles, *, apply: bool
+) -> ClusterPorts:
+    """The workloads of the cluster, and where profiles are written."""
+    from app.command_line.cluster_profiles import copied_store
+    from app.runtime.adapters import ClusterWorkloads
+
+    store = await copied_store(client, settings.profiles_home, local) if apply else local
+    return ClusterPorts(ClusterWorkloads(client, settings.profiling_namespace), store, LoggedReport())
+
+
+async def _namespaces(settings: Settings, client: "ClusterClient | None") -> NamespaceScope:
     """The namespaces in scope; with a cluster, also by their labels."""
     selector = settings.profiling_namespace_selector
     if client is None:
@@ -124,6 +126,8 @@ async def _namespaces(settings: Settings, client: ClusterClient | None) -> Names
                 [f"{SELECTOR_SETTING} is {selector!r}: needs a cluster, use --kubeconfig without --history"]
             )
         return namespace_scope(settings)
+    from app.runtime.watches.namespaces import list_scope
+
     try:
         return await list_scope(client, settings)
     except ForbiddenError as error:
@@ -161,61 +165,6 @@ async def _open_source(
         # All namespaces of the file are in scope, unless some are listed.
         listed = NamespaceSelection(settings.profiling_namespace or None)
         yield _OpenedSource(recorded, end, listed.covers, FixedSnapshot(), traffic)
-
-
-class TeeProfileStore:
-    """Writes changed profiles to the cluster, and keeps a copy of all profiles for printing."""
-
-    def __init__(self, local: InMemoryProfiles, remote: ClusterProfiles) -> None:
-        self._local, self._remote = local, remote
-
-    @property
-    def known_kinds(self) -> frozenset[ProfileKind]:
-        """The kinds that were listed in the cluster."""
-        return self._local.known_kinds
-
-    async def stored(self) -> ProfileCatalogue:
-        """The profiles in the cluster."""
-        return self._local.catalogue
-
-    async def write(self, write: ProfileWrite, now: datetime) -> None:
-        """Writes to the cluster, then to the copy."""
-        await self._remote.write(write, now)
-        await self._local.write(write, now)
-
-    async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
-        """Marks the profile in the cluster, then in the copy."""
-        await self._remote.mark(profile, stale=stale, now=now)
-        await self._local.mark(profile, stale=stale, now=now)
-
-    async def remove(self, profile: StoredProfile) -> None:
-        """Removes the profile from the cluster, then from the copy."""
-        await self._remote.remove(profile)
-        await self._local.remove(profile)
-
-
-async def _cluster_store(client: ClusterClient, home: str, local: InMemoryProfiles) -> TeeProfileStore:
-    """A store for the cluster's profiles in the namespace *home*, with a copy of all of them in *local*."""
-    for profile_kind, kind in KINDS.items():
-        listing = await client.list_all(ListOptions(paths.profiles(kind.plural, home)))
-        local.replace(
-            profile_kind, (_without_server_fields(manifest, kind.kind) for manifest in listing.items)
-        )
-        readable = sum(profile.kind is profile_kind for profile in local.catalogue)
-        if left_out := len(listing.items) - readable:
-            reason = "they hold no profile that can be read, or a copy of another's"
-            print_error(f"{left_out} of {len(listing.items)} {kind.plural} left out: {reason}")
-    return TeeProfileStore(local, ClusterProfiles(client, home, local.catalogue))
-
-
-def _without_server_fields(manifest: Object, kind: str) -> Object:
-    """The object without the metadata that the API server adds; a status that is none becomes empty."""
-    metadata = manifest["metadata"]
-    kept = {key: metadata.get(key) for key in ("name", "namespace", "annotations")}
-    if labels := metadata.get("labels"):  # objects of an older release have none
-        kept["labels"] = labels
-    status = dict(mapping_in(manifest.get("status")))
-    return manifest | {"kind": kind, "metadata": kept, "status": status}
 
 
 def _progress() -> Progress:

@@ -1,16 +1,19 @@
 """The release that a command is about: found in the cluster, unless its namespace is given; its settings."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from app.command_line.cluster import namespace_of
 from app.command_line.cluster_access import ClusterAccess
 from app.errors import ProfilerError
-from app.kubernetes.client import ClusterClient
 from app.kubernetes.release import Release, installed_releases
 from app.settings.environment import Settings, read_settings
 
+if TYPE_CHECKING:  # a command that reads no cluster loads no client
+    from app.kubernetes.client import ClusterClient
 
-async def release_of(client: ClusterClient, settings: Settings, access: ClusterAccess) -> Release | None:
+
+async def release_of(client: "ClusterClient", settings: Settings, access: ClusterAccess) -> Release | None:
     """The only release that the user may see, or the one in the given namespace; None if there is none.
 
     Raises:
@@ -26,7 +29,7 @@ async def release_of(client: ClusterClient, settings: Settings, access: ClusterA
     return releases[0] if releases else None
 
 
-async def release_namespace(client: ClusterClient, settings: Settings, access: ClusterAccess) -> str:
+async def release_namespace(client: "ClusterClient", settings: Settings, access: ClusterAccess) -> str:
     """The namespace that is given, else that of the only release, else the default."""
     if "own_namespace" in settings.model_fields_set:
         return settings.own_namespace

@@ -18,8 +18,7 @@ from app.errors import ProfilerError, SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.cycle.collector import newest_complete_step
 from app.runtime.prometheus import open_prometheus
-from app.runtime.scope import namespace_scope, query_scope
-from app.runtime.watches.namespaces import SELECTOR_SETTING
+from app.runtime.scope import SELECTOR_SETTING, namespace_scope, query_scope
 from app.sources.container_requests import PrometheusRequests
 from app.sources.recorded import read_recorded_history
 

@@ -9,7 +9,7 @@ from app.errors import ClusterError, ProfilerError
 from app.kubernetes.release import Release
 from app.kubernetes.self_probe.findings import Finding
 from app.kubernetes.self_probe.probe import Probe
-from app.runtime.policies import probe_policy
+from app.runtime.webhook_policies import probe_policy
 from app.settings.environment import Settings
 
 _OF_RELEASE = ("webhook_configuration", "expected_webhook")

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.domain.untyped import list_in, mapping_in, text_in
 from app.errors import ClusterError, ForbiddenError
 from app.kubernetes import paths
-from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions
+
+if TYPE_CHECKING:  # a command that reads no cluster loads no client
+    from app.kubernetes.client import ClusterClient
 
 _HTTP_PORTS = ("http-web", "web", "http", "http-metrics", "http-query", "admin-http")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -105,13 +107,13 @@ class ListedServices:
     refusals: Mapping[str, ClusterError] = field(default_factory=dict)
 
 
-async def list_everywhere(client: ClusterClient) -> ListedServices:
+async def list_everywhere(client: "ClusterClient") -> ListedServices:
     """The servers of all namespaces; raises ForbiddenError if the user may not list all Services."""
     services = await _services(client, None)
     return ListedServices(in_order(services))
 
 
-async def list_in_namespaces(client: ClusterClient, namespaces: Iterable[str]) -> ListedServices:
+async def list_in_namespaces(client: "ClusterClient", namespaces: Iterable[str]) -> ListedServices:
     """The servers of *namespaces*, in their order; one that may not be read is left out, with the reason."""
     found: list[PrometheusService] = []
     refusals: dict[str, ClusterError] = {}
@@ -123,7 +125,7 @@ async def list_in_namespaces(client: ClusterClient, namespaces: Iterable[str]) -
     return ListedServices(found, refusals)
 
 
-async def _services(client: ClusterClient, namespace: str | None) -> Sequence[Mapping[str, Any]]:
+async def _services(client: "ClusterClient", namespace: str | None) -> Sequence[Mapping[str, Any]]:
     return (await client.list_all(ListOptions(paths.services(namespace)))).items
 
 

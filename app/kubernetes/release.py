@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.domain.untyped import list_in, mapping_in, text_in
 from app.errors import ForbiddenError, NotFoundError
 from app.kubernetes import paths
-from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions
+
+if TYPE_CHECKING:  # a command that reads no cluster loads no client
+    from app.kubernetes.client import ClusterClient
 
 _LABELS = "app.kubernetes.io/part-of=job-profiler"
 _ROLES_WITH_PROFILER = frozenset({"profiler", "combined"})
@@ -22,7 +24,7 @@ class Release:
     variables: Mapping[str, str]
 
 
-async def installed_releases(client: ClusterClient, namespaces: Iterable[str]) -> Sequence[Release]:
+async def installed_releases(client: "ClusterClient", namespaces: Iterable[str]) -> Sequence[Release]:
     """The releases of the cluster; for a user who may not list all Deployments, those in *namespaces*."""
     try:
         return await _releases(client, None)
@@ -36,7 +38,7 @@ async def installed_releases(client: ClusterClient, namespaces: Iterable[str]) -
         return found
 
 
-async def _releases(client: ClusterClient, namespace: str | None) -> list[Release]:
+async def _releases(client: "ClusterClient", namespace: str | None) -> list[Release]:
     listing = await client.list_all(ListOptions(paths.deployments(namespace), label_selector=_LABELS))
     releases = (_release(deployment) for deployment in listing.items)
     return [release for release in releases if release.variables.get("ROLE") in _ROLES_WITH_PROFILER]

@@ -3,7 +3,7 @@
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.secrets import CachedSecret
 from app.kubernetes.webhook_configuration import WebhookConfiguration
-from app.runtime.policies import rotation_policy
+from app.runtime.webhook_policies import rotation_policy
 from app.settings.environment import Settings
 from app.tls.keeper import CertificateKeeper, CertificateStores
 from app.tls.random_keys import RandomKeys

@@ -30,7 +30,7 @@ from app.runtime.adapters import (
 from app.runtime.backfill import BackfillFactory
 from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.policies import cycle_plan, probe_policy
+from app.runtime.policies import cycle_plan
 from app.runtime.prometheus import check_access, open_usage_source
 from app.runtime.watches.faults import TermWatches, clock_fault
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
@@ -38,6 +38,7 @@ from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.profiles import ProfileWatches
 from app.runtime.watches.scheduling_labels import SchedulingLabelWatches
 from app.runtime.watches.workloads import WorkloadWatches
+from app.runtime.webhook_policies import probe_policy
 from app.settings.environment import Settings
 from app.settings.types import CertificateProvider
 from app.sources.query_metrics import QueryMetrics

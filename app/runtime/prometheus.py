@@ -4,9 +4,9 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from app.errors import SettingsError, SourceError
-from app.kubernetes.client import ClusterClient
 from app.kubernetes.prometheus_services import list_in_namespaces
 from app.profiler.cycle.collector import newest_complete_step
 from app.profiler.ports import UsageSource
@@ -24,11 +24,14 @@ from app.sources.prometheus_api import PrometheusApi, RetryPolicy
 from app.sources.queries import ClusterName
 from app.sources.query_observer import QueryObserver
 
+if TYPE_CHECKING:  # a command that reads no cluster loads no client
+    from app.kubernetes.client import ClusterClient
+
 
 @asynccontextmanager
 async def open_usage_source(
     settings: Settings,
-    client: ClusterClient,
+    client: "ClusterClient",
     namespaces: NamespaceScope,
     observer: QueryObserver | None = None,
     knows_pod: KnowsPod | None = None,
@@ -85,7 +88,7 @@ def open_prometheus(  # noqa: PLR0913 - the settings, and what only some callers
     )
 
 
-def cluster_search(settings: Settings, client: ClusterClient) -> Search:
+def cluster_search(settings: Settings, client: "ClusterClient") -> Search:
     """The search of a Pod: in the namespaces of the settings, which are trusted, and over the network."""
     searched = (*settings.prometheus_namespaces, settings.own_namespace)
     return Search(

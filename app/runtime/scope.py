@@ -5,6 +5,8 @@ from app.profiler.registries.namespaces import NamespaceScope
 from app.settings.environment import Settings
 from app.sources.queries import Scope
 
+SELECTOR_SETTING = "PROFILING_NAMESPACE_SELECTOR (--profiling-namespace-selector)"
+
 
 def namespace_scope(settings: Settings) -> NamespaceScope:
     """The scope of the settings alone, before any labels of namespaces are read."""

@@ -11,7 +11,7 @@ from app.profiler.backfill.metrics import BackfillMetrics
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.profile_gauges import ProfileGauges
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.policies import probe_policy
+from app.runtime.webhook_policies import probe_policy
 from app.settings.environment import read_settings
 from app.sources.query_metrics import QueryMetrics
 from app.webhook.metrics import AdmissionMetrics

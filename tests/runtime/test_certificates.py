@@ -16,7 +16,7 @@ from app.errors import SettingsError
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.runtime.certificates import certificate_keeper
-from app.runtime.policies import rotation_policy
+from app.runtime.webhook_policies import rotation_policy
 from app.settings.environment import read_settings
 from app.tls.keeper import next_pause
 from app.tls.key_pairs import certificate_of, key_pair_of, parse_certificates

@@ -10,9 +10,10 @@ import pytest
     ("modules", "unwanted"),
     [
         (("app.runtime.serving", "app.runtime.webhook_role"), {"numpy", "httpx", "jsonpatch"}),
+        (("app.command_line.profile",), {"aiohttp", "kubernetes_asyncio", "cryptography"}),
         (("app.command_line.root",), {"numpy", "httpx", "uvicorn", "kubernetes_asyncio", "cryptography"}),
     ],
-    ids=["webhook", "command-line"],
+    ids=["webhook", "profile", "command-line"],
 )
 def test_heavy_libraries_are_loaded_only_if_they_are_used(
     modules: tuple[str, ...], unwanted: set[str]

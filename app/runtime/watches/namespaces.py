@@ -24,12 +24,10 @@ from app.kubernetes.reflector import Reflector, run_reflectors
 from app.outage_log import contact_log
 from app.periodic import Backoff
 from app.profiler.registries.namespaces import MatchedNamespaces, NamespaceRecord, NamespaceScope
-from app.runtime.scope import namespace_scope
+from app.runtime.scope import SELECTOR_SETTING, namespace_scope
 from app.settings.environment import Settings
 
 log = structlog.get_logger(__name__)
-
-SELECTOR_SETTING = "PROFILING_NAMESPACE_SELECTOR (--profiling-namespace-selector)"
 
 
 class NamespaceWatches:

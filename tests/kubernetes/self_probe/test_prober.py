@@ -18,7 +18,7 @@ from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.kubernetes.events import EventRecorder
 from app.kubernetes.self_probe.prober import Prober
-from app.runtime.policies import probe_policy
+from app.runtime.webhook_policies import probe_policy
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
 from tests.kubernetes.polling import until
