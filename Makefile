@@ -133,7 +133,8 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 lock:  ## Pin the newest versions allowed by pyproject.toml (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --extra aws -o requirements-aws.lock
-	$(LOCK) pyproject.toml --extra aws --group dev -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra aws --extra dashboard --group dev -o requirements-dev.lock
+	$(LOCK) --group pyproject.toml:docs -o requirements-docs.lock
 	$(LOCK) --group pyproject.toml:build -o requirements-build.lock
 	$(LOCK) --group pyproject.toml:audit -o requirements-audit.lock
 	$(LOCK) --group pyproject.toml:supply-chain -o requirements-supply-chain.lock
