@@ -104,7 +104,7 @@ class ProfilerRole:
         self._events = EventRecorder(client, identity_of(settings))
         self._prober = Prober(client, probe_policy(settings), self._events, registry)
         if settings.workload_metrics:
-            ProfileGauges(catalogue, lambda: self._leading, registry)
+            ProfileGauges(catalogue, lambda: self._leading, registry, settings.max_workload_series)
         self._backfill = (
             BackfillFactory(settings, client, catalogue, BackfillMetrics(registry))
             if settings.backfill_enabled

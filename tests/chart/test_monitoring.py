@@ -72,11 +72,19 @@ def test_every_pod_is_scraped_once(render: Render, topology: str) -> None:
         if monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     ]
 
-    assert monitor["endpoints"] == [{"port": "health", "path": "/metrics", "interval": "30s"}]
+    [endpoint] = monitor["endpoints"]
+    assert (endpoint["port"], endpoint["path"], endpoint["interval"]) == ("health", "/metrics", "30s")
     assert all("health" in {port["name"] for port in service["ports"]} for service in selected)
     for deployment in release.of("Deployment"):
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         assert len([service for service in selected if service["selector"].items() <= labels.items()]) == 1
+
+
+def test_gauges_keep_the_namespace_of_the_workload(render: Render) -> None:
+    """Otherwise a scrape renames it to `exported_namespace`, and `namespace` is the profiler's own."""
+    [endpoint] = render(monitoring=EVERYTHING).one("ServiceMonitor")["spec"]["endpoints"]
+
+    assert endpoint["honorLabels"] is True
 
 
 def test_labels_are_those_that_the_operators_look_for(render: Render) -> None:
