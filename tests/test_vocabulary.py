@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROGRAM_FOLDERS = [
     "benchmarks",
+    "docs",
     "supply_chain",
     *(f"app/{path.parent.name}" for path in ROOT.glob("app/*/__init__.py")),
 ]
@@ -25,7 +26,7 @@ PLAIN_FILES = sorted(
     if path.is_file() and path.suffix in {".yaml", ".tpl", ".txt", ".json"}
 )
 OTHER_FILES = [
-    ROOT / name for name in ("pyproject.toml", "Makefile", "CONTRIBUTING.md", "docs/architecture.md")
+    ROOT / name for name in ("pyproject.toml", "Makefile", "CONTRIBUTING.md", "docs/pages/architecture.md")
 ]
 
 # The word, and what to write in its place.
