@@ -32,6 +32,11 @@ def prose(document: Path) -> str:
     return re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
+def without_code(text: str) -> str:
+    """The *text* without the words in code font, of which none is a link."""
+    return re.sub(r"`[^`\n]*`|<code>.*?</code>", "", text)
+
+
 def anchors(document: Path) -> set[str]:
     """The anchors of the document's headings, as GitHub makes them; a repeated one gets a number."""
     seen: Counter[str] = Counter()
@@ -46,7 +51,8 @@ def anchors(document: Path) -> set[str]:
 
 def links(document: Path) -> list[str]:
     """The targets of the document's links and images, also those in HTML."""
-    text = prose(document)
+    text = re.sub(r"\[`[^`\n]*`\]", "[code]", prose(document))
+    text = without_code(text)
     return LINK.findall(text) + re.findall(r"""(?:src|srcset|href)="([^"]+)\"""", text)
 
 
