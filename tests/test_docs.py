@@ -1,7 +1,9 @@
 """References in the documents are valid: links with their anchors, names of pages in code, tests, modules."""
 
+import ast
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -136,6 +138,41 @@ def test_the_table_of_the_original_names_a_test_for_every_row() -> None:
 
     assert len(proven) == 16 + 12 + 3
     assert len(rows) == len(proven) + len(settings)
+
+
+def sentences() -> Iterator[str]:
+    """The literals of the program; a placeholder of an f-string is a NUL."""
+    for path in (ROOT / "app").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(
+                    str(getattr(part, "value", "")) if isinstance(part, ast.Constant) else "\0"
+                    for part in node.values
+                )
+
+
+def test_the_program_prints_what_troubleshooting_quotes() -> None:
+    """Each quotation in a column *It prints* is a sentence of the program; `...` stands for what varies."""
+    page = (PAGES / "troubleshooting.md").read_text()
+    tables = re.findall(r"^\| It prints \|.*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    quoted = {
+        span
+        for table in tables
+        for row in table.splitlines()
+        for span in re.findall(r"`([^`]+)`", row.split(" | ")[0])
+    }
+    printed = "\n".join(sentences())
+    missing = [
+        span
+        for span in sorted(quoted)
+        for part in span.split("...")
+        if part.strip(" :;,.") and part.strip(" :;,.") not in printed
+    ]
+
+    assert len(quoted) > 40
+    assert missing == []
 
 
 def test_architecture_names_modules_that_exist() -> None:

@@ -26,7 +26,29 @@ PLAIN_FILES = sorted(
     if path.is_file() and path.suffix in {".yaml", ".tpl", ".txt", ".json"}
 )
 OTHER_FILES = [
-    ROOT / name for name in ("pyproject.toml", "Makefile", "CONTRIBUTING.md", "docs/pages/architecture.md")
+    ROOT / name for name in ("pyproject.toml", "Makefile", "CONTRIBUTING.md", "README.md", "docs/mkdocs.yml")
+] + [
+    ROOT / "docs" / "pages" / f"{name}.md"
+    for name in (
+        "architecture",
+        "command-line",
+        "commands",
+        "comparison",
+        "concepts",
+        "consume",
+        "faq",
+        "index",
+        "install",
+        "operations",
+        "profiles",
+        "quick-start",
+        "quick-start-istio",
+        "quick-start-linkerd",
+        "runbooks",
+        "scheduling",
+        "troubleshooting",
+        "upgrade",
+    )
 ]
 
 # The word, and what to write in its place.
