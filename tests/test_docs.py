@@ -17,7 +17,7 @@ DOCUMENTS = sorted(PAGES.glob("**/*.md"))
 ARCHITECTURE = (PAGES / "architecture.md").read_text()
 # Everything that a reader of the repository opens.
 MARKDOWN = sorted(
-    [*DOCUMENTS, *ROOT.glob("*.md"), *(ROOT / "charts").rglob("*.md")],
+    [*DOCUMENTS, *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "charts").rglob("*.md")],
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # A page that a message, a comment, a value or a test names, with or without a heading.
