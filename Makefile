@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit docs references format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -108,6 +108,12 @@ audit: .venv/audit.stamp .venv/supply-chain.stamp  ## Find insecure settings and
 	@.venv/audit/bin/bandit --quiet --recursive --configfile .ci/bandit.yaml app
 	@.venv/supply-chain/bin/python -m supply_chain.vulnerabilities $(if $(ALLOW_UNAUDITED),--allow-unaudited) $(AUDITED)
 
+references: .venv/dev.stamp  ## Write the references of commands, settings, metrics, custom resources and chart values
+	@$(BIN)/python -m docs.references
+
+docs: .venv/docs.stamp  ## Build the documentation strictly, with MkDocs Material and with Zensical: dist/site
+	@.venv/docs/bin/python -m docs.build
+
 # The root file system of an image; without it the image is built here, as root on Debian. From another engine:
 # docker export $(docker create IMAGE) | tar --extract --directory FOLDER
 IMAGE_ROOT ?=
@@ -161,4 +167,9 @@ clean:  ## Remove the virtual environment
 .venv/audit.stamp: requirements-audit.lock .venv/runtime.stamp
 	@$(PYTHON) -m venv .venv/audit
 	@.venv/audit/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r $<
+	@touch $@
+
+.venv/docs.stamp: requirements-docs.lock .venv/runtime.stamp
+	@$(PYTHON) -m venv .venv/docs
+	@.venv/docs/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r $<
 	@touch $@

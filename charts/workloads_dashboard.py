@@ -48,7 +48,7 @@ def workloads_dashboard() -> str:
             {
                 "type": "link",
                 "title": "Runbooks",
-                "url": "docs/runbooks.md",
+                "url": "docs/pages/runbooks.md",
                 "targetBlank": True,
                 "icon": "doc",
             },

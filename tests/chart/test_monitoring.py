@@ -139,13 +139,13 @@ def test_every_alert_is_seen_to_fire_and_to_be_silent(render: Render) -> None:
 
 
 def test_every_alert_has_a_runbook(render: Render) -> None:
-    """Each alert links to the section of docs/runbooks.md with its name; each section has an alert."""
+    """Each alert links to the section of docs/pages/runbooks.md with its name; each section has an alert."""
     rules = alerts(render(monitoring=EVERYTHING))
-    sections = set(re.findall(r"(?m)^## (\w+)$", (REPOSITORY / "docs" / "runbooks.md").read_text()))
+    sections = set(re.findall(r"(?m)^## (\w+)$", (REPOSITORY / "docs" / "pages" / "runbooks.md").read_text()))
 
     assert {rule["alert"] for rule in rules} == sections
     for rule in rules:
-        assert rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook_url"] == f"docs/pages/runbooks.md#{rule['alert'].lower()}"
         assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
         assert rule["labels"]["severity"] in {"critical", "warning"}
 
