@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -23,6 +23,7 @@ sandbox: .venv/dev.stamp parts  ## Start a real control plane and Prometheus, wi
 WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(ORDER),--file-order=$(ORDER))
+HELM_4 := $(BIN)/python -c 'from tests.parts.locate import Part, require; print(require(Part.HELM_4))'
 UNIT := -m "not prometheus and not chart and not cluster"
 WITH_COVERAGE := --cov --cov-report=term:skip-covered
 # Workers and programs under test start in half the time where compiled modules are kept.
@@ -116,13 +117,23 @@ sbom: .venv/runtime.stamp .venv/supply-chain.stamp $(if $(IMAGE_ROOT),,.venv/dev
 	@root="$(if $(IMAGE_ROOT),$(IMAGE_ROOT),$$($(BIN)/python -m tests.image))" \
 	  && .venv/supply-chain/bin/python -m supply_chain.sbom dist --image-root "$$root"
 
+# The image from another engine: IMAGE_ROOT as above, and IMAGE_LAYOUT with its OCI layout (skopeo copy ... oci:FOLDER).
+IMAGE_LAYOUT ?=
+BUILD_IMAGE = $(BIN)/python -m tests.image --layout "$$layout"
+
+# Nothing is published.
+dist: .venv/build.stamp .venv/supply-chain.stamp .venv/dev.stamp parts  ## Write wheel, sdist, chart, manifests, image, bills of materials and checksums to dist/
+	@work="$$(mktemp --directory)" && trap 'rm -rf "$$work"' EXIT && layout="$(or $(IMAGE_LAYOUT),$$work)" \
+	  && root="$(if $(IMAGE_LAYOUT),$(IMAGE_ROOT),$$($(BUILD_IMAGE)))" \
+	  && .venv/supply-chain/bin/python -m supply_chain.dist dist --builder .venv/build/bin/python \
+	    --helm "$$($(HELM_4))" --image-layout "$$layout" --image-root "$$root"
+
 format: .venv/dev.stamp  ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 manifests: .venv/dev.stamp parts  ## Copy crds/ into the chart and render webhook-config/
-	@$(BIN)/python charts/render.py --helm "$$($(BIN)/python -c \
-	  'from tests.parts.locate import Part, require; print(require(Part.HELM_4))')"
+	@$(BIN)/python charts/render.py --helm "$$($(HELM_4))"
 
 demo-history: .venv/dev.stamp  ## Write the demo's history file
 	@$(BIN)/python -m tests.histories.emojivoto --npz app/demo/emojivoto.npz
@@ -151,6 +162,11 @@ clean:  ## Remove the virtual environment
 
 .venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
 	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/build.stamp: requirements-build.lock .venv/runtime.stamp
+	@$(PYTHON) -m venv .venv/build
+	@.venv/build/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r $<
 	@touch $@
 
 .venv/supply-chain.stamp: requirements-supply-chain.lock .venv/runtime.stamp
