@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer environments sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -44,8 +44,8 @@ durations: .venv/dev.stamp parts  ## Measure the duration of each test file: tes
 test-e2e: .venv/dev.stamp parts  ## Run only the end-to-end tests
 	@$(PYTEST) $(PARALLEL) tests/e2e
 
-# The second lane: each test measures for a minute or more, so nothing runs beside it, but for the unit tests in the image.
-test-image: .venv/dev.stamp .venv/supply-chain.stamp parts  ## Build the image (as root on Debian), and run the product and its unit tests in it
+# The second lane: tests that take a minute or more. Floods measure time, so nothing runs beside those of the webhook.
+test-image: .venv/dev.stamp .venv/supply-chain.stamp .venv/build.stamp parts  ## Build the image (as root on Debian), and run the product and its unit tests in it
 	@$(PYTEST) -m image
 
 # -rP prints what passed tests measured. Only the floods of the webhook measure time.
@@ -163,6 +163,9 @@ clean:  ## Remove the virtual environment
 .venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
 	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# All that the targets need, so that two of them can be made at a time.
+environments: .venv/dev.stamp .venv/audit.stamp .venv/supply-chain.stamp .venv/build.stamp
 
 .venv/build.stamp: requirements-build.lock .venv/runtime.stamp
 	@$(PYTHON) -m venv .venv/build
