@@ -88,6 +88,16 @@ def points_by_name(
     return tuple(numbers), points, place
 
 
+def largest_of_key(result: QueryResult) -> QueryResult:
+    """One series for each key: the largest sample at each step, of series that have the same key."""
+    if len(set(result.keys)) == len(result.keys):
+        return result
+    keys, points, place = points_by_name(result, result.keys)
+    samples = np.full(len(points), np.nan)
+    np.fmax.at(samples, place, result.samples)
+    return with_points(result, keys, points, samples)
+
+
 def with_points(
     result: QueryResult, keys: tuple[Key, ...], points: NDArray[np.int64], samples: NDArray[np.float64]
 ) -> QueryResult:
