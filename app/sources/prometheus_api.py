@@ -144,6 +144,7 @@ class PrometheusApi:
             timeout_seconds,
             forwarded or transport,
             self._proxy,
+            is_https=url.scheme == "https",
         )
 
     async def __aenter__(self) -> Self:
