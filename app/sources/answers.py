@@ -339,9 +339,10 @@ def _plain_points(texts: list[bytes], points: int) -> tuple[Numbers, Numbers] | 
     if bare_numbers.count(b",") != 2 * points - 1:
         return None
     try:
-        numbers = np.array(_NUMBERS.decode(b"[%b]" % bare_numbers))
+        decoded = _NUMBERS.decode(b"[%b]" % bare_numbers)
     except msgspec.DecodeError:
         return None  # for example, NaN
+    numbers = np.fromiter(decoded, np.float64, len(decoded))
     # The copy does not keep the times in memory.
     return (numbers[::2], numbers[1::2].copy()) if len(numbers) == 2 * points else None
 

@@ -37,8 +37,8 @@ def with_rates(result: QueryResult) -> QueryResult:
     numbers: dict[Key, int] = {}
     series = np.array([numbers.setdefault(key[:-1], len(numbers)) for key in result.keys], dtype=np.int64)
     points = series[result.rows] * len(result.steps) + result.columns
-    are_rates = ~_are_marks(result)[result.rows]
-    kept = are_rates | np.isin(points, points[are_rates])
+    kept = ~_are_marks(result)[result.rows]
+    kept[~kept] = np.isin(points[~kept], points[kept])
     return replace(result, rows=result.rows[kept], columns=result.columns[kept], samples=result.samples[kept])
 
 
