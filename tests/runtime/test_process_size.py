@@ -10,7 +10,10 @@ import pytest
     ("modules", "unwanted"),
     [
         (("app.runtime.serving", "app.runtime.webhook_role"), {"numpy", "httpx", "jsonpatch"}),
-        (("app.command_line.profile",), {"aiohttp", "kubernetes_asyncio", "cryptography"}),
+        (
+            ("app.command_line.profile",),
+            {"aiohttp", "kubernetes_asyncio", "cryptography", "yaml", "prometheus_client"},
+        ),
         (("app.command_line.root",), {"numpy", "httpx", "uvicorn", "kubernetes_asyncio", "cryptography"}),
     ],
     ids=["webhook", "profile", "command-line"],
