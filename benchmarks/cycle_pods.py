@@ -51,6 +51,7 @@ _PATH = re.compile(
 _PROFILES = {kind.plural: resource for resource, kind in KINDS.items()}
 _PRECONDITIONS = ("uid", "resourceVersion")
 _KEPT_CHANGES = 20_000
+_SHOWN_WARNINGS = 20
 
 
 class ObjectServer:
@@ -349,6 +350,14 @@ def leader(
         yield Leader(process, url, server)
     finally:
         process.stop()
+        for warning in _warnings(process.log):
+            print(f"  {name}: {warning}", file=sys.stderr)
+
+
+def _warnings(log: Path) -> list[str]:
+    """The first lines of a leader's log that are warnings or errors: what made its figures differ."""
+    lines = log.read_text(errors="replace").splitlines()
+    return [line for line in lines if '"level":"info"' not in line.replace(" ", "")][:_SHOWN_WARNINGS]
 
 
 def cycles(past: RunningPast, owned: Mapping[tuple[str, str], str], directory: Path) -> Iterator[Cycle]:

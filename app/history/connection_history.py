@@ -6,7 +6,7 @@ check-points have none of them.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from app.history.step_statistics import StepStatistics, step_statistics
 
 T = TypeVar("T")
 _NEVER = (0, 0, 0)  # first, last and number of scraped steps of an unknown source
+_EDGES_AT_ONCE = 2048  # bounds memory: 2.4 MB per rate
 RATES = ("requests", "responses", "request_bytes", "response_bytes")
 
 
@@ -139,34 +140,41 @@ class ConnectionHistory:
 
     def means(self) -> list[ConnectionMean]:
         """The mean of each edge that was not silent for the whole day: with bytes alone, it is one of TCP."""
-        requests, responses, request_bytes, response_bytes = (
-            _row_sums(self.rates[name].values) for name in RATES
-        )
-        scraped = self._scraped_steps()
-        statistics = self._step_statistics()
-        connection_means = []
-        for (connection, row), of_steps in zip(self.edges.items(), statistics, strict=True):
+        edges, scraped = list(self.edges), self._scraped_steps()
+        return [
+            mean
+            for first in range(0, len(edges), _EDGES_AT_ONCE)
+            for mean in self._means_of(edges[first : first + _EDGES_AT_ONCE], first, scraped)
+        ]
+
+    def _means_of(
+        self, edges: Sequence[Connection], first_row: int, scraped: Sequence[tuple[int, int, int]]
+    ) -> Iterator[ConnectionMean]:
+        """The means of *edges*, which are in the rows from *first_row* on."""
+        rates = [ring.values[first_row : first_row + len(edges)] for ring in self.rates.values()]
+        totals = zip(*map(_row_sums, rates), strict=True)
+        statistics = self._step_statistics(edges, rates)
+        for row, (connection, total, of_steps) in enumerate(
+            zip(edges, totals, statistics, strict=True), start=first_row
+        ):
+            requests, responses, request_bytes, response_bytes = total
             source = self.sources.get(connection.source)
             first, last, steps = scraped[source] if source is not None else _NEVER
-            totals = (requests[row], responses[row], request_bytes[row], response_bytes[row])
-            if not steps or not any(total > 0 for total in totals):
+            if not steps or not any(amount > 0 for amount in total):
                 continue
-            connection_means.append(
-                ConnectionMean(
-                    connection,
-                    requests[row] * 60.0 / steps,
-                    responses[row] * 60.0 / steps,
-                    first,
-                    last,
-                    steps,
-                    _mean(request_bytes[row], steps),
-                    _mean(response_bytes[row], steps),
-                    Reporters(int(self.reporters[row])) or Reporters.SOURCE,
-                    self._protocol(row, has_messages=requests[row] + responses[row] > 0),
-                    *of_steps,
-                )
+            yield ConnectionMean(
+                connection,
+                requests * 60.0 / steps,
+                responses * 60.0 / steps,
+                first,
+                last,
+                steps,
+                _mean(request_bytes, steps),
+                _mean(response_bytes, steps),
+                Reporters(int(self.reporters[row])) or Reporters.SOURCE,
+                self._protocol(row, has_messages=requests + responses > 0),
+                *of_steps,
             )
-        return connection_means
 
     def forget(self, keys: KeyRange) -> None:
         """Drop all data of *keys*, so that all their steps are missing."""
@@ -220,7 +228,7 @@ class ConnectionHistory:
         """The number of samples other than 0 of each edge."""
         counts = np.zeros(len(self.edges), dtype=np.int64)
         for ring in self.rates.values():
-            counts += np.count_nonzero(np.nan_to_num(ring.values), axis=1)
+            counts += np.count_nonzero(ring.values, axis=1) - np.count_nonzero(np.isnan(ring.values), axis=1)
         return counts
 
     def rings(self) -> list[RingBuffer]:
@@ -272,7 +280,7 @@ class ConnectionHistory:
         """Drop the edges and sources without a sample."""
         measured = np.zeros(len(self.edges), dtype=np.bool_)
         for ring in self.rates.values():
-            measured |= (np.nan_to_num(ring.values) > 0).any(axis=1)
+            measured |= (ring.values > 0).any(axis=1)
         scraped: StepFlags = np.asarray(self.scraped.values.any(axis=1))
         self.keep(
             [edge for edge, row in self.edges.items() if measured[row]],
@@ -294,24 +302,27 @@ class ConnectionHistory:
         protocol = Protocol(int(self.protocols[row]))
         return Protocol.HTTP if has_messages and protocol is Protocol.TCP else protocol
 
-    def _step_statistics(self) -> Iterable[tuple[StepStatistics | None, ...]]:
-        """The statistics of messages per minute and of bytes per second both ways, of each edge."""
-        sources = np.array([self.sources.get(edge.source, -1) for edge in self.edges], dtype=np.int64)
+    def _step_statistics(
+        self, edges: Sequence[Connection], rates: Sequence[NDArray[np.float32]]
+    ) -> Iterable[tuple[StepStatistics | None, ...]]:
+        """The statistics of messages per minute and of bytes per second both ways, of each of *edges*."""
+        sources = np.array([self.sources.get(edge.source, -1) for edge in edges], dtype=np.int64)
         scraped = np.zeros((len(sources), STEPS_PER_DAY), dtype=np.bool_)
         scraped[sources >= 0] = self.scraped.values[sources[sources >= 0]]
-        requests, responses, *of_bytes = (ring.values for ring in self.rates.values())
+        requests, responses, *of_bytes = rates
         messages = (requests + responses) * np.float32(60)
-        return zip(*(step_statistics(rates, scraped) for rates in (messages, *of_bytes)), strict=True)
+        return zip(*(step_statistics(values, scraped) for values in (messages, *of_bytes)), strict=True)
 
     def _uncovered(self, owners: Sequence[Workload], steps: StepRange) -> StepFlags:
         return self.coverage.uncovered(keys_of(owners), steps)
 
     def _scraped_steps(self) -> list[tuple[int, int, int]]:
         """The first and the last step in which each source was scraped, and their number."""
-        steps = self.newest_step - (self.newest_step - np.arange(STEPS_PER_DAY)) % STEPS_PER_DAY
+        ages = ((self.newest_step - np.arange(STEPS_PER_DAY)) % STEPS_PER_DAY).astype(np.int16)
         scraped = self.scraped.values
-        first = np.where(scraped, steps, self.newest_step).min(axis=1)
-        last = np.where(scraped, steps, 0).max(axis=1)
+        farthest = np.where(scraped, ages, np.int16(0)).max(axis=1).astype(np.int64)
+        nearest = np.where(scraped, ages, np.int16(STEPS_PER_DAY)).min(axis=1).astype(np.int64)
+        first, last = self.newest_step - farthest, self.newest_step - nearest
         counts = np.count_nonzero(scraped, axis=1)
         return list(zip(first.tolist(), last.tolist(), counts.tolist(), strict=True))
 

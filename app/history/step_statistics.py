@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERCENTILE = 0.95
-_ROWS_AT_ONCE = 4096  # sorted at a time: 5 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,6 @@ def step_statistics(
 
     The percentile is the nearest rank: 95 % of the steps have no higher rate.
     """
-    for start in range(0, len(rates), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        yield from _of_rows(rates[rows], scraped[rows])
-
-
-def _of_rows(rates: NDArray[np.float32], scraped: NDArray[np.bool_]) -> Iterator[StepStatistics | None]:
     has_sample = ~np.isnan(rates).all(axis=1)
     steps = np.where(scraped, np.nan_to_num(rates), -1.0)  # what was not scraped is sorted first
     steps.sort(axis=1)

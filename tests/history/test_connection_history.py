@@ -1,6 +1,7 @@
 """The mean of a directed edge over the last 24 hours of wall-clock time."""
 
 import random
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -216,3 +217,29 @@ def test_the_protocol_is_in_the_check_point(protocol: Protocol) -> None:
         read_connections(restored, arrays)
         (mean,) = restored.means()
         assert mean.protocol is (protocol if known or not stored else Protocol.HTTP)
+
+
+def test_the_means_of_many_edges_need_little_memory_at_a_time() -> None:
+    """12,288 edges have 14 MB per rate; beside their means, never more than that is needed at a time.
+
+    2,048 edges have 2.4 MB per rate: six times that is enough for the messages and three sorted copies.
+    """
+    edges = {
+        Connection(Workload("flood", f"client-{number % 100}"), Workload("flood", f"server-{number}")): (
+            1.0,
+            1.0,
+        )
+        for number in range(12_288)
+    }
+    clients = {edge.source: True for edge in edges}
+    history = ConnectionHistory()
+    history.fold(traffic(steps(1, 2), edges, clients))
+    megabytes_per_rate = len(edges) * STEPS_PER_DAY * 4 / 1e6
+
+    tracemalloc.start()
+    means = history.means()
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(means) == len(edges)
+    assert (peak - kept) / 1e6 < megabytes_per_rate
