@@ -224,16 +224,12 @@ def test_the_means_of_many_edges_need_little_memory_at_a_time() -> None:
 
     2,048 edges have 2.4 MB per rate: six times that is enough for the messages and three sorted copies.
     """
-    edges = {
-        Connection(Workload("flood", f"client-{number % 100}"), Workload("flood", f"server-{number}")): (
-            1.0,
-            1.0,
-        )
-        for number in range(12_288)
-    }
-    clients = {edge.source: True for edge in edges}
+    clients = [Workload("flood", f"client-{number % 100}") for number in range(12_288)]
+    edges = [
+        Connection(client, Workload("flood", f"server-{number}")) for number, client in enumerate(clients)
+    ]
     history = ConnectionHistory()
-    history.fold(traffic(steps(1, 2), edges, clients))
+    history.fold(traffic(steps(1, 2), dict.fromkeys(edges, (1.0, 1.0)), dict.fromkeys(clients, True)))
     megabytes_per_rate = len(edges) * STEPS_PER_DAY * 4 / 1e6
 
     tracemalloc.start()
