@@ -113,7 +113,7 @@ def test_every_number_has_a_unit_or_is_a_count() -> None:
     numbers = {name for name, field in Settings.model_fields.items() if field.annotation in {int, float}}
 
     ports = {"prometheus_port", "webhook_port", "health_port"}
-    counts = {"max_connections", "max_edges", "max_profiles"}
+    counts = {"max_connections", "max_edges", "max_profiles", "max_workload_series"}
     assert numbers == UNITS.keys() | ports | counts
 
 
