@@ -36,6 +36,7 @@ INKS: Mapping[str, Ink] = {
     "green": Ink("#00664d", "#4dffa6"),
     "purple": Ink("#9e2e9e", "#b814b8"),
     "brown": Ink("#661a00", "#e64c19"),
+    "indigo": Ink("#4d00e6", "#9933ff"),
     "gold": Ink("#8a7228", "#ffd24d"),
 }
 PAINTED = ("fill", "stroke")

@@ -1,5 +1,6 @@
 """The words of Vega-Lite that the charts use: documents, layers, axes with fixed ticks, pixels."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,13 +37,14 @@ def pixels(field: str) -> Spec:
     return {"field": field, "type": "quantitative", "scale": None, "axis": None}
 
 
-def axis(labels: Mapping[float, str] | Mapping[int, str], **style: Any) -> Spec:
+def axis(labels: Mapping[float, str], **style: Any) -> Spec:
     """An axis with these labels at these numbers, none of which is left out."""
-    literals = ",".join(f"'{number:.12g}':'{label}'" for number, label in labels.items())
+    numbers, names = list(labels), list(labels.values())
     return {
-        "values": list(labels),
-        "labelExpr": f"{{{literals}}}[format(datum.value,'.12~g')]",
+        "values": numbers,
+        "labelExpr": f"{json.dumps(names)}[indexof({json.dumps(numbers)},datum.value)]",
         "labelOverlap": False,
+        "labelFlush": False,
         "title": None,
         **style,
     }

@@ -6,9 +6,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from app.charts.pressure_lanes import Span
 from app.charts.render import png, require_renderer, svg, svg_document
 from app.charts.theme import INKS
-from app.charts.usage_chart import Span, usage_chart
+from app.charts.usage_chart import usage_chart
 from app.domain.profiles import Pressure
 from app.errors import SettingsError
 from tests.charts.views import MONDAY, samples, usage_view
@@ -38,6 +39,13 @@ def test_nothing_is_drawn_that_a_strict_policy_forbids(drawn: str) -> None:
     assert not {name for name in names if name.startswith("on")}
     assert not names & {"style", "href", "id", "clip-path", "{http://www.w3.org/1999/xlink}href"}
     assert not re.search(r"url\(|https?://(?!www\.w3\.org/2000/svg)|javascript:", drawn)
+
+
+def test_the_ticks_have_their_labels(drawn: str) -> None:
+    """Each second midnight has its date, and each quarter of a core its number."""
+    texts = ["".join(element.itertext()) for element in ET.fromstring(drawn).iter(f"{SVG}text")]
+
+    assert {"2 Mar", "4 Mar", "14 Mar", "0", "0.25", "1"} <= set(texts)
 
 
 def test_every_colour_is_an_ink_with_its_class(drawn: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from app.charts.theme import INKS, ink_class, stylesheet
 from tests.charts.sight import SIGHTS, contrast, distance
 
-LINES = ("text", "grey", "blue", "green", "purple", "brown", "gold")
+LINES = ("text", "grey", "blue", "green", "purple", "brown", "indigo", "gold")
 TEXTS = ("text", "muted")
 
 

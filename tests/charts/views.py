@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from app.charts.downsampling import Samples
-from app.charts.usage_chart import Change, UsageView
+from app.charts.label_placement import Box
+from app.charts.usage_chart import UsageView
+from app.charts.usage_panel import Change
 from app.charts.vega import Spec
 from app.domain.profiles import Resource
 
@@ -54,3 +56,15 @@ def texts(spec: Spec) -> list[str]:
 def label_positions(spec: Spec) -> Sequence[float]:
     """The heights of the labels, from the top."""
     return sorted(row["y"] for row in rows(spec, "text"))
+
+
+def label_boxes(spec: Spec) -> list[Box]:
+    """About the rectangles that the labels cover: 6.6 pixels for each letter, and 13 for a line."""
+    boxes = []
+    for layer in layers(spec, "text"):
+        side = layer["mark"]["align"]
+        for row in layer["data"]["values"]:
+            width = 6.6 * len(row["text"])
+            left = row["x"] - {"left": 0, "center": width / 2, "right": width}[side]
+            boxes.append(Box(left, row["y"] - 6, left + width, row["y"] + 6))
+    return boxes

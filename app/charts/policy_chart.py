@@ -1,0 +1,56 @@
+"""The usage of containers over time with the values of several policies, one panel below the other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.charts.dates import DrawTimeAxis, calendar
+from app.charts.downsampling import Samples
+from app.charts.policies import STYLES
+from app.charts.usage_panel import Change, Level, PanelView, UsagePanel
+from app.charts.vega import Spec, document
+from app.domain.profiles import Resource
+
+_WIDTH, _PANEL_HEIGHT = 900, 280
+_MARGIN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPanel:
+    """One resource of one container: its samples, and the changes of each policy's value, from Unix times."""
+
+    title: str
+    resource: Resource
+    samples: Samples
+    values: Mapping[str, Sequence[Change]]
+
+
+def policy_chart(
+    title: str,
+    panels: Sequence[PolicyPanel],
+    start: float,
+    end: float,
+    *,
+    time_axis: DrawTimeAxis = calendar,
+) -> Spec:
+    """The panels from *start* to *end*, with *title* above them."""
+    drawn = [UsagePanel(_view(panel, start, end, time_axis), _WIDTH, _PANEL_HEIGHT) for panel in panels]
+    description = ". ".join([title, *(panel.description() for panel in drawn)])
+    return document(
+        {
+            "title": {"text": title, "frame": "bounds", "fontSize": 14, "offset": 16},
+            "padding": _MARGIN,
+            "vconcat": [panel.spec() for panel in drawn],
+        },
+        description,
+    )
+
+
+def _view(panel: PolicyPanel, start: float, end: float, time_axis: DrawTimeAxis) -> PanelView:
+    levels = [
+        Level(name, panel.values[name], style.line, may_be_beyond=name == "requests")
+        for name, style in STYLES.items()
+        if name in panel.values
+    ]
+    return PanelView(
+        panel.resource, panel.title, start, end, panel.samples, levels[::-1], time_axis=time_axis
+    )
