@@ -5,6 +5,7 @@ from typing import Any
 from app.charts.svg_markup import document_of, light_of, text_of, tidy
 from app.charts.vega import Spec
 from app.errors import SettingsError
+from app.printable import printable
 
 _PIXELS_PER_PIXEL = 2  # of a PNG, for screens with narrow pixels
 
@@ -31,9 +32,19 @@ def require_renderer() -> None:
 
 
 def _image(spec: Spec) -> Any:
+    shown = _printable(spec)
     # No URL is allowed: all data is in the specification.
-    drawing = _converter().vegalite_to_svg(spec, allowed_base_urls=[])
-    return tidy(drawing, spec["description"])
+    drawing = _converter().vegalite_to_svg(shown, allowed_base_urls=[])
+    return tidy(drawing, shown["description"])
+
+
+def _printable(part: Any) -> Any:
+    """The specification with printable texts: vl-convert ends the process at a control character."""
+    if isinstance(part, str):
+        return printable(part)
+    if isinstance(part, dict):
+        return {key: _printable(value) for key, value in part.items()}
+    return [_printable(value) for value in part] if isinstance(part, list) else part
 
 
 def _converter() -> Any:

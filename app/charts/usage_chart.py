@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.charts.downsampling import Samples
-from app.charts.pressure_lanes import Spans
+from app.charts.pressure_lanes import Span, Spans
 from app.charts.theme import ink
 from app.charts.usage_panel import BOTTOM, LEFT, RIGHT, TOP, Change, Level, PanelView, UsagePanel
 from app.charts.vega import Spec, document
 from app.domain.profiles import Resource
 from app.domain.quantities import RESOURCE_NAMES
 
+__all__ = ["Change", "Span", "UsageView", "usage_chart"]  # what a caller of the chart builds it from
 _LIMIT: Mapping[str, Any] = {"color": ink("brown"), "strokeDash": [2, 3]}
 _REQUEST: Mapping[str, Any] = {"color": ink("text"), "strokeDash": [7, 3]}
 _VALUE: Mapping[str, Any] = {"color": ink("blue"), "strokeWidth": 2.5}

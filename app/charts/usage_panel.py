@@ -20,7 +20,7 @@ from app.charts.vega import Row, Spec, axis, layer, line, number, pixels, texts
 from app.domain.profiles import Resource
 from app.domain.quantities import RESOURCE_NAMES
 
-LEFT, RIGHT, TOP, BOTTOM = 44, 124, 44, 40  # pixels around the plot, for its texts
+LEFT, RIGHT, TOP, BOTTOM = 48, 136, 44, 40  # pixels around the plot, for its texts
 _LABEL_HEIGHT = 14
 _HIGHEST_LABEL = 5
 _JOINT_END, _SWATCH_END, _LABEL_X = 8, 17, 21  # pixels right of the plot
@@ -95,7 +95,11 @@ class UsagePanel:
     def spec(self) -> Spec:
         """The panel as a view with a title."""
         return {
-            "title": {"text": f"{self._view.title}, {self.unit.name}", "subtitle": self._legend()},
+            "title": {
+                "text": f"{self._view.title}, {self.unit.name}",
+                "subtitle": self._legend(),
+                "limit": self._width + RIGHT // 2,  # the rest is for wider fonts
+            },
             "width": self._width,
             "height": self._height,
             "layer": [

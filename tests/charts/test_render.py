@@ -12,6 +12,7 @@ from app.charts.theme import INKS
 from app.charts.usage_chart import usage_chart
 from app.domain.profiles import Pressure
 from app.errors import SettingsError
+from app.printable import printable
 from tests.charts.views import MONDAY, samples, usage_view
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -68,6 +69,21 @@ def test_an_image_for_those_who_do_not_see_it(drawn: str) -> None:
     root = ET.fromstring(drawn)
 
     assert (root.get("role"), root.get("aria-label")) == ("img", SPEC["description"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["</text><script>alert(1)</script>", "a\x1b[31m\x00", "half\ud800", "none\ufffe", "'};\\ {} \"", "<!--"],
+)
+def test_a_name_is_only_text(name: str) -> None:
+    """Names come from tenants. vl-convert aborts the process at a control character: none gets there."""
+    root = ET.fromstring(svg(usage_chart(usage_view(1, title=name))))
+
+    shown = next(
+        "".join(element.itertext()) for element in root.iter(f"{SVG}text") if "bold" in str(element.attrib)
+    )
+    assert shown == f"{printable(name)}, cores"
+    assert not [element for element in root.iter() if element.tag.endswith("script")]
 
 
 def test_a_drawing_is_small_and_the_same_each_time(drawn: str) -> None:
