@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from app.charts.dates import DrawTimeAxis, calendar
 from app.charts.downsampling import Samples
 from app.charts.policies import STYLES
+from app.charts.theme import ink
 from app.charts.usage_panel import Change, Level, PanelView, UsagePanel
-from app.charts.vega import Spec, document
+from app.charts.vega import Spec, document, texts
 from app.domain.profiles import Resource
 
 _WIDTH, _PANEL_HEIGHT = 900, 280
@@ -39,10 +40,15 @@ def policy_chart(
         {
             "title": {"text": title, "frame": "bounds", "fontSize": 14, "offset": 16},
             "padding": _MARGIN,
-            "vconcat": [panel.spec() for panel in drawn],
+            "vconcat": [panel.spec() for panel in drawn] or [_nothing()],
         },
         description,
     )
+
+
+def _nothing() -> Spec:
+    label = {"x": 0, "y": 0, "text": "No samples"}
+    return {"width": _WIDTH, "height": 20, "layer": [texts([label], align="left", color=ink("muted"))]}
 
 
 def _view(panel: PolicyPanel, start: float, end: float, time_axis: DrawTimeAxis) -> PanelView:

@@ -22,7 +22,7 @@ from app.domain.quantities import RESOURCE_NAMES
 
 LEFT, RIGHT, TOP, BOTTOM = 48, 136, 44, 40  # pixels around the plot, for its texts
 _LABEL_HEIGHT = 14
-_HIGHEST_LABEL = 5
+_HIGHEST_LABEL, _ABOVE_LANES = 5, 6
 _JOINT_END, _SWATCH_END, _LABEL_X = 8, 17, 21  # pixels right of the plot
 _PIXELS_PER_TICK = 28
 _HEADROOM = 1.06
@@ -224,7 +224,8 @@ class UsagePanel:
     def _labels(self) -> list[Spec]:
         """The names and amounts of the lines at their ends, apart from each other, and joined to them."""
         ends = self._ends()
-        placed = spread([end.y for end in ends], _LABEL_HEIGHT, _HIGHEST_LABEL, self._height)
+        lowest = self._height - (_ABOVE_LANES if self._view.pressure else 0)
+        placed = spread([end.y for end in ends], _LABEL_HEIGHT, _HIGHEST_LABEL, lowest)
         labels = [
             {"x": self._width + _LABEL_X, "y": y, "text": end.label}
             for end, y in zip(ends, placed, strict=True)
@@ -265,7 +266,8 @@ class UsagePanel:
 
     def _amount(self, amount: float) -> str:
         """The amount in a sentence."""
-        return f"{self.unit.shown(amount)}{'' if self.unit.suffix else ' cores'}"
+        shown = self.unit.shown(amount)
+        return shown if self.unit.suffix else f"{shown} core{'' if shown == '1' else 's'}"
 
 
 def _gap(run: Sequence[Interval]) -> Row:

@@ -1,10 +1,10 @@
 """The chart of usage: amounts in units, real dates, gaps, labels apart from each other, times of pressure."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 
-from app.charts.pressure_lanes import Span
+from app.charts.pressure_lanes import Span, Spans
 from app.charts.theme import ink
 from app.charts.usage_chart import usage_chart
 from app.charts.usage_panel import Change
@@ -14,6 +14,7 @@ from tests.charts.views import (
     MEBIBYTE,
     MONDAY,
     STEP,
+    label_boxes,
     label_positions,
     layers,
     rows,
@@ -138,6 +139,24 @@ def test_labels_of_lines_close_together_do_not_collide() -> None:
     assert min(low - high for high, low in pairwise(positions)) > 13.99
 
 
+@pytest.mark.parametrize("width", [320, 720])
+def test_labels_fit_beside_the_plot(width: int) -> None:
+    """The longest ones, in the widest of the fonts, are within the picture and not over each other."""
+    levels = {
+        name: (Change(MONDAY, amount * MEBIBYTE),)
+        for name, amount in (("limit", 1023), ("request", 1022), ("value", 1021))
+    }
+    pressure: Spans = {Pressure.OOM_KILLED: [], Pressure.MEMORY_STALLED: []}
+    view = usage_view(14, resource=Resource.MEMORY, samples=samples(14, float), **levels, pressure=pressure)
+
+    spec = usage_chart(view, width=width)
+
+    boxes = label_boxes(spec)
+    assert len(boxes) == 6
+    assert max(box.right for box in boxes) <= width - spec["padding"]["left"]
+    assert not any(left.overlaps(right) for left, right in combinations(boxes, 2))
+
+
 @pytest.mark.parametrize("width", [320, 720, 1600])
 def test_dates_are_real_and_do_not_collide(width: int) -> None:
     """14 days from Monday, 2 March: the labels have 48 pixels each, and the title has the year."""
@@ -169,5 +188,5 @@ def test_the_description_says_what_the_picture_shows() -> None:
 
     assert spec["description"] == (
         "Usage of CPU, 2 Mar to 15 Mar 2026, UTC; highest sample 0.1 cores; value 0.2 cores;"
-        " request 0.5 cores; limit 1 cores; not OOM killed"
+        " request 0.5 cores; limit 1 core; not OOM killed"
     )
