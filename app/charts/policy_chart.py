@@ -13,6 +13,7 @@ from app.domain.profiles import Resource
 
 _WIDTH, _PANEL_HEIGHT = 900, 280
 _MARGIN = 12
+_FONT_MARGIN = 24  # pixels by which labels may be wider in a browser than in the drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def policy_chart(
     return document(
         {
             "title": {"text": title, "frame": "bounds", "fontSize": 14, "offset": 16},
-            "padding": _MARGIN,
+            "padding": {"left": _MARGIN, "top": _MARGIN, "bottom": _MARGIN, "right": _MARGIN + _FONT_MARGIN},
             "vconcat": [panel.spec() for panel in drawn] or [_nothing()],
         },
         description,

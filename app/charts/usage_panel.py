@@ -72,11 +72,12 @@ class PanelView:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The end of a line at the right edge of the plot, with its label; *y* in pixels from the top."""
+    """The end of a line, *y* pixels from the top, with its label; it may end before the edge of the plot."""
 
     label: str
     colour: str
     y: float
+    is_at_edge: bool = True
 
 
 class UsagePanel:
@@ -233,6 +234,7 @@ class UsagePanel:
         joints = [
             {"x": self._width, "y": end.y, "x2": self._width + _JOINT_END, "y2": y, "colour": end.colour}
             for end, y in zip(ends, placed, strict=True)
+            if end.is_at_edge
         ]
         left, right = self._width + _JOINT_END, self._width + _SWATCH_END
         swatches = [
@@ -251,7 +253,9 @@ class UsagePanel:
             y = 0.0 if is_beyond else self._y_of(amount)
             ends.append(_End(f"{label} ↑" if is_beyond else label, level.style["color"], y))
         if self._runs:
-            ends.append(_End("usage", ink("grey"), self._y_of(self._runs[-1][-1].mean)))
+            newest = self._runs[-1][-1]
+            is_at_edge = newest.end >= self._view.end
+            ends.append(_End("usage", ink("grey"), self._y_of(newest.mean), is_at_edge))
         return ends
 
     def _y_of(self, amount: float) -> float:

@@ -73,6 +73,14 @@ def test_missing_samples_are_a_gap() -> None:
     assert 0 not in amounts.values()
 
 
+def test_usage_that_ended_before_is_not_joined_to_its_label() -> None:
+    """The line ends after two of three days: a joint at the edge of the plot would continue nothing."""
+    joints = rows(usage_chart(usage_view(3, samples=samples(2))), "rule", strokeWidth=1)
+
+    assert ink("grey") not in {joint["colour"] for joint in joints}
+    assert len(joints) == 3
+
+
 def test_an_infinite_sample_is_missing_too() -> None:
     """JSON has no number for it."""
     view = usage_view(1, samples=samples(1, lambda step: float("inf") if step == 5 else 0.1))
