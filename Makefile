@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer environments sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit docs references format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -23,6 +23,7 @@ sandbox: .venv/dev.stamp parts  ## Start a real control plane and Prometheus, wi
 WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(ORDER),--file-order=$(ORDER))
+HELM_4 := $(BIN)/python -c 'from tests.parts.locate import Part, require; print(require(Part.HELM_4))'
 UNIT := -m "not prometheus and not chart and not cluster"
 WITH_COVERAGE := --cov --cov-report=term:skip-covered
 # Workers and programs under test start in half the time where compiled modules are kept.
@@ -43,8 +44,8 @@ durations: .venv/dev.stamp parts  ## Measure the duration of each test file: tes
 test-e2e: .venv/dev.stamp parts  ## Run only the end-to-end tests
 	@$(PYTEST) $(PARALLEL) tests/e2e
 
-# The second lane: each test measures for a minute or more, so nothing runs beside it, but for the unit tests in the image.
-test-image: .venv/dev.stamp .venv/supply-chain.stamp parts  ## Build the image (as root on Debian), and run the product and its unit tests in it
+# The second lane: tests that take a minute or more. Floods measure time, so nothing runs beside those of the webhook.
+test-image: .venv/dev.stamp .venv/supply-chain.stamp .venv/build.stamp parts  ## Build the image (as root on Debian), and run the product and its unit tests in it
 	@$(PYTEST) -m image
 
 # -rP prints what passed tests measured. Only the floods of the webhook measure time.
@@ -108,6 +109,12 @@ audit: .venv/audit.stamp .venv/supply-chain.stamp  ## Find insecure settings and
 	@.venv/audit/bin/bandit --quiet --recursive --configfile .ci/bandit.yaml app
 	@.venv/supply-chain/bin/python -m supply_chain.vulnerabilities $(if $(ALLOW_UNAUDITED),--allow-unaudited) $(AUDITED)
 
+references: .venv/dev.stamp  ## Write the references of commands, settings, metrics, custom resources and chart values
+	@$(BIN)/python -m docs.references
+
+docs: .venv/docs.stamp  ## Build the documentation strictly, with MkDocs Material and with Zensical: dist/site
+	@.venv/docs/bin/python -m docs.build
+
 # The root file system of an image; without it the image is built here, as root on Debian. From another engine:
 # docker export $(docker create IMAGE) | tar --extract --directory FOLDER
 IMAGE_ROOT ?=
@@ -116,13 +123,23 @@ sbom: .venv/runtime.stamp .venv/supply-chain.stamp $(if $(IMAGE_ROOT),,.venv/dev
 	@root="$(if $(IMAGE_ROOT),$(IMAGE_ROOT),$$($(BIN)/python -m tests.image))" \
 	  && .venv/supply-chain/bin/python -m supply_chain.sbom dist --image-root "$$root"
 
+# The image from another engine: IMAGE_ROOT as above, and IMAGE_LAYOUT with its OCI layout (skopeo copy ... oci:FOLDER).
+IMAGE_LAYOUT ?=
+BUILD_IMAGE = $(BIN)/python -m tests.image --layout "$$layout"
+
+# Nothing is published.
+dist: .venv/build.stamp .venv/supply-chain.stamp .venv/dev.stamp parts  ## Write wheel, sdist, chart, manifests, image, bills of materials and checksums to dist/
+	@work="$$(mktemp --directory)" && trap 'rm -rf "$$work"' EXIT && layout="$(or $(IMAGE_LAYOUT),$$work)" \
+	  && root="$(if $(IMAGE_LAYOUT),$(IMAGE_ROOT),$$($(BUILD_IMAGE)))" \
+	  && .venv/supply-chain/bin/python -m supply_chain.dist dist --builder .venv/build/bin/python \
+	    --helm "$$($(HELM_4))" --image-layout "$$layout" --image-root "$$root"
+
 format: .venv/dev.stamp  ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 manifests: .venv/dev.stamp parts  ## Copy crds/ into the chart and render webhook-config/
-	@$(BIN)/python charts/render.py --helm "$$($(BIN)/python -c \
-	  'from tests.parts.locate import Part, require; print(require(Part.HELM_4))')"
+	@$(BIN)/python charts/render.py --helm "$$($(HELM_4))"
 
 demo-history: .venv/dev.stamp  ## Write the demo's history file
 	@$(BIN)/python -m tests.histories.emojivoto --npz app/demo/emojivoto.npz
@@ -153,6 +170,14 @@ clean:  ## Remove the virtual environment
 	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# All that the targets need, so that two of them can be made at a time.
+environments: .venv/dev.stamp .venv/audit.stamp .venv/docs.stamp .venv/supply-chain.stamp .venv/build.stamp
+
+.venv/build.stamp: requirements-build.lock .venv/runtime.stamp
+	@$(PYTHON) -m venv .venv/build
+	@.venv/build/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r $<
+	@touch $@
+
 .venv/supply-chain.stamp: requirements-supply-chain.lock .venv/runtime.stamp
 	@$(PYTHON) -m venv .venv/supply-chain
 	@.venv/supply-chain/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r $<
@@ -161,4 +186,9 @@ clean:  ## Remove the virtual environment
 .venv/audit.stamp: requirements-audit.lock .venv/runtime.stamp
 	@$(PYTHON) -m venv .venv/audit
 	@.venv/audit/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r $<
+	@touch $@
+
+.venv/docs.stamp: requirements-docs.lock .venv/runtime.stamp
+	@$(PYTHON) -m venv .venv/docs
+	@.venv/docs/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r $<
 	@touch $@

@@ -21,6 +21,7 @@ Layers, from the top; a module imports only from the layers below (the contracts
     proxies                  the forward proxy of a URL, by NO_PROXY and its kind (pure)
     fair_queue               sources served in rotation
     small_files              tokens and certificates, of limited size
+    lean_imports             libraries without what they load needlessly
     recommendation           arithmetic: from the stored days to a value and its risk (pure numpy)
     history                  state: day histograms, coverage, edge rates, check-points (pure numpy)
     rightsizing              requests of a new Pod within the rules of its namespace (pure)

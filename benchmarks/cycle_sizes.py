@@ -1,4 +1,4 @@
-"""Cost of a cycle at growing cluster sizes: the table of docs/performance.md.
+"""Cost of a cycle at growing cluster sizes: the table of docs/pages/performance.md.
 
 `python -m benchmarks.cycle_sizes` prints the table, `--write` also writes it to the file. Each size has its
 own Prometheus and is measured in its own process, so that the peak memory is that of one size.
@@ -25,7 +25,7 @@ from benchmarks.past_usage import Profiler, RunningPast, Size, past_of
 from benchmarks.rig import ROOT
 
 SIZES = (100, 1_000, 10_000)
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "pages" / "performance.md"
 _TABLE = re.compile(r"(?<=<!-- sizes -->\n).*?(?=<!-- end of sizes -->)", re.DOTALL)
 
 
@@ -46,7 +46,7 @@ class Cost:
 def main() -> None:
     """Prints a row for each size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write the table to docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/pages/performance.md")
     parser.add_argument("--workloads", type=int, nargs="*", default=SIZES)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -111,7 +111,7 @@ class ReplayedAnswers:
         yield b"]}}"
 
     def _rows(self, query: str) -> Iterable[Row]:
-        if "istio_" in query:
+        if "istio_" in query or query.startswith("label_replace("):  # no Pod is young
             return ()
         if "(namespace)(count_over_time" in query:
             return self._load(4 * _CONNECTIONS_EACH if REQUESTS in query else len(_CONTAINERS))

@@ -1,6 +1,6 @@
 """Renews generated files: the chart's CRDs from `crds/`; from the chart the manifests of `webhook-config/`
-(for the oldest supported Kubernetes, with `policies/` for newer ones), the snapshots of the tests, and the
-table of values in its README.
+(for the oldest supported Kubernetes, with `policies/` for newer ones) and the snapshots of the tests; the
+table of values in its README; and the dashboard for workloads.
 
 `python charts/render.py` writes the files that differ; with `--check` it only names them, with exit code 1.
 """  # noqa: INP001 - a program, not a package
@@ -13,6 +13,7 @@ from pathlib import Path
 from objects import CHART, NAMESPACE, REPOSITORY, Manifest, RenderError, as_text, key_of, render
 from snapshots import ADMISSION_POLICIES, FIRST_WITH_ADMISSION_POLICIES, snapshots
 from values_table import readme
+from workloads_dashboard import workloads_dashboard
 
 OLDEST_KUBERNETES = "1.20.0"
 IMAGE = "job-profiler"
@@ -44,7 +45,7 @@ IMAGE_NOTE = (
 def main() -> int:
     """Renews all files, or checks them; returns the exit code."""
     parser = argparse.ArgumentParser(
-        description="Renews the chart's CRDs, the plain manifests, the snapshots and the table of values."
+        description="Renews the chart's CRDs, table of values and dashboard, plain manifests and snapshots."
     )
     parser.add_argument("--helm", default="helm", metavar="PATH", help="Helm 3 or 4 (default: helm on PATH)")
     parser.add_argument("--check", action="store_true", help="write nothing; name the files that differ")
@@ -66,10 +67,15 @@ def renew_all(helm: str, *, check: bool) -> list[Path]:
     drifted += renew(REPOSITORY / "webhook-config", manifests(helm), check=check)
     drifted += renew(REPOSITORY / "webhook-config" / "policies", policies(helm), check=check)
     drifted += renew(REPOSITORY / "tests" / "chart" / "snapshots", snapshots(helm), check=check)
-    if (described := readme()) != (file := CHART / "README.md").read_text():
+    for name, text in (
+        ("README.md", readme()),
+        ("files/workloads-dashboard.json", workloads_dashboard()),
+    ):
+        if (file := CHART / name).exists() and file.read_text() == text:
+            continue
         drifted.append(file)
         if not check:
-            file.write_text(described)
+            file.write_text(text)
     return drifted
 
 

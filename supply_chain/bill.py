@@ -1,6 +1,8 @@
 """The bill of materials as a CycloneDX document."""
 
+import uuid
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,19 @@ from packageurl import PackageURL
 from supply_chain.debian_packages import DebianPackage
 from supply_chain.python_packages import PythonPackage
 
+_NO_SERIAL_NUMBER = uuid.UUID(int=0)
+
 
 class BillError(Exception):
     """The document does not follow CycloneDX's schema, which is a fault of this program."""
 
 
 class Bill:
-    """Components of one subject: a wheel or an image."""
+    """Components of one subject: a wheel or an image, as of *timestamp*."""
 
-    def __init__(self, subject: PythonPackage, kind: str) -> None:
-        self._bom: Any = Bom()
+    def __init__(self, subject: PythonPackage, kind: str, *, timestamp: int) -> None:
+        self._bom: Any = Bom(serial_number=_NO_SERIAL_NUMBER)
+        self._bom.metadata.timestamp = datetime.fromtimestamp(timestamp, UTC)
         self._subject = self._bom.metadata.component = Component(
             name=subject.name,
             version=subject.version,
@@ -69,7 +74,11 @@ class Bill:
         )
 
     def write(self, file: Path) -> int:
-        """Writes the document after a check against the schema; returns the number of components."""
+        """Writes the document after a check against the schema; returns the number of components.
+
+        Its serial number follows from what it says, so that the same materials are the same document.
+        """
+        self._bom.serial_number = uuid.uuid5(_NO_SERIAL_NUMBER, JsonV1Dot6(self._bom).output_as_string())
         text = JsonV1Dot6(self._bom).output_as_string(indent=2)
         if fault := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
             raise BillError(f"{file.name}: {fault}")

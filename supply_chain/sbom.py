@@ -15,6 +15,7 @@ from typing import Any
 from supply_chain import debian_packages, python_packages
 from supply_chain.bill import Bill
 from supply_chain.python_packages import PythonPackage, closure, needed, normalised
+from supply_chain.source_date import source_date_epoch
 
 PROGRAM = "opt/job-profiler"
 OS_RELEASE = "etc/os-release"
@@ -35,30 +36,33 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--image-root", type=Path, help="the root file system of an image")
     options = parser.parse_args(arguments)
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    _write(wheel_bill(project, options.environment), options.directory / f"{_stem(project)}.wheel.cdx.json")
+    timestamp = source_date_epoch(Path())
+    bill = wheel_bill(project, options.environment, timestamp)
+    _write(bill, options.directory / f"{_stem(project)}.wheel.cdx.json")
     if options.image_root:
-        _write(image_bill(options.image_root), options.directory / f"{_stem(project)}.image.cdx.json")
+        bill = image_bill(options.image_root, timestamp)
+        _write(bill, options.directory / f"{_stem(project)}.image.cdx.json")
     return 0
 
 
-def wheel_bill(project: dict[str, Any], environment: Path) -> Bill:
+def wheel_bill(project: dict[str, Any], environment: Path, timestamp: int) -> Bill:
     """The program and what it needs, in the versions of *environment*."""
     subject = PythonPackage(
         project["name"], project["version"], project["description"], project["license"], frozenset()
     )
     installed = python_packages.installed_packages(_site_packages(environment))
-    bill = Bill(subject, "library")
+    bill = Bill(subject, "library", timestamp=timestamp)
     bill.add_python(closure(installed, project["dependencies"]), needed(project["dependencies"]))
     return bill
 
 
-def image_bill(root: Path) -> Bill:
+def image_bill(root: Path, timestamp: int) -> Bill:
     """Everything in the image: Python packages of program and base, the interpreter, Debian packages."""
     program = root / PROGRAM
     of_base = [folder for pattern in BASE_PACKAGES for folder in sorted(root.glob(pattern))]
     packages = python_packages.installed_packages([*_site_packages(program), *of_base])
     subject = packages.pop(normalised("kubernetes-job-profiler"))
-    bill = Bill(subject, "container")
+    bill = Bill(subject, "container", timestamp=timestamp)
     bill.add_python(packages, subject.requires)
     bill.add_interpreter(_settings(program / "pyvenv.cfg")["version"])
     bill.add_debian(debian_packages.installed_packages(root), _settings(root / OS_RELEASE))

@@ -1,5 +1,9 @@
 """Tests of the second lane run only where they are asked for, and CI asks for each kind."""
 
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +11,14 @@ import pytest
 from tests.lanes import MARKERS, is_asked_for
 
 ROOT = Path(__file__).parents[1]
+# Prints the targets, and fails for `test` and `lint` as it is told.
+MAKE = """\
+#!/bin/sh
+for word in "$@"; do
+    case $word in *=* | --*) ;; *) echo "made: $word" ;; esac
+done
+case " $* " in *" test "*) exit {tests} ;; *" lint "*) exit {lint} ;; esac
+"""
 
 
 class Item:
@@ -41,16 +53,37 @@ def test_the_second_lane_is_asked_for_by_its_marker(
     assert is_asked_for(Item(*markers), expression) is runs
 
 
+@pytest.mark.parametrize(
+    ("tests", "lint", "exit_code"),
+    [(0, 0, 0), (2, 0, 1), (0, 2, 1), (2, 2, 1)],
+    ids=["clean", "failed tests", "failed lint", "both"],
+)
+def test_what_runs_beside_the_tests_counts(tmp_path: Path, tests: int, lint: int, exit_code: int) -> None:
+    """A failure of either ends .ci/run before its second lane, after the output of both."""
+    (tmp_path / ".ci").mkdir()
+    script = shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    make = tmp_path / "make"
+    make.write_text(MAKE.format(tests=tests, lint=lint))
+    make.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", script], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == exit_code
+    assert {"made: test", "made: lint"} <= set(done.stdout.splitlines())
+    assert ("made: test-flood" in done.stdout) is (exit_code == 0)
+
+
 def test_ci_runs_both_lanes() -> None:
-    """.ci/run runs the first lane, then a target for each marker of the second one within a limit."""
+    """.ci/run runs the first lane, then a target for each marker of the second one, within 15 minutes."""
     script = (ROOT / ".ci" / "run").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    [second_lane] = [
-        line for line in script.splitlines() if line.startswith("timeout --foreground 15m make ")
-    ]
-    targets = second_lane.split()[4:]
+    limited = re.findall(r"^timeout --foreground (\d+)m make (.+)$", script, re.MULTILINE)
+    targets = " ".join(targets for _, targets in limited).split()
 
-    assert "\nmake test\n" in script
+    assert "&& make test ||" in script
+    assert sum(int(minutes) for minutes, _ in limited) <= 15
     for marker in MARKERS:
         assert f"test-{marker}" in targets
         assert f"$(PYTEST) -m {marker}" in makefile

@@ -59,6 +59,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "backfill_enabled": ("false", False),
     "backfill_rate": ("2.5", 2.5),
     "workload_metrics": ("true", True),
+    "max_workload_series": ("500", 500),
     "operating_mode": ("PROFILING_SCHEDULING", "PROFILING_SCHEDULING"),
     "scheduling_min_confidence": ("0.8", 0.8),
     "scheduling_deadband": ("0.3", 0.3),

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROGRAM_FOLDERS = [
     "benchmarks",
+    "docs",
     "supply_chain",
     *(f"app/{path.parent.name}" for path in ROOT.glob("app/*/__init__.py")),
 ]
@@ -25,7 +26,11 @@ PLAIN_FILES = sorted(
     if path.is_file() and path.suffix in {".yaml", ".tpl", ".txt", ".json"}
 )
 OTHER_FILES = [
-    ROOT / name for name in ("pyproject.toml", "Makefile", "CONTRIBUTING.md", "docs/architecture.md")
+    *(
+        ROOT / name
+        for name in ("pyproject.toml", "Makefile", "CONTRIBUTING.md", "README.md", "docs/mkdocs.yml")
+    ),
+    *sorted((ROOT / "docs" / "pages").glob("*.md")),
 ]
 
 # The word, and what to write in its place.
@@ -117,7 +122,7 @@ def test_tests_are_described_in_plain_words(folder: str) -> None:
 
 
 def test_files_for_users_are_in_plain_words() -> None:
-    """The chart with its comments and notes, CRDs, manifests, Makefile, CONTRIBUTING and the architecture."""
+    """The chart with its comments and notes, CRDs, manifests, Makefile, README and documentation."""
     texts = chain.from_iterable(lines(path.read_text(), path) for path in PLAIN_FILES + OTHER_FILES)
 
     assert faults(texts) == []

@@ -4,7 +4,7 @@ KRR and VPA give no container less than a floor. It is no part of what the rule 
 values are scored with it and without it.
 
 The rules are not the products: they have no bump after an OOM kill and no update within the day.
-`docs/backtest.md` names the sources.
+`docs/pages/backtest.md` names the sources.
 """
 
 from collections.abc import Callable, Mapping

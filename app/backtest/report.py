@@ -1,4 +1,4 @@
-"""The scores of a replay as a JSON document; docs/backtest.md documents the keys."""
+"""The scores of a replay as a JSON document; docs/pages/backtest.md documents the keys."""
 
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta

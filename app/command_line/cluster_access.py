@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import SettingsError
-from app.kubernetes.kubeconfig import NO_OVERRIDES, Overrides
+from app.kubernetes.overrides import NO_OVERRIDES, Overrides
 
 _DEFAULT_KUBECONFIG = "~/.kube/config"
 

@@ -14,9 +14,9 @@ from app.command_line.cluster import uses_cluster
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.doctor_report import as_json, show
 from app.command_line.name_resolution import resolution_fault
+from app.command_line.plain_console import console
 from app.command_line.printout import OutputFormat
 from app.command_line.prometheus_access import reach_prometheus
-from app.command_line.terminal import console
 from app.command_line.webhook_check import check_webhook
 from app.diagnosis.catalogue import MESHES, Exporter
 from app.diagnosis.diagnosis import Diagnosis, diagnose

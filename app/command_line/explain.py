@@ -29,11 +29,12 @@ from app.backtest.usage import Usage
 from app.charts.vega import Spec
 from app.command_line.cluster import scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.plain_console import console
 from app.command_line.plot_files import check_plot_file, write_plot
 from app.command_line.profile import compute
 from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.stored_needs import read_stored_needs
-from app.command_line.terminal import console, print_error
+from app.command_line.terminal import print_error
 from app.command_line.usage_input import open_usage, progress_bar
 from app.command_line.workload_names import only_namespace, parse_workload, select_workload
 from app.domain.profiles import Resource, RiskLevel

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperOption
 
 from app.command_line.cluster_access import ClusterAccess, choose_access, read_overrides
+from app.lean_imports import import_without
 from app.settings.environment import Settings, read_settings
 
 Output = Annotated[
@@ -133,6 +134,7 @@ def takes_settings(
     variables = {*option_names, *also_read}
     hidden = {name for name in option_names if shown and name not in shown}
     own_of_namespace = ("-n", "--namespace")
+    asks_prometheus = bool(namespace) and "prometheus_url" in option_names  # `serve` may be a webhook
     cluster = (
         *([_CONTEXTS, *_CLUSTER_PARAMETERS[1:]] if several_contexts else _CLUSTER_PARAMETERS),
         *([_ALL_NAMESPACES] if namespace == _PROFILED else []),
@@ -155,6 +157,11 @@ def takes_settings(
             if namespace:
                 arguments["access"] = _access(flags, arguments)
             used = variables if arguments.get("history") is None else _without_prometheus(variables)
+            # structlog would load rich for colours that no line has, httpx its own command line with click
+            # and pygments: together a sixth of a command's start.
+            import_without("rich", "structlog")
+            if asks_prometheus:
+                import_without("click", "httpx")
             command(settings=read_settings(flags, used), **arguments)
 
         parameters = [*own_parameters]

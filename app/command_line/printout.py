@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-import yaml
 
 from app.command_line.text_layout import Shape, table_lines, wrapped
 from app.printable import printable
@@ -109,6 +108,8 @@ def render(printout: Printout, output: OutputFormat, width: int | None = None) -
         case OutputFormat.JSON:
             return _json(printout.document)
         case OutputFormat.YAML:
+            import yaml
+
             documents = printout.documents or [printout.document]
             return yaml.safe_dump_all(documents, sort_keys=False)
         case OutputFormat.CSV:

@@ -4,8 +4,8 @@ import asyncio
 
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.plain_console import console
 from app.command_line.releases import release_of
-from app.command_line.terminal import console
 from app.command_line.webhook_check import installed_settings
 from app.errors import ProfilerError
 from app.kubernetes.self_probe.probe import Probe, ProbeReport

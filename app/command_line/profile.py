@@ -3,15 +3,12 @@
 import asyncio
 import math
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
@@ -26,6 +23,7 @@ from app.errors import ForbiddenError, ProfilerError, SettingsError
 from app.history.samples import step_time
 from app.profiler.cycle.collector import GRACE_SECONDS
 from app.profiler.cycle.cycle import CycleReport, ProfilingCycle
+from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.signals import Health
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts, UsageSource
@@ -97,12 +95,8 @@ async def compute(
         if not apply:  # the rate protects the API server, to which nothing is written
             policy = replace(policy, writes_per_second=math.inf, max_writes=math.inf)
         cycle = ProfilingCycle(opened.source, cluster, policy, opened.in_scope)
-        with _progress() as bar:
-            task = bar.add_task("querying", total=None, cost="")
-            report = await cycle.run_once(
-                opened.now,
-                lambda done, total: bar.update(task, completed=done, total=total, cost=_cost(opened.traffic)),
-            )
+        with _shown_progress(opened.traffic) as progress:
+            report = await cycle.run_once(opened.now, progress)
         return report, local.manifests_of(report.identities)
 
 
@@ -167,28 +161,13 @@ async def _open_source(
         yield _OpenedSource(recorded, end, listed.covers, FixedSnapshot(), traffic)
 
 
-def _progress() -> Progress:
-    """A progress bar on standard error; hidden if standard error is not a terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("steps"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[cost]}"),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
+@contextmanager
+def _shown_progress(traffic: QueryCosts) -> Iterator[Progress]:
+    """A progress bar if standard error is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from app.command_line.query_bar import query_bar
 
-
-def _cost(traffic: QueryCosts) -> str:
-    """The cost of the Prometheus queries so far; empty without queries."""
-    queries = traffic.queries.total()
-    if not queries:
-        return ""
-    return (
-        f"{queries} queries, {traffic.samples.total() / queries:,.0f} samples each,"
-        f" {traffic.received_bytes.total() / 1e6:.1f} MB,"
-        f" {traffic.retries.total()} retries, {traffic.splits.total()} splits"
-    )
+    with query_bar(traffic) as progress:
+        yield progress

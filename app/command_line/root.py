@@ -124,8 +124,6 @@ def _root(
 @takes_settings(Settings.model_fields, shown=_SHOWN_OF_SERVE)
 def serve(settings: Settings) -> None:
     """Run the webhook, the profiler, or both; used by the Pods."""
-    # structlog imports rich, a dependency of typer, if it is installed: 4 MB for unused colours.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None makes the import fail
     from app.runtime.serving import serve as run
 
     run(settings)

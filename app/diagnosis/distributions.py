@@ -32,7 +32,7 @@ _GOOGLE_PACKAGES = "SYSTEM,CADVISOR,POD,DEPLOYMENT,STATEFULSET,DAEMONSET"
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Its name, its heading in docs/prometheus.md, and how it keeps one more metric of each exporter."""
+    """Name, heading in docs/pages/prometheus.md, and how it keeps one more metric of each exporter."""
 
     name: str
     section: Section

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from app.diagnosis.remedy import Remedy
 
-_PAGE = "docs/prometheus.md"
+_PAGE = "docs/pages/prometheus.md"
 _MAX_LISTED = 5
 
 
@@ -36,7 +36,7 @@ class Severity(StrEnum):
 
 
 class Section(StrEnum):
-    """A heading of docs/prometheus.md, as a link to it has it."""
+    """A heading of docs/pages/prometheus.md, as a link to it has it."""
 
     ADDRESSES = "addresses"
     CREDENTIALS = "credentials"

@@ -18,7 +18,7 @@ from app.sources.queries import CPU_USAGE, MEMORY_USAGE, escape_label_value
 # With more than 60 s a single missed scrape may leave less than the two samples in a step that a rate needs.
 # If two of the ten scrapes that the interval is computed from were missed, 60 s look like 75.
 _LONGEST_INTERVAL_SECONDS = 75
-# Later than that, samples of a part of the writers may be lost; see docs/prometheus.md.
+# Later than that, samples of a part of the writers may be lost; see docs/pages/prometheus.md.
 _TOLERATED_LAG_SECONDS = 2 * STEP_SECONDS
 _GONE_SHARE = 0.1  # of the nodes, in an hour: more than most clusters replace
 _DUPLICATED_SHARE = 0.02  # a container that moves to another node has two series for some minutes

@@ -29,12 +29,16 @@ class ProfileCatalogue:
     object keeps its name, and a later copy changes nothing. Of two with one time, the contract's name counts.
 
     The values of containers are kept only *with_containers*. The times and the state of the last write, which
-    only the decision on the next one needs, are kept only *with_last_write*.
+    only the decision on the next one needs, are kept only *with_last_write*; in this state the requests of
+    containers, which only gauges need, only *with_requests*.
     """
 
-    def __init__(self, *, with_containers: bool = False, with_last_write: bool = True) -> None:
+    def __init__(
+        self, *, with_containers: bool = False, with_last_write: bool = True, with_requests: bool = False
+    ) -> None:
         self._with_containers = with_containers
         self._with_last_write = with_last_write
+        self._with_requests = with_requests
         self._by_name: dict[ProfileKind, dict[str, StoredProfile | None]] = {}
         self._by_subject: dict[ProfileKind, dict[Workload | Connection, StoredProfile]] = {
             kind: {} for kind in ProfileKind
@@ -106,7 +110,11 @@ class ProfileCatalogue:
     def read(self, kind: ProfileKind, manifest: Mapping[str, Any]) -> CatalogueEntry:
         """The entry of an object, much smaller than the object; a copy under another name is no profile."""
         profile = from_manifest(
-            kind, manifest, with_containers=self._with_containers, with_last_write=self._with_last_write
+            kind,
+            manifest,
+            with_containers=self._with_containers,
+            with_last_write=self._with_last_write,
+            with_requests=self._with_requests,
         )
         if profile and not is_name_of(profile.identity, profile.name):
             profile = None

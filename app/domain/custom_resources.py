@@ -259,12 +259,14 @@ def from_manifest(
     *,
     with_containers: bool = False,
     with_last_write: bool = True,
+    with_requests: bool = False,
 ) -> StoredProfile | None:
     """The profile in *manifest*; None if it has no identity, that is, if the profiler did not write it.
 
     People can write objects: a field that is not of the schema's type counts
     as absent. Values of containers with their confidence, and the times and the state of the last write
-    (needed only to decide on the next one), cost memory, so each is optional.
+    (needed only to decide on the next one), cost memory, so each is optional; so are the requests of
+    containers in that state.
     """
     metadata, spec = mapping_in(manifest.get("metadata")), mapping_in(manifest.get("spec"))
     name, notes = metadata.get("name"), mapping_in(metadata.get("annotations"))
@@ -294,7 +296,7 @@ def from_manifest(
         reporters=_REPORTERS.get(text_in(notes.get(annotations.REPORTED_BY)), Reporters.SOURCE),
         request_bytes=_bytes(status.get(_REQUEST_BYTES)),
         response_bytes=_bytes(status.get(_RESPONSE_BYTES)),
-        state=read_state(metadata, status, subject) if with_last_write else None,
+        state=read_state(metadata, status, subject, with_requests=with_requests) if with_last_write else None,
     )
 
 

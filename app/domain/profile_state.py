@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.annotations import profile_labels
 from app.domain.profiles import ResourceProfile
 from app.domain.quantities import need_quantity
-from app.domain.stored_state import StoredState
+from app.domain.stored_state import ContainerRequest, StoredState
 from app.domain.untyped import list_in, mapping_in, text_in
 from app.domain.value_history import ValueChange, from_items, pack, to_items
 from app.domain.workloads import Connection, Workload
@@ -42,9 +42,16 @@ def container_amounts(profile: ResourceProfile) -> dict[str, dict[str, str]]:
 
 
 def read_state(
-    metadata: Mapping[str, Any], status: Mapping[str, Any], subject: Workload | Connection
+    metadata: Mapping[str, Any],
+    status: Mapping[str, Any],
+    subject: Workload | Connection,
+    *,
+    with_requests: bool = False,
 ) -> StoredState:
-    """The state in a stored object; a field that is not of the schema's type counts as absent."""
+    """The state in a stored object; a field that is not of the schema's type counts as absent.
+
+    Containers have their requests only *with_requests*: few profiles have the same, which costs memory.
+    """
     workload = subject.source if isinstance(subject, Connection) else subject
     labels = mapping_in(metadata.get("labels"))
     has_labels = profile_labels(workload).items() <= labels.items()
@@ -56,7 +63,12 @@ def read_state(
     return StoredState(
         pack(from_items(status.get("history"))),
         intern(text_in(mapping_in(status.get("risk")).get("level"))),
-        _names(tuple(text_in(container.get("name")) for container in containers)),
+        _shared(
+            tuple(
+                (text_in(container.get("name")), text_in(container.get("request")) if with_requests else "")
+                for container in containers
+            )
+        ),
         tuple(intern(text_in(container.get("value"))) for container in containers),
         max((_share(signal.get("raisedBy")) for signal in signals), default=0.0),
         intern(text_in(status.get("request"))),
@@ -68,9 +80,9 @@ def read_state(
 
 
 @lru_cache(maxsize=20_000)
-def _names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names as one object for all profiles with the same containers."""
-    return tuple(map(intern, names))
+def _shared(containers: tuple[tuple[str, str], ...]) -> tuple[ContainerRequest, ...]:
+    """The names and requests as one object for all profiles with the same."""
+    return tuple(ContainerRequest(intern(name), intern(request)) for name, request in containers)
 
 
 def _share(value: object) -> float:

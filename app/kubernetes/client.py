@@ -17,7 +17,6 @@ from app.kubernetes.connection import (
 )
 from app.kubernetes.failures import map_exceptions
 from app.kubernetes.json_values import TooManyValuesError, check_values
-from app.kubernetes.kubeconfig import NO_OVERRIDES, Overrides
 from app.kubernetes.list_options import (
     Listing,
     ListOptions,
@@ -29,6 +28,7 @@ from app.kubernetes.list_options import (
     unreadable_event,
 )
 from app.kubernetes.object_types import LeftOut, readable
+from app.kubernetes.overrides import NO_OVERRIDES, Overrides
 from app.kubernetes.server_clock import ServerClock
 
 T = TypeVar("T")

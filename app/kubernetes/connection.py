@@ -21,7 +21,7 @@ from yarl import URL
 from app.errors import ClusterError
 from app.kubernetes.credentials import ApiServer, find_api_server
 from app.kubernetes.failures import error_from_response, map_exceptions
-from app.kubernetes.kubeconfig import NO_OVERRIDES, Overrides
+from app.kubernetes.overrides import NO_OVERRIDES, Overrides
 from app.kubernetes.server_clock import ServerClock
 
 JSON = "application/json"

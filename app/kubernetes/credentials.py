@@ -33,18 +33,17 @@ from app.kubernetes.client_library import (
 )
 from app.kubernetes.error_text import CredentialsError
 from app.kubernetes.kubeconfig import (
-    NO_OVERRIDES,
     NO_USER,
     Cluster,
     Kubeconfig,
     KubeconfigError,
     Login,
-    Overrides,
     User,
     login_of,
     merge,
     parse,
 )
+from app.kubernetes.overrides import NO_OVERRIDES, Overrides
 from app.proxies import Proxy, environment_proxy
 from app.small_files import read_small_file
 
@@ -280,7 +279,7 @@ def _data_or_file(source: Cluster | User, field: str) -> bytes:
 def _of_service_account(environment: Mapping[str, str], overrides: Overrides) -> ApiServer:
     if overrides.context:
         raise SettingsError([f"--context is {overrides.context!r}, and there is no kubeconfig; {_REMEDY}"])
-    acting = overrides.identity(User())
+    acting = User().acting_as(overrides)
     if impersonation_headers(acting) and not acting.as_:
         raise SettingsError([NO_USER])
     configuration = Configuration()

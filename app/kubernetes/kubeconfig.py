@@ -4,7 +4,7 @@ The rules are those of `clientcmd` in client-go. Fields that are null count as a
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from app.kubernetes.error_text import shorten
+from app.kubernetes.overrides import NO_OVERRIDES, Overrides
 
 # libyaml, if PyYAML was built with it, is ten times as fast.
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -81,6 +82,15 @@ class User(msgspec.Struct, frozen=True, rename="kebab"):
     as_groups: Sequence[str] = ()
     as_user_extra: Mapping[str, Sequence[str]] = {}
 
+    def acting_as(self, overrides: Overrides) -> "User":
+        """This user with another identity to act as; each field is replaced by itself, as in kubectl."""
+        replaced = {
+            name: value
+            for name in ("as_", "as_uid", "as_groups", "as_user_extra")
+            if (value := getattr(overrides, name))
+        }
+        return msgspec.structs.replace(self, **replaced)
+
 
 class _Context(msgspec.Struct, frozen=True):
     cluster: str = ""
@@ -111,29 +121,6 @@ class Kubeconfig(msgspec.Struct, frozen=True, rename="kebab"):
     users: Sequence[_NamedUser] = ()
     contexts: Sequence[_NamedContext] = ()
     current_context: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """What flags replace in a kubeconfig, with the meaning of kubectl's; an empty field replaces nothing."""
-
-    context: str = ""
-    as_: str = ""
-    as_uid: str = ""
-    as_groups: Sequence[str] = ()
-    as_user_extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def identity(self, user: User) -> User:
-        """*user* with another identity to act as; each field is replaced by itself, as in kubectl."""
-        replaced = {
-            name: value
-            for name in ("as_", "as_uid", "as_groups", "as_user_extra")
-            if (value := getattr(self, name))
-        }
-        return msgspec.structs.replace(user, **replaced)
-
-
-NO_OVERRIDES = Overrides()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +222,7 @@ def login_of(config: Kubeconfig, overrides: Overrides = NO_OVERRIDES) -> Login:
         raise KubeconfigError(f"the cluster {context.cluster!r} has no server")
     missing = f"the user {context.user!r} of {wanted} is not defined"
     user = _named(config.users, context.user, missing).user if context.user else User()
-    user = overrides.identity(user)
+    user = user.acting_as(overrides)
     if fault := next(_faults(cluster, user), ""):
         raise KubeconfigError(f"in the user {context.user!r}, {fault}")
     return Login(cluster, user, context.namespace)

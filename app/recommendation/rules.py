@@ -1,7 +1,7 @@
 """The constants of the choice, for each resource; the arithmetic takes them as an argument.
 
-Each of them was set on some of the recorded sets of usage and judged on others (docs/estimation.md names the
-sets, and shows how flat the result is around each constant).
+Each of them was set on some of the recorded sets of usage and judged on others:
+docs/pages/internals/tuning.md names the sets, and shows how flat the result is around each constant.
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,6 @@ from datetime import timedelta
 from app.domain.quantities import parse_quantity
 from app.profiler.cycle.collected_samples import CollectionLimits
 from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy
-from app.profiler.cycle.loop import CyclePlan, CycleSchedule
 from app.profiler.cycle.need_limits import NeedLimits
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.recommendation.policy import EstimationPolicy
@@ -36,8 +35,3 @@ def _need_limits(settings: Settings) -> NeedLimits:
     return NeedLimits(
         float(parse_quantity(settings.max_cpu_need)), float(parse_quantity(settings.max_memory_need))
     )
-
-
-def cycle_plan(settings: Settings) -> CyclePlan:
-    """The policy and the schedule of cycles."""
-    return CyclePlan(cycle_policy(settings), CycleSchedule(settings.background_routine_update_time))

@@ -17,7 +17,7 @@ from app.kubernetes.reflector import Reflector
 from app.kubernetes.self_probe.prober import Prober
 from app.profiler.backfill.metrics import BackfillMetrics
 from app.profiler.cycle.cycle import ProfilingCycle
-from app.profiler.cycle.loop import CyclePlan, run_cycles
+from app.profiler.cycle.loop import CyclePlan, CycleSchedule, run_cycles
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.ports import ClusterPorts, ProfileStore, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
@@ -30,7 +30,7 @@ from app.runtime.adapters import (
 from app.runtime.backfill import BackfillFactory
 from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.policies import cycle_plan
+from app.runtime.policies import cycle_policy
 from app.runtime.prometheus import check_access, open_usage_source
 from app.runtime.watches.faults import TermWatches, clock_fault
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
@@ -70,6 +70,11 @@ def identity_of(settings: Settings) -> str:
     return settings.identity or f"{socket.gethostname()}-{os.getpid()}"
 
 
+def cycle_plan(settings: Settings) -> CyclePlan:
+    """The policy and the schedule of cycles."""
+    return CyclePlan(cycle_policy(settings), CycleSchedule(settings.background_routine_update_time))
+
+
 class ProfilerRole:
     """One replica of the profiler; `run` terminates only by cancellation or by a fault."""
 
@@ -104,7 +109,7 @@ class ProfilerRole:
         self._events = EventRecorder(client, identity_of(settings))
         self._prober = Prober(client, probe_policy(settings), self._events, registry)
         if settings.workload_metrics:
-            ProfileGauges(catalogue, lambda: self._leading, registry)
+            ProfileGauges(catalogue, lambda: self._leading, registry, settings.max_workload_series)
         self._backfill = (
             BackfillFactory(settings, client, catalogue, BackfillMetrics(registry))
             if settings.backfill_enabled

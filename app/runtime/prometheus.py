@@ -151,7 +151,7 @@ def check_access(settings: Settings) -> None:
     credentials = _credentials(settings)
     try:
         credentials.authentication()
-        credentials.tls_context()
+        credentials.tls_context(trusts_public=False)
     except SourceError as error:
         raise SettingsError([str(error)]) from error
     base_url = "" if settings.searches_prometheus else settings.prometheus_base_url

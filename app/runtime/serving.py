@@ -58,9 +58,7 @@ async def _run_roles(
     settings: Settings, client: ClusterClient, stopping: asyncio.Event, build_profiler: BuildProfiler
 ) -> None:
     registry = process_registry()
-    catalogue = ProfileCatalogue(
-        with_containers=sets_requests(settings), with_last_write=settings.role is not Role.WEBHOOK
-    )
+    catalogue = profile_catalogue(settings)
     profiles = ProfileWatches(client, settings.profiles_home, catalogue)
     metrics = HealthMetrics(registry, client.server_clock)
     metrics.watches.append(lambda: profiles.reflectors)
@@ -99,6 +97,15 @@ async def _run_roles(
     log.info("started", role=settings.role.value, webhook_port=settings.webhook_port)
     await supervise(tasks, drained)
     log.info("stopped")
+
+
+def profile_catalogue(settings: Settings) -> ProfileCatalogue:
+    """An empty catalogue that will keep of each profile what the roles of this process need."""
+    return ProfileCatalogue(
+        with_containers=sets_requests(settings),
+        with_last_write=settings.role is not Role.WEBHOOK,
+        with_requests=settings.workload_metrics,
+    )
 
 
 def process_registry() -> CollectorRegistry:

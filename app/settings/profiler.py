@@ -28,6 +28,12 @@ class ProfilerSettings(BaseModel):
     )
     workload_metrics: bool = Field(
         False,
-        description="Whether /metrics has the profiles of all workloads by name; it asks no client for"
-        " credentials",
+        description="Whether the leader's /metrics has the profiles by name: needs and requests of workloads"
+        " and containers, replicas, connections; it asks no client for credentials",
+    )
+    max_workload_series: int = Field(
+        20_000,
+        ge=0,
+        le=1_000_000,
+        description="Maximum series of WORKLOAD_METRICS; the largest profiles of each namespace have theirs",
     )

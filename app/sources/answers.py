@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from app.errors import RefusedQueryError
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange
-from app.sources.query_result import EVERY_LABEL, Key, QueryResult, concatenate
+from app.sources.query_result import EVERY_LABEL, Key, QueryResult, concatenate, largest_of_key
 from app.sources.row_limit import RowLimit, RowShares
 
 DECODED_AT_ONCE_BYTES = 2**18
@@ -39,6 +39,7 @@ _MOST_PER_BYTE = 110  # of a list of empty objects
 _BYTES_PER = {b"{": 300, b":": 200, b"[": 160, b'"': 30}
 # Of the samples, steps and rows of a point, and of the key and the counts of a series.
 _POINT_BYTES, _SERIES_BYTES, _NUMBER_BYTES, _TEXT_BYTES = 28, 400, 8, 64
+_MERGING_BYTES_PER_POINT = 80  # sorted numbers of all points, and their places
 _MOST_LOADED_SAMPLES = 10**12  # a larger number is none that a server read
 _LARGEST_USABLE = 1e18  # cores, bytes or requests per second: larger numbers are no measurement
 T = TypeVar("T")
@@ -94,20 +95,23 @@ class AnswerReader:
 
     The key of a series is the values of its *labels*; series without one of them are dropped. An absent
     *optional* label has the value "". A series of native histograms, and one that the response has twice,
-    are dropped and counted; series over *limit* are dropped before their points are decoded. Every method
+    are dropped and counted; series over *limit* are dropped before their points are decoded. Unless the query
+    *is_aggregated*, several series may have one key: the largest sample of each step counts. Every method
     raises RefusedQueryError if the response is an error, incomplete, does not fit the query, or has no other
     series than dropped ones; *reserve* is called with the memory in use, and may raise SourceError.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the query, the form of its result, and its limits
         self,
         labels: Sequence[str],
         steps: StepRange,
         optional: Collection[str] = (),
         limit: RowLimit | None = None,
         reserve: Callable[[int], None] = lambda _bytes: None,
+        *,
+        is_aggregated: bool = True,
     ) -> None:
-        self._reserve = reserve
+        self._reserve, self._is_aggregated = reserve, is_aggregated
         self._kept_bytes = 0
         self._labels, self._steps = labels, steps
         self._has_every_label = EVERY_LABEL in labels
@@ -163,7 +167,7 @@ class AnswerReader:
             left_out=self._shares.left_out if self._shares else {},
         )
         if len(set(self._keys)) < len(self._keys):
-            result = self._without_repeated(result)
+            result = self._without_repeated(result) if self._is_aggregated else self._merged(result)
         if self._fault and not result.keys:
             raise self._fault
         return replace(result, dropped_series=self._dropped_series)
@@ -180,6 +184,10 @@ class AnswerReader:
                 name = _shortened("/".join(key))
                 self._drop("MalformedAnswer", f"Prometheus' response has the series {name} twice")
         return result.select(np.array([occurrences[key] == 1 for key in result.keys], dtype=np.bool_))
+
+    def _merged(self, result: QueryResult) -> QueryResult:
+        self._reserve(self._kept_bytes + _MERGING_BYTES_PER_POINT * len(result.samples))
+        return largest_of_key(result)
 
     def _append(self, rows: list[_Row]) -> None:
         accepted = [row for row in rows if self._accepts(row)]
@@ -331,9 +339,10 @@ def _plain_points(texts: list[bytes], points: int) -> tuple[Numbers, Numbers] | 
     if bare_numbers.count(b",") != 2 * points - 1:
         return None
     try:
-        numbers = np.array(_NUMBERS.decode(b"[%b]" % bare_numbers))
+        decoded = _NUMBERS.decode(b"[%b]" % bare_numbers)
     except msgspec.DecodeError:
         return None  # for example, NaN
+    numbers = np.fromiter(decoded, np.float64, len(decoded))
     # The copy does not keep the times in memory.
     return (numbers[::2], numbers[1::2].copy()) if len(numbers) == 2 * points else None
 

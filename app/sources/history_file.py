@@ -1,6 +1,7 @@
 """Reads and writes history files: every error is specific, the same content gives the same bytes.
 
-`docs/history-format.md` describes the format. Nothing in a file is executed: pickled content is refused.
+`docs/pages/history-format.md` describes the format. Nothing in a file is executed: pickled content is
+refused.
 """
 
 import zipfile
@@ -81,7 +82,9 @@ def read_history_file(path: Path) -> tuple[RecordedSeries, RecordedSeries]:
     try:
         return _tables(_load(path))
     except _FormatError as error:
-        raise HistoryFileError(f"{path}: {error}; docs/history-format.md describes the format") from error
+        raise HistoryFileError(
+            f"{path}: {error}; docs/pages/history-format.md describes the format"
+        ) from error
 
 
 class _FormatError(Exception):

@@ -20,17 +20,21 @@ class HttpClients:
 
     The first request reads the files of *credentials*; later ones read them again if they changed or were
     unusable. Connections go through *proxy*; httpx itself would read no NO_PROXY with ranges of addresses.
+    Public CAs are read only for a server that *is_https*.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - transport and proxy are the ways to the server
         self,
         credentials: PrometheusCredentials,
         url_credentials: tuple[str, str] | None,
         timeout_seconds: float,
         transport: httpx.AsyncBaseTransport | None,
         proxy: Proxy | None = None,
+        *,
+        is_https: bool = True,
     ) -> None:
         self._credentials, self._transport, self._proxy = credentials, transport, proxy
+        self._is_https = is_https
         self._timeout = httpx.Timeout(timeout_seconds)
         self._auth: httpx.Auth | None = httpx.BasicAuth(*url_credentials) if url_credentials else None
         self._last_fingerprint: Fingerprint = ()
@@ -92,5 +96,5 @@ class HttpClients:
             transport=self._transport,
             proxy=self._proxy.url if self._proxy else None,
             trust_env=False,
-            verify=self._credentials.tls_context(),
+            verify=self._credentials.tls_context(trusts_public=self._is_https),
         )

@@ -17,6 +17,7 @@ from app.domain.profiles import ProfileKind, Resource
 from app.errors import NoNamespacesError
 from app.history.samples import (
     STEP_SECONDS,
+    STEPS_PER_DAY,
     ConnectionSamples,
     ContainerSamples,
     PastOwners,
@@ -27,7 +28,7 @@ from app.history.samples import (
 from app.proxies import Proxy
 from app.sources import owners, pressure, queries
 from app.sources.budgeted_queries import BudgetedQueries
-from app.sources.chunked_query import Chunk, failure_texts
+from app.sources.chunked_query import Chunk, failure_texts, run_all
 from app.sources.clusters import KnowsPod
 from app.sources.connections import ConnectionQueries
 from app.sources.core_usage import usage_of_containers
@@ -77,6 +78,8 @@ _USAGE_WINDOWS = {Resource.CPU: 2.5, Resource.MEMORY: 1.0}  # of CPU a rate, and
 # Throttling has two rates, stalls have three. Kills twice read an hour before each step: as hours of
 # the steps of a chunk overlap, that is four windows for each of twelve steps; and there are seven instants.
 _PRESSURE_WINDOWS = {Resource.CPU: 4.5, Resource.MEMORY: 8.0}
+# From here on, the labels of a container's series are less than its samples; so all series are asked for.
+_STEPS_OF_WHOLE_SERIES = STEPS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +238,13 @@ class PrometheusSource:
         async def run(shard: Shard, chunk: StepRange) -> list[QueryResult]:
             labels, optional = usage_labels(resource), frozenset({CORE_LABEL, YOUNG_LABEL})
             ask = partial(self.api.query_range, labels=labels, optional=optional, signal=resource.value)
-            result = await ask(text(shard), steps=chunk)
+            if len(chunk) < _STEPS_OF_WHOLE_SERIES:
+                result = await ask(text(shard), steps=chunk)
+            else:
+                series, *marks = queries.container_series(resource, scope.within(shard))
+                whole = ask(series, steps=chunk, is_aggregated=False)
+                of_young = partial(ask, steps=chunk, optional={CORE_LABEL})
+                result = concatenate_results(await run_all([whole, *map(of_young, marks)]))
             if resource is Resource.MEMORY:
                 return [result]
             result = await asyncio.to_thread(with_rates, result)

@@ -144,6 +144,7 @@ class PrometheusApi:
             timeout_seconds,
             forwarded or transport,
             self._proxy,
+            is_https=url.scheme == "https",
         )
 
     async def __aenter__(self) -> Self:
@@ -171,10 +172,12 @@ class PrometheusApi:
         *,
         signal: str = "",
         limit: RowLimit | None = None,
+        is_aggregated: bool = True,
     ) -> QueryResult:
         """The result of *query* at every step; series may lack only *optional* labels.
 
-        Series over *limit* are dropped and counted.
+        Series over *limit* are dropped and counted. Unless the query *is_aggregated*, several series may have
+        one key: the largest sample of each step counts.
 
         Raises:
             TooLargeError: a smaller query may succeed.
@@ -182,9 +185,10 @@ class PrometheusApi:
             SourceError: after the last try, or at once if a retry would fail too.
         """
         form, tries = self._form(query, steps), 1
+        reader = partial(AnswerReader, labels, steps, optional, limit, is_aggregated=is_aggregated)
         while True:
             try:
-                return await self._send(form, partial(AnswerReader, labels, steps, optional, limit), signal)
+                return await self._send(form, reader, signal)
             except SourceError:
                 self.observer.record_failure(signal)
                 raise

@@ -84,8 +84,31 @@ def points_by_name(
     """The different *names* of series, the points of these, and the place of each sample among the points."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     series = np.array([numbers[name] for name in names], dtype=np.int64)
-    points, place = np.unique(series[result.rows] * len(result.steps) + result.columns, return_inverse=True)
-    return tuple(numbers), points, place
+    return tuple(numbers), *_distinct(series[result.rows] * len(result.steps) + result.columns)
+
+
+def _distinct(points: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The different *points*, rising, and the place of each among them.
+
+    `np.unique` takes three times as long, since it does not see that the points of a result are in order.
+    """
+    order = np.argsort(points, kind="stable")
+    ordered = points[order]
+    are_first = np.ones(len(points), dtype=np.bool_)
+    are_first[1:] = ordered[1:] != ordered[:-1]
+    places = np.empty(len(points), dtype=np.int64)
+    places[order] = np.cumsum(are_first) - 1
+    return ordered[are_first], places
+
+
+def largest_of_key(result: QueryResult) -> QueryResult:
+    """One series for each key: the largest sample at each step, of series that have the same key."""
+    if len(set(result.keys)) == len(result.keys):
+        return result
+    keys, points, place = points_by_name(result, result.keys)
+    samples = np.full(len(points), np.nan)
+    np.fmax.at(samples, place, result.samples)
+    return with_points(result, keys, points, samples)
 
 
 def with_points(

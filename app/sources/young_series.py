@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.domain.fair_shares import take_turns
 from app.history.samples import STEPS_PER_HOUR, StepRange
 from app.sources.queries import YOUNG, escape_label_value, escape_regex
-from app.sources.query_result import Key, QueryResult, concatenate_results, points_by_name, with_points
+from app.sources.query_result import Key, QueryResult, concatenate_results, largest_of_key
 
 # VictoriaMetrics refuses queries of more than 16 KiB. A query has the names up to four times.
 _NAMES_CHARACTERS = 3_500
@@ -37,8 +37,8 @@ def with_rates(result: QueryResult) -> QueryResult:
     numbers: dict[Key, int] = {}
     series = np.array([numbers.setdefault(key[:-1], len(numbers)) for key in result.keys], dtype=np.int64)
     points = series[result.rows] * len(result.steps) + result.columns
-    are_rates = ~_are_marks(result)[result.rows]
-    kept = are_rates | np.isin(points, points[are_rates])
+    kept = ~_are_marks(result)[result.rows]
+    kept[~kept] = np.isin(points[~kept], points[kept])
     return replace(result, rows=result.rows[kept], columns=result.columns[kept], samples=result.samples[kept])
 
 
@@ -125,10 +125,8 @@ def _are_marks(result: QueryResult) -> NDArray[np.bool_]:
 def _larger(rates: QueryResult, slopes: Sequence[QueryResult]) -> QueryResult:
     """The larger of both at each step; those of *slopes* are a part of the steps."""
     first = rates.steps.first
-    joined = concatenate_results(
-        [rates, *(replace(each, columns=each.columns + (each.steps.first - first)) for each in slopes)]
+    return largest_of_key(
+        concatenate_results(
+            [rates, *(replace(each, columns=each.columns + (each.steps.first - first)) for each in slopes)]
+        )
     )
-    keys, points, place = points_by_name(joined, joined.keys)
-    samples = np.full(len(points), np.nan)
-    np.fmax.at(samples, place, joined.samples)
-    return with_points(joined, keys, points, samples)

@@ -1,4 +1,4 @@
-"""The examples of NetworkPolicies in docs/security.md: the Pods that they select, the clients they allow.
+"""The NetworkPolicies in docs/pages/security.md: the Pods that they select, the clients that they allow.
 
 Only the forms of selectors that the examples use are understood; another form is an error.
 """
@@ -14,7 +14,7 @@ import yaml
 from tests.chart.rendered import REPOSITORY
 
 KUBERNETES, CILIUM, CALICO = "networking.k8s.io/v1", "cilium.io/v2", "projectcalico.org/v3"
-DOCUMENT = REPOSITORY / "docs" / "security.md"
+DOCUMENT = REPOSITORY / "docs" / "pages" / "security.md"
 # Fields of each kind, as its API has them: a misspelt field would be ignored, and the rule would be open.
 FIELDS = {
     KUBERNETES: {

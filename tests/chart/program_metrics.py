@@ -45,7 +45,7 @@ def _registry() -> CollectorRegistry:
     registry = CollectorRegistry()
     for metrics in (AdmissionMetrics, HealthMetrics, CycleMetrics, BackfillMetrics, QueryMetrics):
         cast("Any", metrics)(registry)
-    ProfileGauges(ProfileCatalogue(), lambda: False, registry)
+    ProfileGauges(ProfileCatalogue(), lambda: False, registry, max_series=0)
     Prober(cast("Any", None), probe_policy(read_settings({})), cast("Any", None), registry)
     return registry
 

@@ -284,7 +284,7 @@ async def test_the_product_publishes_its_bundle(
 
 
 def test_what_the_token_can_still_do(limited_release: LimitedRelease, stored: Object) -> None:
-    """It can empty its own caBundle, and reset managedFields: docs/security.md says so."""
+    """It can empty its own caBundle, and reset managedFields: docs/pages/security.md says so."""
     assert stored["metadata"]["managedFields"]
     emptied = [{"op": "add", "path": "/webhooks/2/clientConfig/caBundle", "value": ""}]
     reset = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]

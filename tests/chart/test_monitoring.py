@@ -72,11 +72,19 @@ def test_every_pod_is_scraped_once(render: Render, topology: str) -> None:
         if monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     ]
 
-    assert monitor["endpoints"] == [{"port": "health", "path": "/metrics", "interval": "30s"}]
+    [endpoint] = monitor["endpoints"]
+    assert (endpoint["port"], endpoint["path"], endpoint["interval"]) == ("health", "/metrics", "30s")
     assert all("health" in {port["name"] for port in service["ports"]} for service in selected)
     for deployment in release.of("Deployment"):
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         assert len([service for service in selected if service["selector"].items() <= labels.items()]) == 1
+
+
+def test_gauges_keep_the_namespace_of_the_workload(render: Render) -> None:
+    """Otherwise a scrape renames it to `exported_namespace`, and `namespace` is the profiler's own."""
+    [endpoint] = render(monitoring=EVERYTHING).one("ServiceMonitor")["spec"]["endpoints"]
+
+    assert endpoint["honorLabels"] is True
 
 
 def test_labels_are_those_that_the_operators_look_for(render: Render) -> None:
@@ -131,13 +139,13 @@ def test_every_alert_is_seen_to_fire_and_to_be_silent(render: Render) -> None:
 
 
 def test_every_alert_has_a_runbook(render: Render) -> None:
-    """Each alert links to the section of docs/runbooks.md with its name; each section has an alert."""
+    """Each alert links to the section of docs/pages/runbooks.md with its name; each section has an alert."""
     rules = alerts(render(monitoring=EVERYTHING))
-    sections = set(re.findall(r"(?m)^## (\w+)$", (REPOSITORY / "docs" / "runbooks.md").read_text()))
+    sections = set(re.findall(r"(?m)^## (\w+)$", (REPOSITORY / "docs" / "pages" / "runbooks.md").read_text()))
 
     assert {rule["alert"] for rule in rules} == sections
     for rule in rules:
-        assert rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook_url"] == f"docs/pages/runbooks.md#{rule['alert'].lower()}"
         assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
         assert rule["labels"]["severity"] in {"critical", "warning"}
 

@@ -1,4 +1,4 @@
-"""NetworkPolicies: the examples in docs/security.md and the chart's own fit the rendered Pods and the API."""
+"""NetworkPolicies: those in docs/pages/security.md and the chart's own fit the rendered Pods and the API."""
 
 import json
 from typing import Any

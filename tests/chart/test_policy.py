@@ -28,7 +28,7 @@ LIMITS: dict[str, tuple[str, str, list[str]]] = {
     "secrets": ("", "secrets", ["UPDATE"]),
 }
 OPERATION_OF = {"create": "CREATE", "update": "UPDATE", "patch": "UPDATE", "delete": "DELETE"}
-# Their content is the product's own; docs/security.md says what can be done with it.
+# Their content is the product's own; docs/pages/security.md says what can be done with it.
 WITHOUT_POLICY = {"leases", "cpuprofiles", "memoryprofiles", "connectionprofiles"}
 
 

@@ -1,4 +1,4 @@
-"""The table of rights in docs/security.md and the roles that the chart renders are the same."""
+"""The table of rights in docs/pages/security.md and the roles that the chart renders are the same."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.chart.rendered import REPOSITORY, Right
 
 pytestmark = pytest.mark.chart
 
-DOCUMENT = REPOSITORY / "docs" / "security.md"
+DOCUMENT = REPOSITORY / "docs" / "pages" / "security.md"
 LISTED = "`profiling.namespaces`, or all"
 # The values that the table names in the column `when`.
 CHOICES: dict[str, tuple[Any, ...]] = {

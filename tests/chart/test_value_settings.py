@@ -128,6 +128,7 @@ VALUES = [
     ChartValue("backfill.enabled", False, {"backfill_enabled": False}),
     ChartValue("backfill.rate", 0.25, {"backfill_rate": 0.25}),
     ChartValue("monitoring.workloadMetrics", True, {"workload_metrics": True}),
+    ChartValue("monitoring.maxWorkloadSeries", 1000000, {"max_workload_series": 1000000}),
     ChartValue("scheduling.enabled", True, {"operating_mode": "PROFILING_SCHEDULING"}),
     ChartValue("scheduling.minConfidence", 0.75, {"scheduling_min_confidence": 0.75}),
     ChartValue("scheduling.deadband", 0.3, {"scheduling_deadband": 0.3}),

@@ -1,4 +1,4 @@
-"""docs/commands.md: each command block is run against a fake cluster, and prints what the page has."""
+"""docs/pages/commands.md: each command block is run against a fake cluster, and prints what the page has."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ from tests.command_line.conftest import Program
 from tests.command_line.decided_cluster import against, serve_cluster
 from tests.kubernetes.fake_api_server import FakeApiServer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "pages" / "commands.md").read_text()
 BLOCKS = dict(re.findall(r"```console\n\$ job-profiler (.*?)\n(.*?)```", PAGE, flags=re.DOTALL))
 
 

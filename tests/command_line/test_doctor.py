@@ -59,7 +59,7 @@ def test_an_unreachable_server_is_exit_code_1(program: Program) -> None:
 
     assert (outcome.code, outcome.err) == (1, "")
     assert "http://127.0.0.1:1 can't be reached" in outcome.out
-    assert "See docs/prometheus.md#addresses" in outcome.out
+    assert "See docs/pages/prometheus.md#addresses" in outcome.out
 
 
 def test_wrong_settings_are_exit_code_2(program: Program) -> None:

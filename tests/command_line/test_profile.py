@@ -9,7 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from app.command_line.profile import _cost
+from app.command_line.query_bar import _cost
 from app.domain.custom_resources import KINDS
 from app.domain.profile_names import contract_name
 from app.domain.profiles import Identity

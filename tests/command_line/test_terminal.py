@@ -11,10 +11,11 @@ import pytest
 import structlog
 from rich.table import Table
 
+from app.command_line.plain_console import console
 from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
 from app.command_line.status import show
-from app.command_line.terminal import console, print_error, print_out
+from app.command_line.terminal import print_error, print_out
 from app.runtime.logs import configure_logs
 from app.settings.types import LogFormat
 

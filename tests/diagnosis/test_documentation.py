@@ -9,7 +9,7 @@ from app.diagnosis.catalogue import CATALOGUE
 from app.diagnosis.distributions import ALL
 from app.diagnosis.finding import Section
 
-PAGE = (Path(__file__).parents[2] / "docs" / "prometheus.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "pages" / "prometheus.md").read_text()
 
 
 def slugs() -> set[str]:

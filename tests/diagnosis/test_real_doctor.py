@@ -613,7 +613,7 @@ async def test_a_login_page(full: Prometheus, doctor: Doctor) -> None:
     [fault] = diagnosis.findings
     assert "401 Unauthorized" in fault.message
     assert "PROMETHEUS_PASSWORD_FILE" in fault.remedy.text
-    assert fault.page == "docs/prometheus.md#credentials"
+    assert fault.page == "docs/pages/prometheus.md#credentials"
     assert len(backend.requests) == 1
 
 

@@ -20,7 +20,7 @@ from app.domain.profiles import (
     StepRates,
 )
 from app.domain.protocols import Protocol
-from app.domain.stored_state import StoredState
+from app.domain.stored_state import ContainerRequest, StoredState
 from app.domain.value_history import ValueChange, pack
 from app.domain.workload_state import ContainerRequests, ResourceAmounts, WorkloadState
 from app.domain.workloads import Connection, Workload
@@ -249,13 +249,13 @@ def test_the_state_is_read_back() -> None:
     manifest = to_manifest(WEB_CPU, name="x", namespace="profiling", updated_at=NOW)
     manifest["status"] = to_status(WEB_CPU, refreshed_at=NOW, history=CHANGES)
 
-    stored = from_manifest(ProfileKind.CPU, manifest)
+    stored = from_manifest(ProfileKind.CPU, manifest, with_requests=True)
 
     assert stored
     assert stored.state == StoredState(
         pack(CHANGES),
         "",
-        ("web-svc", "zz-proxy"),
+        (ContainerRequest("web-svc", "100m"), ContainerRequest("zz-proxy")),
         ("1.200", "0.034"),
         0.0,
         "150m",
@@ -264,6 +264,18 @@ def test_the_state_is_read_back() -> None:
         is_complete=True,
         has_labels=True,
     )
+
+
+def test_requests_of_containers_are_kept_for_gauges_only() -> None:
+    """Few profiles have the same, so without gauges they would cost memory for nothing."""
+    manifest = to_manifest(WEB_CPU, name="x", namespace="profiling", updated_at=NOW)
+    manifest["status"] = to_status(WEB_CPU, refreshed_at=NOW, history=CHANGES)
+
+    stored = from_manifest(ProfileKind.CPU, manifest)
+
+    assert stored
+    assert stored.state
+    assert stored.state.containers == (ContainerRequest("web-svc"), ContainerRequest("zz-proxy"))
 
 
 def test_a_webhook_keeps_nothing_of_it() -> None:
@@ -291,7 +303,7 @@ def test_an_object_of_an_older_release_is_read() -> None:
 
     assert stored
     assert (stored.value, stored.status_refreshed_at) == ("1.234", NOW)
-    assert stored.state == StoredState(containers=("web-svc",), container_values=("1.234",))
+    assert stored.state == StoredState(containers=(ContainerRequest("web-svc"),), container_values=("1.234",))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from app.runtime.policies import cycle_plan
-from app.runtime.profiler_role import ProfilerRole
+from app.runtime.profiler_role import ProfilerRole, cycle_plan
 from app.runtime.serving import serve
 from app.settings.environment import read_settings
 

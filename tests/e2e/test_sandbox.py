@@ -6,7 +6,9 @@ order.
 """
 
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,8 @@ from tests.conftest import require_parts
 from tests.e2e.release import NAME
 from tests.e2e.workloads import deployment, our_annotations, pods_of
 from tests.histories.emojivoto.description import NAMESPACE as EMOJIVOTO
+from tests.page_commands import PAGES, TYPED, blocks
 from tests.parts.locate import Part
-from tests.readme_commands import README, blocks
 from tests.sandbox.stack import NAMESPACE, Sandbox
 from tests.sandbox.tour import TOUR
 
@@ -170,8 +172,10 @@ def _that_ends(command: str) -> str:
     return command
 
 
-def test_the_commands_of_the_readme_run(sandbox: Sandbox, kubectl: Kubectl, tmp_path: Path) -> None:
-    """Each exits with 0 and prints something, in a folder that has the files of earlier commands.
+def test_the_commands_of_the_pages_run(sandbox: Sandbox, kubectl: Kubectl, tmp_path: Path) -> None:
+    """Those of README, quick start, command line and consumers exit with 0 and print something.
+
+    They run in a folder that has the files of earlier commands.
 
     `serve` and `demo --keep` run until they are interrupted; a context `production` is in the kubeconfig.
     """
@@ -183,17 +187,39 @@ def test_the_commands_of_the_readme_run(sandbox: Sandbox, kubectl: Kubectl, tmp_
     for file in ("before", "after"):
         typed(sandbox, f"{in_folder}job-profiler plan -n emojivoto -o json > {file}.json", tmp_path)
     typed(sandbox, f"{in_folder}job-profiler record -n emojivoto --output usage.npz", tmp_path)
-    commands = [
-        command for block in blocks(README.read_text()) if not block.reason for command in block.commands
-    ]
+    commands = {
+        command
+        for page in TYPED
+        for block in blocks(page.read_text())
+        for command in block.commands
+        if not block.reason
+    }
 
     printed = {
         command: typed(sandbox, in_folder + _that_ends(command.partition("  #")[0]), tmp_path)
-        for command in commands
+        for command in sorted(commands)
     }
 
-    assert len(commands) > 15
+    assert len(commands) > 25
     assert [command for command, output in printed.items() if not output.strip()] == []
+
+
+def test_the_example_in_python_reads_the_profiles(sandbox: Sandbox, kubectl: Kubectl, tmp_path: Path) -> None:
+    """It prints a line for each of the six Pods of emojivoto.
+
+    The name of web's profile is the one that the page computes with sha1sum.
+    """
+    page = (PAGES / "consume.md").read_text()
+    [example] = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    tmp_path.joinpath("example.py").write_text(example)
+
+    printed = typed(sandbox, f"{sys.executable} example.py", tmp_path).splitlines()
+
+    assert len(printed) == 6
+    assert all(re.fullmatch(r"[\w-]+: \d+\.\d{3} cores, confidence 0\.\d\d", line) for line in printed)
+    [pod, *_] = pods_of(kubectl, "web", EMOJIVOTO, 2)
+    digest = typed(sandbox, "printf web%s emojivoto | sha1sum").split()[0]
+    assert our_annotations(pod)["liqo.io/cpuProfile"] == f"cpuprofile-{digest}"
 
 
 def test_the_tour_works_as_printed(sandbox: Sandbox, kubectl: Kubectl) -> None:

@@ -20,7 +20,7 @@ from tests.floods.served_product import ROOT, ServedProduct, served_product
 from tests.kubernetes.polling import until
 
 pytestmark = [pytest.mark.flood, pytest.mark.timeout(240)]
-_BASE_SECONDS, _FLOOD_SECONDS, _AFTER_SECONDS = 2, 7, 60
+_BASE_SECONDS, _FLOOD_SECONDS, _AFTER_SECONDS = 0.6, 7, 60
 _MAX_FLOODS = 3
 _MAX_P99_MS, _MAX_GROWTH_MEGABYTES, _MAX_PEAK_MEGABYTES = 100, 30, 384
 NEIGHBOUR, SAME_ADDRESS = "127.0.0.2", "127.0.0.1"

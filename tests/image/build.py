@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from supply_chain.source_date import source_date_epoch
 from tests.image.buildah import Buildah
 from tests.parts.commands import run
 from tests.parts.debian import archives
@@ -48,11 +49,17 @@ def build_image(buildah: Buildah) -> None:
         "--pull-never",
         "--network=host",
         f"--build-arg=BASE={BASE}",
+        f"--timestamp={source_date_epoch(REPOSITORY)}",
         *(f"--volume={path}:{path}:ro" for path in _pip_configuration()),
         f"--tag={IMAGE}",
         ".",
         cwd=REPOSITORY,
     )
+
+
+def write_layout(buildah: Buildah, directory: Path) -> None:
+    """Writes the image with compressed layers as an OCI layout."""
+    buildah.run("push", IMAGE, f"oci:{directory}")
 
 
 def _pip_configuration() -> list[Path]:

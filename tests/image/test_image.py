@@ -95,8 +95,11 @@ def test_a_start_compiles_nothing(container: Container) -> None:
 def test_the_unit_tests_pass_in_the_image(
     container: Container, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The tests of this tree, on the packages of the image: nothing that was left out is missed."""
-    done = run(unit_tests(container, tmp_path, workers=os.cpu_count() or 1), timeout=600)
+    """The tests of what uses the packages of the image: nothing that was left out of these is missed.
+
+    One worker more than processors: some always wait for a time-out.
+    """
+    done = run(unit_tests(container, tmp_path, workers=1 + (os.cpu_count() or 1)), timeout=600)
     *_, closing_line = ["", *done.stdout.strip().splitlines()]
     with capsys.disabled():
         print(f"\nunit tests in the image: {closing_line}")

@@ -12,7 +12,7 @@ from app.command_line.cluster_access import read_overrides
 from app.errors import SettingsError
 from app.kubernetes.client import open_cluster
 from app.kubernetes.credentials import context_namespace, find_api_server
-from app.kubernetes.kubeconfig import NO_OVERRIDES, Overrides
+from app.kubernetes.overrides import NO_OVERRIDES, Overrides
 from tests.kubernetes.clients import SHORT
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, thing
 from tests.kubernetes.kubeconfigs import kubeconfig

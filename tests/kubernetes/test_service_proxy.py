@@ -11,7 +11,7 @@ from aiohttp import web
 from app.errors import SourceError
 from app.history.samples import StepRange
 from app.kubernetes.client import open_cluster
-from app.kubernetes.kubeconfig import Overrides
+from app.kubernetes.overrides import Overrides
 from app.kubernetes.prometheus_services import PrometheusService
 from app.kubernetes.service_proxy import ServiceProxyTransport
 from app.sources.credentials import PrometheusCredentials

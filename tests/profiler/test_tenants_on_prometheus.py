@@ -171,7 +171,7 @@ async def test_only_a_label_that_is_set_after_the_scrape_identifies_the_kubelets
 ) -> None:
     """Where labels are honored, `job` is too: a Pod of `evil` invents 50 GB of shop/api as the kubelet.
 
-    docs/security.md says so. It can't choose a label that metric_relabel_configs set.
+    docs/pages/security.md says so. It can't choose a label that metric_relabel_configs set.
     """
     cluster = await scraped(prometheus, container_metrics_matcher=matcher)
 

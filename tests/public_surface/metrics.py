@@ -24,9 +24,13 @@ class _Placeholder:
 
 def metrics() -> list[str]:
     """One line per metric, `name type{labels} buckets`, and one per fixed label value."""
-    return sorted(
-        {line for cls in _classes() for collector in _collectors(cls) for line in _lines(collector)}
-    )
+    return sorted({line for collector in collectors() for line in _lines(collector)})
+
+
+def collectors() -> Iterator[Any]:
+    """The collectors of the Prometheus client that the classes register, some more than once."""
+    for cls in _classes():
+        yield from _collectors(cls)
 
 
 def _classes() -> list[type]:

@@ -16,7 +16,7 @@ FIRST, LAST = (MIDNIGHT + 1) * 300.0, (MIDNIGHT + SAMPLES) * 300.0
 
 
 def test_the_arrays_have_the_names_and_types_that_they_had() -> None:
-    """Two containers and one edge with 864 samples each, in the order of `docs/history-format.md`."""
+    """Two containers and one edge with 864 samples each, in the order of `docs/pages/history-format.md`."""
     with np.load(HISTORY, allow_pickle=False) as arrays:
         arrays_by_name = {
             name: (array.dtype.kind + str(array.dtype.itemsize), array.shape)

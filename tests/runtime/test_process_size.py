@@ -10,7 +10,10 @@ import pytest
     ("modules", "unwanted"),
     [
         (("app.runtime.serving", "app.runtime.webhook_role"), {"numpy", "httpx", "jsonpatch"}),
-        (("app.command_line.profile",), {"aiohttp", "kubernetes_asyncio", "cryptography"}),
+        (
+            ("app.command_line.profile",),
+            {"aiohttp", "kubernetes_asyncio", "cryptography", "yaml", "prometheus_client"},
+        ),
         (("app.command_line.root",), {"numpy", "httpx", "uvicorn", "kubernetes_asyncio", "cryptography"}),
     ],
     ids=["webhook", "profile", "command-line"],
@@ -43,15 +46,36 @@ def test_the_generated_classes_of_the_client_library_are_not_loaded() -> None:
     assert len(names) < 30
 
 
-def test_serve_does_not_load_rich() -> None:
-    """For colours, structlog would import rich, 4 MB; `serve` marks rich as not installed before that."""
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "library"),
+    [(["serve", "--role=webhook"], 0, "structlog"), (["profile", "--output=no"], 2, "httpx")],
+    ids=["serve", "profile"],
+)
+def test_a_command_loads_no_console_of_rich(arguments: list[str], exit_code: int, library: str) -> None:
+    """Two libraries load it for colours and a command line, with click and pygments: 4 MB, and .1 s.
+
+    `serve` is replaced by nothing, and `profile` ends at a wrong option after its modules are loaded.
+    """
     program = (
         "import sys, types; "
         "sys.modules['app.runtime.serving'] = types.SimpleNamespace(serve=lambda settings: None); "
-        "from app.command_line.root import serve; from app.settings.environment import Settings; "
-        "serve.__wrapped__(Settings(role='webhook')); "
-        "import structlog; print(structlog.dev.rich, sys.modules['rich'])"
+        f"sys.argv = ['job-profiler', *{arguments!r}]; "
+        "from app.command_line.root import main\n"
+        "try: main()\n"
+        "finally: unused = {'rich.console', 'click', 'pygments'}; "
+        f"print({library!r} in sys.modules, *unused & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (run.returncode, run.stdout.split()) == (exit_code, ["True"]), run.stderr
+
+
+def test_a_library_is_complete_after_a_lean_import() -> None:
+    """The library httpx is whole but for its command line, and click can be imported afterwards."""
+    program = (
+        "from app.lean_imports import import_without; import_without('click', 'httpx'); "
+        "import httpx, click; print(httpx.AsyncClient.__name__, click.Command.__name__)"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert run.stdout.split() == ["None", "None"]
+    assert run.stdout.split() == ["AsyncClient", "Command"]

@@ -287,6 +287,21 @@ def test_a_repeated_series_costs_only_itself() -> None:
     np.testing.assert_array_equal(answer.values, [[np.nan, 2.0, np.nan, np.nan]])
 
 
+def test_of_series_with_one_key_the_largest_sample_of_a_step_counts() -> None:
+    """The query did not aggregate: web-1 was restarted in the second step, and has two series.
+
+    The first has .1 and .4 there, the second .3 and .2; a number that is none gives way to one that is.
+    """
+    before = row(WEB | {"id": "1"}, [(FIRST, "0.1"), (SECOND, "0.4"), (THIRD, "NaN")])
+    after = row(WEB | {"id": "2"}, [(SECOND, "0.3"), (THIRD, "0.2"), (FOURTH, "0.5")])
+    reader = AnswerReader(LABELS, STEPS, is_aggregated=False)
+    reader.feed(encoded(matrix(before, row(VOTING, [(SECOND, "2")]), after)))
+    answer = reader.finish().matrix()
+
+    assert (answer.keys, answer.unusable) == ((("emojivoto", "web-1"), ("emojivoto", "voting-1")), 0)
+    np.testing.assert_array_equal(answer.values, [[0.1, 0.4, 0.2, 0.5], [np.nan, 2.0, np.nan, np.nan]])
+
+
 def test_optional_labels_may_be_absent() -> None:
     """A series without the optional label has "" as its value; without the other label it is dropped."""
     rows = (row({"pod": "a"}, [(FIRST, "1")]), row({"kind": "b"}, [(FIRST, "1")]))

@@ -181,6 +181,20 @@ async def test_a_missing_file_fails_queries_until_it_exists(
         assert await outcome_of(client) == "answered"
 
 
+@pytest.mark.parametrize(("scheme", "reads"), [("http", False), ("https", True)])
+async def test_public_cas_are_read_only_for_https(scheme: str, *, reads: bool) -> None:
+    """There are more than a hundred, which takes 25 ms, and a server without TLS has no certificate."""
+    async with (
+        PrometheusApi(f"{scheme}://prometheus", timeout_seconds=1) as prometheus,
+        prometheus._clients.current() as client,
+    ):
+        transport = client._transport
+        assert isinstance(transport, httpx.AsyncHTTPTransport)
+        context = transport._pool._ssl_context
+        assert context is not None
+        assert bool(context.get_ca_certs()) is reads
+
+
 async def test_concurrent_first_queries_make_one_client(tmp_path: Path) -> None:
     """Four concurrent requests use the same client."""
     clients = HttpClients(PrometheusCredentials(), None, 10, None)

@@ -44,7 +44,7 @@ def refusal(path: Path) -> str:
         read_history_file(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
-    assert message.endswith("; docs/history-format.md describes the format")
+    assert message.endswith("; docs/pages/history-format.md describes the format")
     return message
 
 

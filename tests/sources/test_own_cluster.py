@@ -28,7 +28,7 @@ from app.sources.pressure import (
     THROTTLED_PERIODS,
 )
 from app.sources.prometheus import PrometheusSource
-from app.sources.queries import CPU_USAGE, MEMORY_USAGE, Scope, selector
+from app.sources.queries import CONTAINER_LABELS, CPU_USAGE, MEMORY_USAGE, Scope, selector
 from tests.profiler.scenario import NOON
 from tests.sources.wire import answer, parts_of, row
 
@@ -78,6 +78,7 @@ class Listener:
         if self._without and self._without in query:
             return answer()
         labels = {label for labels in re.findall(r"by \(([^()]*)\)", query) for label in labels.split(",")}
+        labels = labels or {*CONTAINER_LABELS}  # a query that does not aggregate
         numbers = (number for number, _ in parts_of(query))
         return answer(
             *(

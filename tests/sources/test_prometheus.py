@@ -10,14 +10,14 @@ import pytest
 from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
-from app.history.samples import PodContainer
+from app.history.samples import STEPS_PER_DAY, PodContainer, StepRange
 from app.sources.cluster_labels import unnamed_labels
 from app.sources.late_counts import with_earlier
 from app.sources.mesh.istio import Istio
 from app.sources.mesh.istio_answers import EDGE_LABELS
 from app.sources.mesh.linkerd import Linkerd
 from app.sources.prometheus import NetworkProvider, PrometheusSource
-from app.sources.queries import Scope, Shard, container_usage
+from app.sources.queries import Scope, Shard, container_series, container_usage
 from app.sources.query_result import SeriesMatrix
 from tests.sources.collecting import only, usage
 from tests.sources.mesh.conversing import converse
@@ -67,6 +67,32 @@ async def test_container_samples(resource: Resource) -> None:
     assert samples.containers == (PodContainer("emojivoto", "web-6c9b7d8f5b-2x8qz", "web-svc"),)
     np.testing.assert_array_equal(samples.values, [[0.02, np.nan, np.nan, np.nan]])
     assert samples.unusable == 1
+
+
+async def test_many_steps_are_answered_with_all_series() -> None:
+    """A day of CPU is two queries, rates and marks, of which the young container's slope counts.
+
+    The container was restarted: at the third step the larger of both series' rates counts. Its first step is
+    marked: the slope .5 replaces the rate .1.
+    """
+    day = StepRange(STEPS.last - STEPS_PER_DAY + 1, STEPS.last)
+    before = row(CONTAINER | {"id": "1"}, [(FIRST, "0.1"), (SECOND, "0.2"), (THIRD, "0.2")])
+    after = row(CONTAINER | {"id": "2"}, [(THIRD, "0.3"), (FOURTH, "0.4")])
+    mark, slope = row(CONTAINER | {"__young": "young"}, [(FIRST, "1")]), row(CONTAINER, [(FIRST, "0.5")])
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        (query,) = parse_qs(request.content.decode())["query"]
+        if "timestamp" in query:
+            return answer(slope)
+        return answer(mark) if "__young" in query else answer(before, after)
+
+    wire = ScriptedPrometheus(answer(), reply)
+    async with source(wire) as prometheus:
+        samples = await usage(prometheus.container_samples(Resource.CPU, day))
+
+    assert {*queries_of(wire)[1:3]} == {*container_series(Resource.CPU, SCOPE)}
+    assert samples.containers == (PodContainer("emojivoto", "web-6c9b7d8f5b-2x8qz", "web-svc"),)
+    np.testing.assert_array_equal(samples.values[0, -4:], [0.5, 0.2, 0.3, 0.4])
 
 
 def queries_of(wire: ScriptedPrometheus) -> list[str]:

@@ -5,6 +5,7 @@ import pytest
 from app.domain.profiles import Resource
 from app.sources.queries import (
     Scope,
+    container_series,
     container_usage,
     cpu_slopes,
     escape_label_value,
@@ -60,6 +61,21 @@ def test_memory_query() -> None:
         '{container!="",container!="POD",namespace!="kube-system"}[5m]))'
     )
     assert container_usage(Resource.MEMORY, Scope(excluded=("kube-system",))) == expected
+
+
+def test_queries_on_all_series() -> None:
+    """Without aggregation, but of the marks, which are few; memory has none."""
+    scope = Scope(excluded=("kube-system",))
+    matchers = '{container!="",container!="POD",namespace!="kube-system"}'
+    cpu = f"container_cpu_usage_seconds_total{matchers}"
+    young = f"count_over_time(last_over_time({cpu}[5m])[26m:5m]) < 3"
+
+    assert container_series(Resource.CPU, scope) == (
+        f"rate({cpu}[5m])",
+        f'label_replace(max by (namespace,pod,container,cpu)({young}),"__young","young","","")',
+    )
+    memory = f"container_memory_working_set_bytes{matchers}"
+    assert container_series(Resource.MEMORY, scope) == (f"max_over_time({memory}[5m])",)
 
 
 def test_a_name_given_twice_counts_once() -> None:

@@ -22,9 +22,10 @@ def too_large(question: Question, body: Any) -> httpx.Response:
 
 
 async def test_a_cycle_in_figures() -> None:
-    """CPU is one query with 5 containers of 432 steps in its result; connections are five queries.
+    """CPU is a query with 5 containers of 432 steps in its result, and one on marks, of which there are none.
 
-    The scripted server reports no number of samples, so the 2160 samples of the result count.
+    Connections are five queries. The scripted server reports no number of samples, so the 2160 samples of
+    the result count.
     """
     registry = CollectorRegistry()
     await Scenario(EmojivotoPrometheus(), observer=QueryMetrics(registry)).cycle()
@@ -33,10 +34,10 @@ async def test_a_cycle_in_figures() -> None:
         labels["signal"] = signal
         return registry.get_sample_value(f"job_profiler_prometheus_{name}", labels)
 
-    assert value("queries_total", "cpu", result="answered") == 1
+    assert value("queries_total", "cpu", result="answered") == 2
     assert value("queries_total", "connections", result="answered") == 5
     assert value("query_samples_sum", "cpu") == 5 * 432
-    assert value("query_samples_count", "cpu") == value("query_duration_seconds_count", "cpu") == 1
+    assert value("query_samples_count", "cpu") == value("query_duration_seconds_count", "cpu") == 2
     received = value("received_bytes_total", "cpu")
     assert received
     assert received > 2160 * len('[1772323200,"0.1"]')

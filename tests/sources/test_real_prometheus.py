@@ -80,6 +80,22 @@ async def test_containers_of_the_last_day(source: PrometheusSource, number: int,
     assert samples.unusable == 0
 
 
+@pytest.mark.parametrize("resource", list(Resource))
+async def test_many_steps_have_the_numbers_of_few(source: PrometheusSource, resource: Resource) -> None:
+    """A day with the roll-out, in one answer with all series and in four that are aggregated.
+
+    The kubelet is scraped twice, containers begin and end.
+    """
+    day = StepRange(ROLLOUT - 143, ROLLOUT + 144)
+    whole = await usage(source.container_samples(resource, day))
+    for first in range(day.first, day.last, 72):
+        part = await usage(source.container_samples(resource, StepRange(first, first + 71)))
+        rows = [whole.containers.index(container) for container in part.containers]
+        columns = slice(first - day.first, first - day.first + 72)
+        np.testing.assert_array_equal(whole.values[rows, columns], part.values)
+        assert np.isfinite(whole.values[:, columns]).sum() == np.isfinite(part.values).sum()
+
+
 async def test_the_rollout(source: PrometheusSource) -> None:
     """Older Pods have every step up to the roll-out, newer ones every step after it.
 

@@ -83,9 +83,11 @@ def kind_of(manifest: Mapping[str, Any]) -> ProfileKind:
     return next(profile_kind for profile_kind, kind in KINDS.items() if kind.kind == manifest["kind"])
 
 
-def synced_catalogue(*manifests: Mapping[str, Any], with_containers: bool = False) -> ProfileCatalogue:
+def synced_catalogue(
+    *manifests: Mapping[str, Any], with_containers: bool = False, with_requests: bool = False
+) -> ProfileCatalogue:
     """A catalogue after the first list of each kind."""
-    catalogue = ProfileCatalogue(with_containers=with_containers)
+    catalogue = ProfileCatalogue(with_containers=with_containers, with_requests=with_requests)
     for kind in ProfileKind:
         catalogue.replace(kind, [manifest for manifest in manifests if kind_of(manifest) is kind])
     return catalogue

@@ -1,5 +1,5 @@
 {{/*
-Alerts; each has a section in docs/runbooks.md. The label `namespace` is the namespace in which Prometheus finds the Pods.
+Alerts; each has a section in docs/pages/runbooks.md. The label `namespace` is the namespace in which Prometheus finds the Pods.
 Metrics of a cycle are read from the leader only: the other replicas keep the values of their last term.
 */}}
 {{- define "job-profiler.alerts" -}}

@@ -122,6 +122,8 @@ Each template takes the root and returns a list of name and value.
   value: {{ .Values.backfill.rate | quote }}
 - name: WORKLOAD_METRICS
   value: {{ .Values.monitoring.workloadMetrics | quote }}
+- name: MAX_WORKLOAD_SERIES
+  value: {{ .Values.monitoring.maxWorkloadSeries | int | quote }}
 - name: CERTIFICATE_PROVIDER
   value: {{ .Values.certificates.provider | quote }}
 {{- if include "job-profiler.selfManagedCertificates" . }}

@@ -58,8 +58,9 @@ async def test_many_cycles_learn_the_same_as_one() -> None:
 async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
     """A new leader over the same store sends all queries again: no write, and every byte stays.
 
-    Two resources, two kinds of pressure, two sources of owners (without a result), four queries on one mesh
-    and one on the other, the counts of three kinds of series, and the reporter: 2 + 2 + 2 + 5 + 3 + 1 = 15.
+    Two resources, the marks of CPU, two kinds of pressure, two sources of owners (without a result), four
+    queries on one mesh and one on the other, the counts of three kinds of series, and the reporter:
+    2 + 1 + 2 + 2 + 5 + 3 + 1 = 16.
     """
     first = await after_one_cycle()
     stored = first.stored
@@ -68,7 +69,7 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
 
     report = await restarted.cycle(minutes=2)
 
-    assert len(first.prometheus.questions) == 15
+    assert len(first.prometheus.questions) == 16
     assert (report.written, restarted.stored) == (0, stored)
 
 
