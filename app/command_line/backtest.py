@@ -20,6 +20,7 @@ from app.backtest.replay import Replay, replay
 from app.backtest.report import document, format_day, scores_of, updater_scores_of
 from app.backtest.usage import Usage
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.plot_files import is_plot_folder, write_plot
 from app.command_line.printout import Column, OutputFormat, Printout, Table
 from app.command_line.prometheus_access import reach_input
 from app.command_line.terminal import print_error, print_out
@@ -104,6 +105,8 @@ def backtest_and_print(  # noqa: PLR0913 - the options of the command
     configure_logs("warning", LogFormat.CONSOLE)
     if days < 1:
         raise SettingsError([f"--days is {days}: no day is read"])
+    if plot:
+        is_plot_folder(plot)  # checked before the replay, which takes its time
     result = asyncio.run(_replay(settings, access, history, days))
     if plot:
         _plot(result, plot)
@@ -190,18 +193,28 @@ def _in_units(scores: Scores) -> Scores:
     return {key: score if score is None else score / _UNITS.get(key, 1) for key, score in scores.items()}
 
 
-def _plot(result: Replay, directory: Path) -> None:
-    """Writes the frontier, and a plot for each of the containers with the largest CPU values."""
+def _plot(result: Replay, target: Path) -> None:
+    """Writes the frontier to the file, or all plots to the folder *target*."""
+    if not is_plot_folder(target):
+        write_plot(target, plots.frontier(result))
+        print_error(f"slack against risk written to {target}")
+        return
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError([f"--plot is {str(target)!r}: cannot write to the folder: {error}"]) from error
+    plotted = _plotted(result)
+    write_plot(target / "frontier.svg", plots.frontier(result))
+    for series in plotted:
+        name = printable(str(result.usage.containers[series])).replace("/", "_")
+        write_plot(target / f"{name}.svg", plots.container(result, series))
+    print_error(f"{len(plotted) + 1} plots written to {target}")
+
+
+def _plotted(result: Replay) -> list[int]:
+    """The containers with the largest CPU values."""
     values = result.policies["normal"].values[Resource.CPU]
     evaluated = np.flatnonzero(result.evaluation_mask.any(axis=1))
     size = np.nan_to_num(values[evaluated]).max(axis=1)
-    plotted = evaluated[np.argsort(-size, kind="stable")][:PLOTTED_CONTAINERS]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "frontier.svg").write_text(plots.frontier(result))
-        for series in plotted.tolist():
-            name = printable(str(result.usage.containers[series])).replace("/", "_")
-            (directory / f"{name}.svg").write_text(plots.container(result, series))
-    except OSError as error:
-        raise SettingsError([f"--plot is {str(directory)!r}: cannot write to the folder: {error}"]) from error
-    print_error(f"{len(plotted) + 1} plots written to {directory}")
+    plotted: list[int] = evaluated[np.argsort(-size, kind="stable")][:PLOTTED_CONTAINERS].tolist()
+    return plotted

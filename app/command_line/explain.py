@@ -21,15 +21,16 @@ from app.backtest.explanation import (
     bound_scale_of,
     explain,
 )
-from app.backtest.plots import days_panel
+from app.backtest.plots import container_panel, containers
 from app.backtest.profile_needs import ProfileNeed, read_need
 from app.backtest.report import format_day
 from app.backtest.stored import difference_reasons, format_sum
-from app.backtest.svg import picture
 from app.backtest.usage import Usage
+from app.charts.vega import Spec
 from app.command_line.cluster import scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.plain_console import console
+from app.command_line.plot_files import check_plot_file, write_plot
 from app.command_line.profile import compute
 from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.stored_needs import read_stored_needs
@@ -39,7 +40,7 @@ from app.command_line.workload_names import only_namespace, parse_workload, sele
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, format_need, format_time
 from app.domain.workloads import Workload
-from app.errors import ClusterError, ProfilerError, SettingsError
+from app.errors import ClusterError, ProfilerError
 from app.history.samples import StepRange, step_time
 from app.profiler.cycle.collector import wanted_steps
 from app.recommendation.policy import LEARNING_DAYS
@@ -62,6 +63,8 @@ def explain_and_print(
 ) -> None:
     """Explains the values of each container of the workload *name*."""
     configure_logs("warning", LogFormat.CONSOLE)
+    if plot:
+        check_plot_file(plot)
     reads_cluster = history is None and uses_cluster(settings, access)
     namespaces = scoped(settings, access if reads_cluster else ClusterAccess()).profiling_namespace
     wanted = parse_workload(name, only_namespace(namespaces))
@@ -79,10 +82,7 @@ def explain_and_print(
     else:
         _print_closing(out)
     if plot:
-        try:
-            plot.write_text(_picture(usage, explanations))
-        except OSError as error:
-            raise SettingsError([f"--plot is {str(plot)!r}: cannot write the file: {error}"]) from error
+        write_plot(plot, _chart(usage, workload, explanations))
 
 
 def _print_closing(out: Console) -> None:
@@ -358,14 +358,12 @@ def _cells(resource: Resource, value: PricedValue) -> tuple[str, str, str]:
     return format_need(resource, value.value), f"{value.risk:.2%}", format_need(resource, value.cost)
 
 
-def _picture(usage: Usage, explanations: list[Explanation]) -> str:
+def _chart(usage: Usage, workload: Workload, explanations: list[Explanation]) -> Spec:
     """The past usage of each container, with the current value of each policy as a line."""
     panels = []
     for explanation in explanations:
         resource, container = explanation.resource, explanation.container
-        series = usage.containers.index(container)
         values = {name: np.full(usage.days, other.value) for name, other in explanation.others.items()}
-        panels.append(days_panel(resource, usage.lanes[resource], series, values))
-        panels[-1].title = f"{container.container}: {resource.value}"
-    workload = explanations[0].container.workload if explanations else ""
-    return picture(panels, f"{workload}; past usage, and the current value of each policy")
+        title = f"{container.container}: {RESOURCE_NAMES[resource]}"
+        panels.append(container_panel(title, resource, usage, usage.containers.index(container), values))
+    return containers(f"{workload}: past usage, and the current value of each policy", usage, panels)

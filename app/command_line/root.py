@@ -238,7 +238,8 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command
     output: Output = "table",
     json: Annotated[bool, typer.Option("--json", help="The same as -o json")] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Folder for plots (.svg): slack against risk, and one per container")
+        Path | None,
+        typer.Option(help="Folder for plots, or a file (.svg, .png) for slack against risk alone"),
     ] = None,
 ) -> None:
     """Compare this policy and other tools' rules on past usage."""
@@ -291,7 +292,7 @@ def explain(
     history: Annotated[
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Plot file (.svg) to write")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Plot file (.svg, .png) to write")] = None,
 ) -> None:
     """Explain the CPU and memory values of one workload.
 

@@ -89,8 +89,9 @@ def test_every_past_is_replayed_and_explained(seed: int) -> None:
         assert scores["judged"]["container_days"] >= ours["cpu_container_days"] > 0
         assert None not in (ours["cpu_time_above"], ours["memory_days_above"], ours["memory_waste_of_use"])
         assert 0 <= ours["cpu_bound_held"] <= 1
-        frontier(result)
-        container(result, int(np.flatnonzero(result.evaluation_mask.any(axis=1))[0]))
+        series = int(np.flatnonzero(result.evaluation_mask.any(axis=1))[0])
+        for chart in (frontier(result), container(result, series)):
+            json.dumps(chart, allow_nan=False)
         cold_start(*evaluated, (1, 6, 24, 72))
     scale = bound_scale_of(past, RiskLevel.NORMAL)
     for resource in Resource:

@@ -1,86 +1,94 @@
-"""Charts are well-formed, to scale, and labelled."""
+"""Charts of a replay: every policy is named, amounts have units, dates are real unless they were aligned."""
 
-import re
-from xml.etree import ElementTree as ET
+from datetime import UTC, datetime
+from itertools import combinations
+
+import numpy as np
+import pytest
 
 from app.backtest.plots import container, frontier
 from app.backtest.protocol import EvaluationPeriod
 from app.backtest.replay import Replay, replay
-from app.backtest.svg import Panel, picture
+from app.backtest.usage import Usage
+from app.charts.vega import Spec
 from tests.backtest.pasts import GIBIBYTE, usage
+from tests.charts.views import label_boxes, rows, texts
 
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def texts(svg: str) -> list[str]:
-    """All texts in *svg*."""
-    return ["".join(node.itertext()) for node in ET.fromstring(svg).iter(f"{SVG}text")]
+POLICIES = ("low", "normal", "high", "krr", "vpa", "requests")
 
 
-def corners(svg: str, colour: str) -> list[list[tuple[float, float]]]:
-    """The points of each line of one colour."""
-    lines = re.findall(rf"<polyline points='([^']*)' fill='none' stroke='{colour}'", svg)
-    return [[(float(x), float(y)) for x, y in (p.split(",") for p in line.split())] for line in lines]
-
-
-def test_a_line_is_to_scale_and_interrupted_at_missing_values() -> None:
-    """The range of x from 0 to 4 spans the axes, 70 to 850 of 1000 with a legend; y = 0 is at the bottom."""
-    panel = Panel("a <title>", "x", "y", width=1000, height=400)
-    panel.line("usage & more", "#123456", [(0, 0), (1, 2), (2, float("nan")), (4, 4)])
-
-    drawn = picture([panel])
-
-    first, last = corners(drawn, "#123456")
-    assert [x for x, _ in first + last] == [70, 70 + 780 / 4, 850]
-    assert first[0][1] == 400 - 44
-    assert first[1][1] > last[0][1] > 34
-    assert {"a <title>", "usage & more", "x", "y"} <= set(texts(drawn))
-
-
-def test_steps_hold_until_the_next_one() -> None:
-    """(0, 1), (2, 3), ending at 3, is a line of four corners, two of them at x = 2."""
-    panel = Panel("", "", "", width=720)
-    panel.steps("", "#123456", [(0, 1), (2, 3), (3, float("nan"))])
-
-    (line,) = corners(picture([panel]), "#123456")
-
-    xs, ys = [x for x, _ in line], [y for _, y in line]
-    assert xs == [70, 490, 490, 700]
-    assert ys[0] == ys[1] > ys[2] == ys[3]
-
-
-def test_a_point_beyond_the_axis_is_labelled_at_the_edge() -> None:
-    """A point beyond `x_max` is drawn at the edge with its x in the label."""
-    panel = Panel("", "", "", width=590, x_max=10)
-    panel.points("#123456", [("near", (5, 1)), ("far", (40, 1))])
-
-    drawn = picture([panel])
-
-    assert re.findall(r"<circle cx='([\d.]+)'", drawn) == ["320.0", "570.0"]
-    assert {"near", "far (40) →"} <= set(texts(drawn))
-
-
-def test_a_chart_without_points_is_valid() -> None:
-    """A panel without points is drawn without an error."""
-    assert texts(picture([Panel("empty", "x", "y")]))
-
-
-def result() -> Replay:
+def replayed() -> Replay:
     return replay(usage([1.0, 2.0] * 8, requests=(3.0, GIBIBYTE)), EvaluationPeriod(14, 15))
 
 
-def test_the_frontier_names_every_policy() -> None:
-    """Each policy is labelled on both panels."""
-    labels = texts(frontier(result()))
-
-    for name in ("low", "normal", "high", "krr", "vpa", "clairvoyant", "requests"):
-        assert sum(text.startswith(name) for text in labels) == 2
+@pytest.fixture(scope="module")
+def result() -> Replay:
+    return replayed()
 
 
-def test_a_containers_days_have_usage_and_values() -> None:
-    """The panels are in cores and MiB; 1 GiB is 1024 MiB, so the axis has a tick at 1000."""
-    labels = texts(container(result(), 0))
+def panels(spec: Spec) -> list[Spec]:
+    found: list[Spec] = spec.get("vconcat") or spec["hconcat"]
+    return found
 
-    assert {"usage, hourly maximum", "normal", "krr", "requests", "cores", "MiB"} <= set(labels)
-    assert any("shop/web/main" in text for text in labels)
-    assert {"1", "2", "3", "1000"} <= set(labels)
+
+def test_the_frontier_names_every_policy(result: Replay) -> None:
+    """Each policy has a mark and a label on both panels; labels don't overlap each other."""
+    for panel in panels(frontier(result)):
+        labels = texts(panel)
+        for name in (*POLICIES, "autopilot", "clairvoyant"):
+            assert sum(text.startswith(name) for text in labels) == 1
+        assert len(rows(panel, "point")) == len(labels) == 8
+        assert not any(left.overlaps(right) for left, right in combinations(label_boxes(panel), 2))
+
+
+def test_a_containers_days_have_usage_and_values(result: Replay) -> None:
+    """The panels are in cores and GiB, and every policy is named with its last value."""
+    spec = container(result, 0)
+    cpu, memory = panels(spec)
+
+    assert spec["title"]["text"] == "shop/web/main"
+    assert (cpu["title"]["text"], memory["title"]["text"]) == ("CPU, cores", "Memory, GiB")
+    for name in POLICIES:
+        assert any(text.startswith(f"{name} ") for text in texts(cpu))
+    assert "requests 3" in texts(cpu)
+    assert "requests 1 GiB" in texts(memory)
+    assert "usage" in texts(cpu)
+
+
+def test_the_days_are_those_of_the_usage(result: Replay) -> None:
+    """16 days from the first day of the usage; values begin on the first evaluated day, the 15th."""
+    cpu, _ = panels(container(result, 0))
+    first = result.usage.first_day
+
+    x = cpu["layer"][0]["encoding"]["x"]
+    assert x["scale"]["domain"] == [first * 86_400, (first + 16) * 86_400]
+    start, end = (datetime.fromtimestamp(day * 86_400, UTC) for day in (first, first + 15))
+    assert x["axis"]["title"] == f"{start.day} {start:%b} to {end.day} {end:%b %Y}, UTC"
+    assert {row["x"] for row in rows(cpu, "line", interpolate="step-after")} == {
+        day * 86_400 for day in range(first + 14, first + 17)
+    }
+
+
+def test_a_short_past_has_hours_and_no_dates() -> None:
+    """The starts of its containers are aligned, so the times are none of the past."""
+    aligned: Usage = usage([1.0, 2.0]).aligned_starts(6)
+
+    cpu, _ = panels(container(replay(aligned, EvaluationPeriod(1, 1, is_short_past=True)), 0))
+
+    axis = cpu["layer"][0]["encoding"]["x"]["axis"]
+    assert axis["title"] == "hours; the times of all containers are aligned"
+    assert '"24 h"' in axis["labelExpr"]
+
+
+def test_missing_samples_are_a_gap_here_too() -> None:
+    """A day without samples has none at zero."""
+    past = usage([1.0, 2.0] * 8)
+    for lanes in past.lanes.values():
+        lanes.values[:, 5] = np.nan
+
+    cpu, _ = panels(container(replay(past, EvaluationPeriod(14, 15)), 0))
+
+    start = (past.first_day + 5) * 86_400
+    points = [row for row in rows(cpu, "area") if start < row["x"] < start + 86_400]
+    assert points == []
+    assert min(row["low"] for row in rows(cpu, "area") if row["low"] is not None) == 1

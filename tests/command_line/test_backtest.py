@@ -1,6 +1,7 @@
 """`job-profiler backtest`: table, JSON, plots, and errors."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -157,6 +158,55 @@ def test_plots_are_written(program: Program, tmp_path: Path) -> None:
         assert ET.fromstring(path.read_text()).tag.endswith("svg")
 
 
+@pytest.mark.parametrize(("name", "magic"), [("frontier.png", b"\x89PNG"), ("slack.SVG", b"<svg ")])
+def test_a_file_has_the_frontier(program: Program, tmp_path: Path, name: str, magic: bytes) -> None:
+    """A name that ends in .svg or .png is that of one file."""
+    past, plot = write_past(tmp_path / "usage.npz", 2), tmp_path / name
+
+    outcome = program.run("backtest", "--history", past, "--plot", plot)
+
+    assert outcome.code == 0
+    assert outcome.err.endswith(f"slack against risk written to {plot}\n")
+    assert plot.read_bytes().startswith(magic)
+
+
+def test_a_folder_may_have_a_dot_in_its_name_if_it_exists(program: Program, tmp_path: Path) -> None:
+    """A new name with an ending could be a mistyped file."""
+    folder = tmp_path / "plots.2026"
+    folder.mkdir()
+
+    assert program.run("backtest", "--history", write_past(tmp_path / "a.npz", 2), "--plot", folder).code == 0
+    assert (folder / "frontier.svg").exists()
+
+
+def test_another_ending_is_refused_before_the_replay(program: Program) -> None:
+    """The history file is not even opened: there is none."""
+    outcome = program.run("backtest", "--history", "/nowhere/usage.npz", "--plot", "slack.pdf")
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        "job-profiler: --plot is 'slack.pdf': the name of a file must end in .svg or .png, and a new folder's"
+        " name has no ending\n"
+    )
+
+
+def test_without_the_extra_only_plots_fail(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import of None fails as that of a missing package does."""
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    past = write_past(tmp_path / "usage.npz", 2)
+
+    outcome = program.run("backtest", "--history", past, "--plot", tmp_path / "plots")
+
+    assert program.run("backtest", "--history", past).code == 0
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        "job-profiler: charts need vl-convert-python: pip install 'kubernetes-job-profiler[dashboard]'\n"
+    )
+    assert not (tmp_path / "plots").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -176,12 +226,13 @@ def test_wrong_arguments_are_named(program: Program, arguments: list[str], messa
 
 def test_a_folder_that_can_not_be_written_is_named(program: Program, tmp_path: Path) -> None:
     """A file at the path of the folder is an error."""
-    past = write_past(tmp_path / "usage.npz", 2)
+    past, file = write_past(tmp_path / "usage.npz", 2), tmp_path / "plots"
+    file.touch()
 
-    outcome = program.run("backtest", "--history", past, "--plot", past)
+    outcome = program.run("backtest", "--history", past, "--plot", file)
 
     assert outcome.code == 2
-    assert f"job-profiler: --plot is {str(past)!r}: cannot write to the folder" in outcome.err
+    assert f"job-profiler: --plot is {str(file)!r}: cannot write to the folder" in outcome.err
 
 
 def test_selectors_need_a_cluster(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

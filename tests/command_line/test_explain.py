@@ -1,6 +1,7 @@
 """`job-profiler explain`: text, tables and a plot for one workload, and stored profiles."""
 
 import json
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,13 +86,46 @@ def test_a_kind_may_be_left_out(program: Program, past: Path, named: str) -> Non
 
 
 def test_the_plot_is_written(program: Program, past: Path, tmp_path: Path) -> None:
-    """The plot has a panel for CPU and one for memory."""
+    """The plot has a panel for CPU and one for memory, dates, and the amounts of the requests."""
     file = tmp_path / "web.svg"
 
     assert program.run("explain", "shop/web", "--history", past, "--plot", file).code == 0
 
     texts = [node.text for node in ET.fromstring(file.read_text()).iter("{http://www.w3.org/2000/svg}text")]
-    assert {"server: cpu", "server: memory", "requests", "normal"} <= set(texts)
+    assert {"server: CPU, cores", "server: memory, GiB", "requests 4", "requests 2 GiB", "usage"} <= set(
+        texts
+    )
+    assert any(text and text.endswith("2024, UTC") for text in texts)
+
+
+def test_the_plot_is_a_png_by_its_name(program: Program, past: Path, tmp_path: Path) -> None:
+    """The ending decides, in letters of either size."""
+    file = tmp_path / "web.PNG"
+
+    assert program.run("explain", "shop/web", "--history", past, "--plot", file).code == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["web.pdf", "web", "web.svg.gz"])
+def test_another_ending_is_refused(program: Program, name: str) -> None:
+    """Before the history is read, which does not exist here."""
+    outcome = program.run("explain", "shop/web", "--history", "/nowhere.npz", "--plot", name)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == f"job-profiler: --plot is '{name}': the name must end in .svg or .png\n"
+
+
+def test_without_the_extra_only_the_plot_fails(
+    program: Program, past: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text needs no package of the extra."""
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+
+    outcome = program.run("explain", "shop/web", "--history", past, "--plot", "web.svg")
+
+    assert program.run("explain", "shop/web", "--history", past).code == 0
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "pip install 'kubernetes-job-profiler[dashboard]'" in outcome.err
 
 
 @pytest.mark.parametrize(
