@@ -1,7 +1,7 @@
 """Figures that are computed now, from Prometheus or a history file, instead of read from stored profiles."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +28,15 @@ _NO_LIMITS = "Limits are not known without a cluster."
 
 @dataclass(frozen=True, slots=True)
 class ComputedFigures:
-    """The figures of the workloads that run, notes, and the profiles that they rest on."""
+    """The figures of the workloads that run, notes, and the profiles that they rest on.
+
+    `reasons` say why other workloads have no profile.
+    """
 
     figures: Sequence[WorkloadFigures]
     notes: Sequence[str]
     manifests: Sequence[Object]
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 async def computed_figures(
@@ -49,10 +53,11 @@ async def computed_figures(
             raise ProfilerError("; ".join(faults))
         figures = read_workloads(manifests)
         if all(each.has_template for each in figures):
-            return ComputedFigures(figures, [], manifests)
+            return ComputedFigures(figures, [], manifests, report.reasons)
         async with open_usage(reached, history, days=1, with_today=True) as usage:
             notes = [] if reached.uses_cluster else [_NO_LIMITS]
-            return ComputedFigures(with_observed(figures, await observe(usage)), notes, manifests)
+            observed = with_observed(figures, await observe(usage))
+            return ComputedFigures(observed, notes, manifests, report.reasons)
 
 
 async def observe(usage: UsageInput) -> Mapping[Workload, ObservedWorkload]:
