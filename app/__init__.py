@@ -9,6 +9,7 @@ Layers, from the top; a module imports only from the layers below (the contracts
     backtest                 replays sizing policies on past usage, records it, explains a value
     decisions                savings, plans and patches that follow from stored profiles (pure)
     diagnosis                what a Prometheus has for the profiler, what is missing, and what to do (pure)
+    charts                   every chart as a Vega-Lite specification (pure); `render` draws SVG and PNG
     profiler                 the background role, leader only: cycles and back-fill
     webhook                  the admission role: review in, JSON patch out, from memory
     tls                      certificate authority, serving certificate, CA bundle

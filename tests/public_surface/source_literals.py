@@ -28,13 +28,15 @@ _NAMING_CALLS = {"cast": 0, "TypeVar": 0, "NewType": 0, "getattr": 1, "setattr":
 _ARRAYS = {"first_seen", "last_seen", "steps_seen", "seen_last", "request_bytes", "response_bytes"}
 _ARRAYS_BENEATH = {"/coverage", "/parts", "/seen_last", "/starts"}
 _SHORTEST_DOCUMENT = 2  # keys
+_PICTURES = {"charts"}
 
 
 @cache
 def trees() -> tuple[ast.Module, ...]:
-    """The program's modules without internal names."""
+    """The program's modules without internal names; the words of pictures are Vega's and SVG's."""
     (root,) = root_package.__path__
-    modules = (ast.parse(path.read_text()) for path in sorted(Path(root).rglob("*.py")))
+    paths = sorted(path for path in Path(root).rglob("*.py") if path.parent.name not in _PICTURES)
+    modules = (ast.parse(path.read_text()) for path in paths)
     return tuple(_Stripped().visit(module) for module in modules)
 
 

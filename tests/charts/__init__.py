@@ -1,0 +1,1 @@
+"""Tests of the charts: specifications, colours, and what is drawn of them."""
