@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import secrets
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,13 +10,16 @@ from pathlib import Path
 
 import typer
 
+from app.charts.render import svg
+from app.charts.usage_chart import UsageView, usage_chart
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.computed_figures import ComputedFigures, computed_figures
 from app.command_line.dashboard_sources import ClusterFacts, RecordedFacts, recorded_input
 from app.command_line.stored_figures import prices_of
+from app.command_line.terminal import until_stopped
 from app.dashboard.readings import FactSource, Readings
-from app.dashboard.server import ADDRESS, CLIENTS, Dashboard
+from app.dashboard.server import ADDRESS, CLIENTS, Dashboard, Served
 from app.errors import SettingsError
 from app.http_server.listener import Listener
 from app.runtime.logs import configure_logs
@@ -25,6 +27,7 @@ from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
 _TOKEN_BYTES = 24
+_CHART_WIDTH, _CHART_HEIGHT = 960, 260
 
 
 def serve_dashboard(settings: Settings, access: ClusterAccess, *, history: Path | None, port: int) -> None:
@@ -36,25 +39,18 @@ def serve_dashboard(settings: Settings, access: ClusterAccess, *, history: Path 
         asyncio.run(_serve(settings, access, history, port))
 
 
+def draw(view: UsageView) -> str:
+    """The usage of a workload as SVG for a page."""
+    return svg(usage_chart(view, width=_CHART_WIDTH, height=_CHART_HEIGHT))
+
+
 async def _serve(settings: Settings, access: ClusterAccess, history: Path | None, port: int) -> None:
     async with (
         open_facts(settings, access, history) as facts,
-        served(facts, port) as (url, failed),
+        served(facts, port) as server,
     ):
-        typer.echo(f"Dashboard: {url}\nOnly this machine reaches it. Press Ctrl-C to stop.")
-        await until_stopped(failed)
-
-
-async def until_stopped(failed: asyncio.Task[None]) -> None:
-    """Waits for Ctrl-C or SIGTERM, or for a server to fail."""
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({stopping, failed}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if failed.done():
-        await failed
+        typer.echo(f"Dashboard: {server.url}\nOnly this machine reaches it. Press Ctrl-C to stop.")
+        await until_stopped(server.failed)
 
 
 @asynccontextmanager
@@ -87,14 +83,14 @@ async def _recorded(settings: Settings, access: ClusterAccess, history: Path) ->
 
 
 @asynccontextmanager
-async def served(facts: FactSource, port: int) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
-    """Serves until the context ends; yields the address, and the task that terminates if the server fails.
+async def served(facts: FactSource, port: int) -> AsyncIterator[Served]:
+    """Serves until the context ends; yields its address.
 
     Raises:
         ProfilerError: the port can't be bound.
     """
     readings = Readings(facts, time.monotonic)
-    dashboard = Dashboard(readings, secrets.token_urlsafe(_TOKEN_BYTES), lambda *_: "")
+    dashboard = Dashboard(readings, secrets.token_urlsafe(_TOKEN_BYTES), draw)
     listener = Listener(dashboard, ADDRESS, port, policy=CLIENTS)
     serving = asyncio.create_task(listener.run_until_cancelled())
     try:
@@ -104,7 +100,7 @@ async def served(facts: FactSource, port: int) -> AsyncIterator[tuple[str, async
             await asyncio.sleep(0.01)
         dashboard.port = listener.own_address[1]
         first = asyncio.create_task(readings.facts())  # read while the browser opens
-        yield f"http://{ADDRESS}:{dashboard.port}{dashboard.path}", serving
+        yield Served(f"http://{ADDRESS}:{dashboard.port}{dashboard.path}", serving)
         first.cancel()
     finally:
         serving.cancel()

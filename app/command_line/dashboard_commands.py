@@ -43,8 +43,28 @@ def dashboard(
     serve_dashboard(settings, access, history=history, port=port)
 
 
+@takes_settings(_NAMES, also_read=_SCHEDULING, shown=_SHOWN, namespace=_PROFILED)
+def report(
+    settings: Settings,
+    access: ClusterAccess,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="HTML file to write")],
+    history: _History = None,
+) -> None:
+    """Write the pages of the dashboard as one file, for a mail or a ticket.
+
+    It has all workloads, and curves of the 50 with the largest waste or risk. It loads nothing.
+    """
+    from app.command_line.dashboard_extra import require_dashboard
+
+    require_dashboard("report")
+    from app.command_line.report import write_report
+
+    write_report(settings, access, file, history=history)
+
+
 _EXAMPLES = {
     dashboard: ("dashboard -A", "dashboard --history usage.npz --port 8080"),
+    report: ("report profiles.html -A", "report shop.html -n shop --cpu-price 20"),
 }
 
 

@@ -98,13 +98,13 @@ class ClusterFacts:
             return await read_usage(usage, self._known)
 
     async def curves(
-        self, workload: Workload, containers: Sequence[str] = ()
-    ) -> Mapping[Resource, UsageCurve]:
-        """The usage that Prometheus has of one workload."""
+        self, containers: Mapping[Workload, Sequence[str]]
+    ) -> Mapping[Workload, Mapping[Resource, UsageCurve]]:
+        """The usage that Prometheus has of some workloads."""
         reached = await self._prometheus()
-        reached = replace(reached, settings=narrowed(reached, [workload]))
+        reached = replace(reached, settings=narrowed(reached, list(containers)))
         async with open_usage(reached, None, days=CURVE_DAYS, with_today=True) as usage:
-            return (await read_curves(usage, {workload: containers}, with_pressure=True))[workload]
+            return await read_curves(usage, containers, with_pressure=True)
 
     async def patch(
         self, workload: Workload, profiles: Mapping[Resource, Mapping[str, object]]
@@ -167,11 +167,11 @@ class RecordedFacts:
             return await read_usage(usage, known)
 
     async def curves(
-        self, workload: Workload, containers: Sequence[str] = ()
-    ) -> Mapping[Resource, UsageCurve]:
-        """The usage of one workload in the last days of the record."""
+        self, containers: Mapping[Workload, Sequence[str]]
+    ) -> Mapping[Workload, Mapping[Resource, UsageCurve]]:
+        """The usage of some workloads in the last days of the record, which has no pressure."""
         async with self.open_input() as usage:
-            return (await read_curves(usage, {workload: containers}, with_pressure=False))[workload]
+            return await read_curves(usage, containers, with_pressure=False)
 
     async def patch(
         self,

@@ -1,6 +1,6 @@
 """Addresses of views: on the server, or within the one file of a report; pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlencode
@@ -48,11 +48,11 @@ class ServedLinks:
 class ReportLinks:
     """Anchors in a file that has sections for the workloads *shown*, by their number."""
 
-    shown: dict[Workload, int]
+    shown: Mapping[Workload, int]
 
     def view(self, name: str) -> str:
         """The anchor of the view *name*."""
-        return f"#{name}"
+        return f"#view-{name}"
 
     def workload(self, workload: Workload) -> str:
         """The anchor of the workload, if it has a section."""

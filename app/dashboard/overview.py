@@ -68,7 +68,7 @@ def overview(facts: Facts, links: Links) -> Overview:
     return Overview(
         len(needs.figures),
         len(needs.savings.unknown),
-        total_cards(group),
+        total_cards(group) if group.workloads else (),
         money,
         [_waste(facts, needs, links, resource) for resource in Resource],
         RankedList(

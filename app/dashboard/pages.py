@@ -9,14 +9,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from app.charts.theme import document_stylesheet
 from app.dashboard.facts import Facts
 from app.dashboard.links import Links
 from app.domain.profiles import Resource
 from app.domain.quantities import format_time
 
+STYLE, SCRIPT = "dashboard.css", "dashboard.js"
 STATIC = {
-    "dashboard.css": "text/css; charset=utf-8",
-    "dashboard.js": "text/javascript; charset=utf-8",
+    STYLE: "text/css; charset=utf-8",
+    SCRIPT: "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 VIEWS = {
@@ -60,8 +62,9 @@ def environment() -> Environment:
 
 
 def static(name: str) -> str:
-    """The text of a static file."""
-    return (files("app.dashboard") / "static" / name).read_text(encoding="utf-8")
+    """The text of a static file; the stylesheet has the colours of charts too."""
+    text = (files("app.dashboard") / "static" / name).read_text(encoding="utf-8")
+    return text + document_stylesheet() if name == STYLE else text
 
 
 def page(template: str, view: str, facts: Facts, links: Links, **values: Any) -> str:

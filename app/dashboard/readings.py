@@ -42,8 +42,8 @@ class FactSource(Protocol):
     async def usage(self) -> UsageNow:
         """The usage of all workloads now."""
 
-    async def curves(self, workload: Workload, containers: Sequence[str]) -> Curves:
-        """The usage of one workload over the last days, of its *containers*."""
+    async def curves(self, containers: Mapping[Workload, Sequence[str]]) -> Mapping[Workload, Curves]:
+        """The usage over the last days of the *containers* of workloads of one namespace."""
 
     async def patch(self, workload: Workload, profiles: Mapping[Resource, Manifest]) -> PlannedPatch:
         """The patch of one workload, from its stored *profiles*."""
@@ -137,13 +137,20 @@ class Readings:
         self._curves: OrderedDict[Hashable, SharedReading[Curves]] = OrderedDict()
         self._patches: OrderedDict[Hashable, SharedReading[PlannedPatch]] = OrderedDict()
 
-    async def facts(self, *, edges: bool = False, health: bool = False, usage: bool = True) -> Facts:
-        """The needs, and the other parts that a page shows. The usage is awaited for a moment only."""
+    async def facts(
+        self,
+        *,
+        edges: bool = False,
+        health: bool = False,
+        usage: bool = True,
+        patience_seconds: float | None = _USAGE_PATIENCE_SECONDS,
+    ) -> Facts:
+        """The needs, and the other parts that a page shows. The usage is awaited with patience only."""
         needs, edge, state, used = await asyncio.gather(
             self._needs.get(),
             _maybe(self._edges, wanted=edges),
             _maybe(self._health, wanted=health),
-            _maybe(self._usage, wanted=usage, patience_seconds=_USAGE_PATIENCE_SECONDS),
+            _maybe(self._usage, wanted=usage, patience_seconds=patience_seconds),
         )
         faults = (needs.fault, edge.fault, state.fault, used.fault)
         return Facts(
@@ -159,12 +166,14 @@ class Readings:
 
     async def curves(self, workload: Workload, containers: Sequence[str]) -> Reading[Curves]:
         """The usage of *workload* over the last days."""
+
+        async def read() -> Curves:
+            return (await self.source.curves({workload: containers}))[workload]
+
         reading = _kept(
             self._curves,
             workload,
-            lambda: self._shared(
-                "Usage curve", lambda: self.source.curves(workload, containers), of_prometheus
-            ),
+            lambda: self._shared("Usage curve", read, of_prometheus),
         )
         return await reading.get()
 

@@ -1,7 +1,9 @@
 """The server of the pages: loopback only, GET and HEAD only, with a token in each address."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
@@ -9,23 +11,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from app.dashboard import pages
+from app.dashboard.charting import DrawCurve, charts_of, containers_of
 from app.dashboard.connections import MOST_EDGES, edge_rows
-from app.dashboard.curves import UsageCurve
-from app.dashboard.facts import Facts, Needs
+from app.dashboard.facts import Facts
 from app.dashboard.links import ServedLinks
 from app.dashboard.namespaces import namespace_page, namespace_rows
 from app.dashboard.overview import overview
 from app.dashboard.protection import HEADERS, is_own_host, is_token
-from app.dashboard.readings import Curves, Reading, Readings
+from app.dashboard.readings import Readings
 from app.dashboard.rows import workload_rows
-from app.dashboard.workload import WorkloadPage, find_workload, workload_page
-from app.domain.profiles import Resource
-from app.domain.workloads import Workload
+from app.dashboard.workload import find_workload, workload_page
 from app.http_server.open_connections import ConnectionLimits
 from app.http_server.protocol import ClientPolicy
 
-# Draws the curve of one resource of a workload, beside its amounts.
-DrawCurve = Callable[[UsageCurve, Needs, Workload], str]
 View = Callable[[str], Awaitable[Response]]
 
 ADDRESS = "127.0.0.1"
@@ -34,7 +32,13 @@ CLIENTS = ClientPolicy(limits=ConnectionLimits(total=64, per_address=64))
 _WRONG_HOST = "This server answers to 127.0.0.1 and localhost only."
 _WRONG_TOKEN = "This address has no valid token: open the one that the command printed."  # noqa: S105 - a text
 _WRONG_METHOD = "This server only shows: it accepts GET and HEAD."
-_NO_CURVE = "No usage of this workload was found in the last 14 days."
+
+
+class Served(NamedTuple):
+    """The address of a running server, and the task that terminates if it fails."""
+
+    url: str
+    failed: asyncio.Task[None]
 
 
 class Dashboard:
@@ -144,9 +148,9 @@ class Dashboard:
                 )
             return _problem("No such workload", message, links)
         page = workload_page(facts, needs, links, workload)
-        curves = await self._readings.curves(workload, _containers(needs, page))
+        curves = await self._readings.curves(workload, containers_of(needs, workload))
         patch = await self._readings.patch(workload, needs.profiles.get(workload, {}))
-        charts = await run_in_threadpool(charts_of, page, needs, curves, self._draw)
+        charts = await run_in_threadpool(charts_of, page, needs, curves.value, curves.fault, self._draw)
         return await _page(
             "workload.html",
             "workloads",
@@ -157,27 +161,6 @@ class Dashboard:
 
     def _links(self, facts: Facts) -> ServedLinks:
         return ServedLinks(self.path, facts.needs.figures.keys() if facts.needs else ())
-
-
-def charts_of(page: WorkloadPage, needs: Needs, curves: Reading[Curves], draw: DrawCurve) -> pages.Charts:
-    """The curve of each resource as a picture, or the reason why there is none."""
-    charts: dict[Resource, pages.Chart] = {}
-    for section in page.sections:
-        curve = curves.value.get(section.resource) if curves.value else None
-        if curve is not None and len(curve.amounts):
-            charts[section.resource] = pages.Chart(draw(curve, needs, page.workload))
-        elif curves.fault:
-            charts[section.resource] = pages.Chart(
-                reason=f"{curves.fault.message} {curves.fault.remedy}".strip()
-            )
-        else:
-            charts[section.resource] = pages.Chart(reason=_NO_CURVE)
-    return charts
-
-
-def _containers(needs: Needs, page: WorkloadPage) -> Sequence[str]:
-    amounts = needs.figures[page.workload].amounts.values()
-    return sorted({container.name for replica in amounts for container in replica.containers})
 
 
 async def _page(

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -20,7 +21,7 @@ from app.dashboard.rows import (
     workload_rows,
 )
 from app.decisions.changes import NeedChange, read_changes
-from app.decisions.figures import ReplicaFigures
+from app.decisions.figures import ZERO, ReplicaFigures
 from app.decisions.patches import PatchForm, patch
 from app.decisions.peers import Direction, Peer, peers_of
 from app.decisions.plan import WorkloadPlan
@@ -177,21 +178,29 @@ def _sections(facts: Facts, needs: Needs, workload: Workload) -> Iterator[Resour
             continue
         status = mapping_in(manifest.get("status"))
         cells = resource_cells(resource, figures, needs.by_workload.get(workload), used.get(resource))
-        limits = [container.limit for container in replica.containers]
-        limit = amount_in(status.get("limit"))
-        if limit is None and limits and None not in limits:
-            limit = sum(one for one in limits if one is not None)  # type: ignore[assignment]  # not empty
         yield ResourceSection(
             resource,
             RESOURCE_NAMES[resource][0].upper() + RESOURCE_NAMES[resource][1:],
             cells,
-            shown(resource, limit),
+            shown(resource, limit_of(needs, workload, resource)),
             text_in(status.get("explanation")),
             list(_facts(resource, status)),
             list(_containers(resource, replica, status)),
             _slots(resource, status),
             list(_signals(status)),
         )
+
+
+def limit_of(needs: Needs, workload: Workload, resource: Resource) -> Decimal | None:
+    """The limit of one Pod, as its profile has it, or of all its containers; None if any has none."""
+    manifest = needs.profiles.get(workload, {}).get(resource, {})
+    stored = amount_in(mapping_in(manifest.get("status")).get("limit"))
+    replica = needs.figures[workload].amounts.get(resource)
+    if stored is not None or replica is None:
+        return stored
+    limits = [container.limit for container in replica.containers]
+    known = [limit for limit in limits if limit is not None]
+    return sum(known, ZERO) if known and len(known) == len(limits) else None
 
 
 def _facts(resource: Resource, status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

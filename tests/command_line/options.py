@@ -70,6 +70,7 @@ COMMANDS = {
     "export": STORED | SCHEDULING,
     "diff": set[str](),
     "dashboard": PAGES,
+    "report": PAGES,
     "demo": set[str](),
     "completion": set[str](),
 }
