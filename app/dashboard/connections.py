@@ -58,9 +58,9 @@ def end_of(workload: Workload, links: Links) -> End:
 
 def per_minute(messages: float | None) -> Amount:
     """Messages per minute: `47.12`."""
-    return NO_AMOUNT if messages is None else Amount(f"{messages:,.2f}", f"{messages:.6g}")
+    return NO_AMOUNT if messages is None else Amount(f"{messages:,.2f}")
 
 
 def per_second(size: float | None) -> Amount:
     """Bytes per second: `5.1kB`."""
-    return NO_AMOUNT if size is None else Amount(rate(size), f"{size:.6g}")
+    return NO_AMOUNT if size is None else Amount(rate(size))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from app.decisions.autoscalers import Governor
@@ -17,6 +18,7 @@ from app.profiler.cycle.signals import Health
 
 # The mean usage of a Pod, in cores or bytes.
 UsageNow = Mapping[Workload, Mapping[Resource, float]]
+NO_USAGE: UsageNow = MappingProxyType({})
 _FAULTS = {health.value for health in Health if health.is_fault}
 
 
@@ -143,6 +145,6 @@ class Facts:
     needs: Needs | None = None
     edges: Edges | None = None
     health: ClusterHealth | None = None
-    usage: UsageNow = field(default_factory=dict)
+    usage: UsageNow = field(default_factory=lambda: NO_USAGE)
     usage_is_awaited: bool = False
     faults: Sequence[Fault] = ()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 from app.dashboard.curves import UsageCurve
-from app.dashboard.facts import ClusterHealth, Edges, Facts, Fault, Needs, UsageNow
+from app.dashboard.facts import NO_USAGE, ClusterHealth, Edges, Facts, Fault, Needs, UsageNow
 from app.dashboard.workload import PlannedPatch
 from app.decisions.figures import Manifest
 from app.domain.profiles import Resource
@@ -159,7 +159,7 @@ class Readings:
             needs.value,
             edge.value,
             state.value,
-            used.value or {},
+            used.value or NO_USAGE,
             used.is_awaited,
             [fault for fault in faults if fault],
         )

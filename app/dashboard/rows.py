@@ -20,7 +20,7 @@ _LACKS_ALL = Decimal(1)
 
 
 class Amount(NamedTuple):
-    """An amount as people read it, and as a table sorts it; without one, a dash that is sorted last."""
+    """An amount as people read it, a dash if there is none; `number` is what a table sorts words by."""
 
     text: str = NONE
     number: str = ""
@@ -31,15 +31,14 @@ NO_AMOUNT = Amount()
 
 def shown(resource: Resource, value: Number | None) -> Amount:
     """An amount of *resource*, such as `26m` or `347Mi`."""
-    return NO_AMOUNT if value is None else Amount(amount(resource, value), f"{float(value):.6g}")
+    return NO_AMOUNT if value is None else Amount(amount(resource, value))
 
 
 def change(resource: Resource, value: Decimal | None) -> Amount:
     """An amount over all replicas with its sign, in cores or GiB: `+1.42`."""
     if value is None:
         return NO_AMOUNT
-    in_units = float(value / UNITS[resource])
-    return Amount(signed(in_units), f"{in_units:.6g}")
+    return Amount(signed(value / UNITS[resource]))
 
 
 class Bar(NamedTuple):
@@ -82,6 +81,11 @@ class WorkloadRow:
     is_stale: bool = False
 
     @property
+    def has_pods(self) -> bool:
+        """True if the number of Pods is known."""
+        return self.pods is not NO_AMOUNT
+
+    @property
     def states(self) -> str:
         """`over`, `under`, both or none, for the filter."""
         return " ".join(
@@ -107,14 +111,13 @@ def _row(needs: Needs, usage: UsageNow, links: Links, figures: WorkloadFigures) 
     cpu, memory = (resource_cells(resource, figures, saving, used.get(resource)) for resource in Resource)
     money = NO_AMOUNT
     if saving and needs.prices.are_given:
-        price = saving.money(needs.prices)
-        money = Amount(signed(price), f"{float(price):.6g}")
+        money = Amount(signed(saving.money(needs.prices)))
     return WorkloadRow(
         workload.namespace,
         workload.name,
         workload.kind,
         links.workload(workload),
-        NO_AMOUNT if figures.replicas is None else Amount(str(figures.replicas), str(figures.replicas)),
+        NO_AMOUNT if figures.replicas is None else Amount(str(figures.replicas)),
         cpu,
         memory,
         risk_of(saving),

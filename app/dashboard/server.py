@@ -47,6 +47,8 @@ class Dashboard:
     def __init__(self, readings: Readings, token: str, draw: DrawCurve) -> None:
         self._readings, self._token, self._draw = readings, token, draw
         self.port = 0
+        # The longest page, and the facts in it: of two requests, the second one need not write it again.
+        self._written: tuple[Facts, bytes] | None = None
         self._views: dict[str, View] = {
             "": self._overview,
             "workloads": self._workloads,
@@ -102,10 +104,13 @@ class Dashboard:
 
     async def _workloads(self, _query: str) -> Response:
         facts = await self._readings.facts()
-        links = self._links(facts)
-        return await _page(
-            "workloads.html", "workloads", facts, links, lambda: {"rows": workload_rows(facts, links)}
-        )
+        if self._written is None or not is_same(facts, self._written[0]):
+            links = self._links(facts)
+            response = await _page(
+                "workloads.html", "workloads", facts, links, lambda: {"rows": workload_rows(facts, links)}
+            )
+            self._written = facts, bytes(response.body)
+        return Response(self._written[1], media_type="text/html")
 
     async def _connections(self, _query: str) -> Response:
         facts = await self._readings.facts(edges=True, usage=False)
@@ -161,6 +166,16 @@ class Dashboard:
 
     def _links(self, facts: Facts) -> ServedLinks:
         return ServedLinks(self.path, facts.needs.figures.keys() if facts.needs else ())
+
+
+def is_same(facts: Facts, others: Facts) -> bool:
+    """True if a list of workloads looks the same; what was read once is compared by identity."""
+    return (
+        facts.needs is others.needs
+        and facts.usage is others.usage
+        and facts.usage_is_awaited == others.usage_is_awaited
+        and facts.faults == others.faults
+    )
 
 
 async def _page(

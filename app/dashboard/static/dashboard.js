@@ -102,6 +102,9 @@
     }
   }
 
+  const SCALES = {
+    m: 1e-3, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, kB: 1e3, MB: 1e6, GB: 1e9,
+  };
   const collator = new Intl.Collator("en", { numeric: true });
   const format = (number) => number.toLocaleString("en");
 
@@ -109,10 +112,11 @@
     return cell.textContent.trim() || null;
   }
 
+  /** The number in `500m`, `12.5Gi`, `+1.42`, `5.1kB`, `<1%` or `1,234`; null without one. */
   function numberIn(cell) {
-    const text = "v" in cell.dataset ? cell.dataset.v : cell.textContent.replace(/[,%\s<]/g, "");
-    const number = parseFloat(text);
-    return Number.isNaN(number) ? null : number;
+    if ("v" in cell.dataset) return cell.dataset.v === "" ? null : Number(cell.dataset.v);
+    const match = /^[<+]?(-?[\d.]+)([A-Za-z]*)/.exec(cell.textContent.trim().replaceAll(",", ""));
+    return match ? Number(match[1]) * (SCALES[match[2]] || 1) : null;
   }
 
   /** The header of each column that can be sorted, by the place of its cells, also in two rows of headers. */
@@ -145,7 +149,7 @@
         (row) =>
           words.every((word) => texts.get(row).includes(word)) &&
           (!ns || row.dataset.ns.split(" ").includes(ns)) &&
-          (!state || row.dataset.states.split(" ").includes(state)),
+          (!state || (row.dataset.states || "").split(" ").includes(state)),
       );
     };
     let waiting = 0;
@@ -162,7 +166,7 @@
   }
 
   function searched(row) {
-    const cells = Array.from(row.cells).filter((cell) => !("v" in cell.dataset) && !cell.classList.contains("bar"));
+    const cells = Array.from(row.cells).filter((cell) => cell.tagName === "TH" || cell.classList.contains("t"));
     return cells.map((cell) => cell.textContent).join(" ").toLowerCase();
   }
 
