@@ -31,6 +31,7 @@ from app.dashboard.facts import (
     read_needs,
 )
 from app.dashboard.workload import PlannedPatch, planned_patch
+from app.decisions.figures import Manifest
 from app.decisions.savings import Prices
 from app.domain.profiles import ProfileKind, Resource
 from app.domain.workloads import Workload
@@ -106,9 +107,7 @@ class ClusterFacts:
         async with open_usage(reached, None, days=CURVE_DAYS, with_today=True) as usage:
             return await read_curves(usage, containers, with_pressure=True)
 
-    async def patch(
-        self, workload: Workload, profiles: Mapping[Resource, Mapping[str, object]]
-    ) -> PlannedPatch:
+    async def patch(self, workload: Workload, profiles: Mapping[Resource, Manifest]) -> PlannedPatch:
         """The patch that `export patch` prints."""
         objects = await self._listed()
         objects.namespaces = (workload.namespace,)
@@ -173,11 +172,7 @@ class RecordedFacts:
         async with self.open_input() as usage:
             return await read_curves(usage, containers, with_pressure=False)
 
-    async def patch(
-        self,
-        workload: Workload,  # noqa: ARG002 - the port's signature
-        profiles: Mapping[Resource, Mapping[str, object]],  # noqa: ARG002
-    ) -> PlannedPatch:
+    async def patch(self, _workload: Workload, _profiles: Mapping[Resource, Manifest]) -> PlannedPatch:
         """None.
 
         Raises:

@@ -74,7 +74,7 @@ async def _curves(
         try:
             found |= await source.curves({one: containers_of(needs, one) for one in group})
         except ProfilerError as error:
-            return found, Fault("Usage curve", str(error), of_prometheus(error))
+            return found, Fault("Usage curve", str(error), *of_prometheus(error))
     return found, None
 
 
@@ -85,6 +85,6 @@ async def _planned(
     try:
         patch = await source.patch(workload, needs.profiles.get(workload, {}))
     except ProfilerError as error:
-        fault = Fault("Patch", str(error), of_cluster(error))
+        fault = Fault("Patch", str(error), *of_cluster(error))
         return WorkloadDetails(details.curves, details.curves_fault, None, fault)
     return WorkloadDetails(details.curves, details.curves_fault, patch)

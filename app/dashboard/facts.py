@@ -24,11 +24,15 @@ _FAULTS = {health.value for health in Health if health.is_fault}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What could not be read, the reason, and what to do about it."""
+    """What could not be read, the reason, and what to do about it.
+
+    It `is_minor` if all else of a page is complete without it.
+    """
 
     subject: str
     message: str
     remedy: str = ""
+    is_minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def namespace_rows(facts: Facts, links: Links) -> list[NamespaceRow]:
 
 def _row(facts: Facts, links: Links, group: Group) -> NamespaceRow:
     prices = facts.needs.prices if facts.needs else None
-    money = f"{group.money(prices)[0]:.2f}" if prices and prices.are_given else ""
+    money = f"{group.money(prices)[0]:,.2f}" if prices and prices.are_given else ""
     return NamespaceRow(
         group.namespace, links.namespace(group.namespace), group.workloads, total_cards(group), money
     )

@@ -64,7 +64,7 @@ def overview(facts: Facts, links: Links) -> Overview:
     money = None
     if needs.prices.are_given:
         over, under = group.money(needs.prices)
-        money = f"{over:.2f}", f"{under:.2f}"
+        money = f"{over:,.2f}", f"{under:,.2f}"
     return Overview(
         len(needs.figures),
         len(needs.savings.unknown),
@@ -107,16 +107,19 @@ def _card(group: Group, resource: Resource) -> TotalCard:
 
 
 def _waste(facts: Facts, needs: Needs, links: Links, resource: Resource) -> RankedList:
-    key = SortKey(resource.value)
-    wasteful = [each for each in needs.savings.over() if each.difference(resource) > 0]
-    first = in_order(wasteful, key, needs.prices)[:_TOP]
     name = RESOURCE_NAMES[resource]
     return RankedList(
         f"Largest waste of {name}",
-        workload_rows(facts, links, [each.workload for each in first]),
+        workload_rows(facts, links, most_wasteful(needs, resource)[:_TOP]),
         resource.value,
         f"No workload requests more {name} than it needs.",
     )
+
+
+def most_wasteful(needs: Needs, resource: Resource) -> list[Workload]:
+    """The workloads that request more of *resource* than they need, the largest difference first."""
+    wasteful = [each for each in needs.savings.over() if each.difference(resource) > 0]
+    return [each.workload for each in in_order(wasteful, SortKey(resource.value), needs.prices)]
 
 
 def most_at_risk(needs: Needs, count: int) -> list[Workload]:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from app.dashboard.curves import UsageCurve
 from app.dashboard.facts import NO_USAGE, ClusterHealth, Edges, Facts, Fault, Needs, UsageNow
@@ -45,8 +45,19 @@ class FactSource(Protocol):
     async def curves(self, containers: Mapping[Workload, Sequence[str]]) -> Mapping[Workload, Curves]:
         """The usage over the last days of the *containers* of workloads of one namespace."""
 
-    async def patch(self, workload: Workload, profiles: Mapping[Resource, Manifest]) -> PlannedPatch:
+    async def patch(self, workload: Workload, profiles: Mapping[Resource, Manifest], /) -> PlannedPatch:
         """The patch of one workload, from its stored *profiles*."""
+
+
+class Advice(NamedTuple):
+    """What to do about a fault, which may be a minor one."""
+
+    remedy: str = ""
+    is_minor: bool = False
+
+
+Advise = Callable[[ProfilerError], Advice]
+NO_ADVICE = Advice()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class SharedReading(Generic[T]):
         read: Callable[[], Awaitable[T]],
         clock: Callable[[], float],
         max_age_seconds: float = MAX_AGE_SECONDS,
-        advise: Callable[[ProfilerError], str] = lambda _: "",
+        advise: Advise = lambda _: NO_ADVICE,
     ) -> None:
         self._subject, self._read, self._clock, self._max_age = subject, read, clock, max_age_seconds
         self._advise = advise
@@ -93,7 +104,7 @@ class SharedReading(Generic[T]):
         try:
             value = await self._read()
         except ProfilerError as error:
-            fault = Fault(self._subject, str(error), self._advise(error))
+            fault = Fault(self._subject, str(error), *self._advise(error))
             self._last, self._due = replace(self._last, fault=fault), self._clock() + _RETRY_SECONDS
         else:
             self._last = Reading(value, at=datetime.now(UTC))
@@ -102,24 +113,27 @@ class SharedReading(Generic[T]):
             self._task = None
 
 
-def of_cluster(error: ProfilerError) -> str:
+def of_cluster(error: ProfilerError) -> Advice:
     """What a person does if a part of a cluster can't be read; the error's own message often says it."""
     match error:
         case ForbiddenError():
-            return "Ask for the right to read it: the chart's ClusterRole for users has all that is needed."
+            return Advice(
+                "Ask for the right to read it: the chart's ClusterRole for users has all that is needed."
+            )
         case NotFoundError():
-            return "Install the job profiler, or name its namespace with --own-namespace."
+            return Advice("Install the job profiler, or name its namespace with --own-namespace.")
         case UnavailableError():
-            return "Check the cluster with kubectl get namespaces, and reload this page."
+            return Advice("Check the cluster with kubectl get namespaces, and reload this page.")
         case _:
-            return ""
+            return Advice()
 
 
-def of_prometheus(_: ProfilerError) -> str:
+def of_prometheus(_: ProfilerError) -> Advice:
     """What a person does if usage can't be read, which no other part of a page needs."""
-    return (
+    return Advice(
         "All else is from stored profiles. --prometheus-url names a server, and job-profiler doctor checks"
-        " what it has."
+        " what it has.",
+        is_minor=True,
     )
 
 
@@ -186,9 +200,7 @@ class Readings:
         )
         return await reading.get()
 
-    def _shared(
-        self, subject: str, read: Callable[[], Awaitable[T]], advise: Callable[[ProfilerError], str]
-    ) -> SharedReading[T]:
+    def _shared(self, subject: str, read: Callable[[], Awaitable[T]], advise: Advise) -> SharedReading[T]:
         return SharedReading(subject, read, self._clock, self._max_age, advise)
 
 

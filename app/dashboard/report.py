@@ -1,6 +1,6 @@
 """All views as one file for a mail or a ticket: it loads nothing, and allows only its own script."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -12,12 +12,11 @@ from app.dashboard.connections import edge_rows
 from app.dashboard.facts import Facts, Fault, Needs
 from app.dashboard.links import ReportLinks
 from app.dashboard.namespaces import namespace_rows
-from app.dashboard.overview import most_at_risk, overview
+from app.dashboard.overview import most_at_risk, most_wasteful, overview
 from app.dashboard.protection import content_policy, hashed
 from app.dashboard.readings import Curves
 from app.dashboard.rows import workload_rows
 from app.dashboard.workload import PlannedPatch, WorkloadPage, workload_page
-from app.decisions.savings import SortKey, in_order
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 
@@ -50,15 +49,7 @@ def most_to_say(needs: Needs, count: int = MOST_WORKLOADS) -> list[Workload]:
     In turns: the next one of the largest waste of CPU, of the largest waste of memory, and of the largest
     risk, as the overview ranks them; then the others by name.
     """
-    over = needs.savings.over()
-    ranked: list[Iterable[Workload]] = [
-        (
-            each.workload
-            for each in in_order(over, SortKey(resource), needs.prices)
-            if each.difference(resource) > 0
-        )
-        for resource in Resource
-    ]
+    ranked = [most_wasteful(needs, resource) for resource in Resource]
     ranked.append(most_at_risk(needs, count))
     turns = (one for turn in zip_longest(*ranked) for one in turn if one is not None)
     return list(dict.fromkeys([*turns, *needs.figures]))[:count]

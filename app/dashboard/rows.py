@@ -17,6 +17,7 @@ from app.domain.workloads import Workload
 NONE = "\N{EN DASH}"
 _WIDTH = 100
 _LACKS_ALL = Decimal(1)
+_LEAST = Decimal("0.01")  # smaller differences have a third decimal
 
 
 class Amount(NamedTuple):
@@ -38,7 +39,8 @@ def change(resource: Resource, value: Decimal | None) -> Amount:
     """An amount over all replicas with its sign, in cores or GiB: `+1.42`."""
     if value is None:
         return NO_AMOUNT
-    return Amount(signed(value / UNITS[resource]))
+    in_units = value / UNITS[resource]
+    return Amount(signed(in_units, 2 if not in_units or abs(in_units) >= _LEAST else 3))
 
 
 class Bar(NamedTuple):
