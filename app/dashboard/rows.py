@@ -138,12 +138,14 @@ def resource_cells(
     if replica is None:
         return ResourceCells(usage=used)
     difference = saving.resources[resource].difference if saving and resource in saving.resources else None
-    state = "" if not difference else "over" if difference > 0 else "under"
+    changed = change(resource, difference)
+    is_shown = difference is not None and float(changed.text) != 0
+    state = "" if not is_shown else "under" if changed.text.startswith("-") else "over"
     return ResourceCells(
         shown(resource, replica.request),
         shown(resource, replica.need),
         used,
-        change(resource, difference),
+        changed,
         bar(replica.request, replica.need, usage),
         state,
     )

@@ -45,7 +45,7 @@ def facts(*more: Object) -> Facts:
 def curve(resource: Resource, amount: float = 0.01) -> UsageCurve:
     """An hour of usage that stays the same, under pressure in its first step."""
     steps = StepRange(1, 12)
-    times = np.arange(1, 13) * float(STEP_SECONDS)
+    times = np.arange(1, 13, dtype=np.float64) * STEP_SECONDS
     return UsageCurve(resource, steps, times, np.full(12, amount), {PRESSURE_OF[resource]: [1]})
 
 

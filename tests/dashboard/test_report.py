@@ -15,12 +15,12 @@ from tests.command_line.conftest import Program, program
 from tests.command_line.pasts import write_past
 from tests.dashboard.shop import API, HOSTILE, PATCH, WEB, curve, facts
 from tests.dashboard.test_server import Elements
-from tests.decisions.manifests import need
+from tests.decisions.manifests import Object, need
 
 __all__ = ["program"]
 
 
-def of_web(*more: object) -> str:
+def of_web(*more: Object) -> str:
     curves = {resource: curve(resource) for resource in Resource}
     fault = Fault("Usage curve", "no Prometheus")
     details = {WEB: WorkloadDetails(curves, patch=PATCH), API: WorkloadDetails(curves_fault=fault)}

@@ -92,7 +92,7 @@ async def test_every_view_has_the_headers_and_nothing_inline(client: httpx.Async
     assert response.headers["cache-control"] == "no-store"
     for tag, attributes in Elements(response.text).tags:
         assert tag != "style"
-        assert tag != "script" or attributes.get("src", "").startswith(f"/{TOKEN}/static/")
+        assert tag != "script" or (attributes["src"] or "").startswith(f"/{TOKEN}/static/")
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
         for name in ("href", "src", "action"):
             assert (attributes.get(name) or "#").startswith((f"/{TOKEN}/", "#"))
