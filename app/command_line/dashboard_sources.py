@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,6 +37,7 @@ from app.decisions.savings import Prices
 from app.domain.profiles import ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.errors import ProfilerError
+from app.kubernetes.credentials import context_name
 from app.settings.environment import Settings
 
 _PATCH_NEEDS_CLUSTER = "A patch needs the objects of a cluster, which recorded usage does not have."
@@ -56,9 +58,13 @@ class ClusterFacts:
     @property
     def name(self) -> str:
         """The context, and the namespaces if not all are shown."""
-        context = self.access.overrides.context or "cluster of the current context"
         namespaces = self._objects.namespaces if self._objects else ()
-        return f"{context}, {', '.join(namespaces)}" if namespaces else context
+        return f"{self._context}, {', '.join(namespaces)}" if namespaces else self._context
+
+    @cached_property
+    def _context(self) -> str:
+        access = self.access
+        return context_name(access.kubeconfig, access.overrides) if access.kubeconfig else "this cluster"
 
     async def __aenter__(self) -> Self:
         return self

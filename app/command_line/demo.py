@@ -44,7 +44,7 @@ def _show(demonstration: Demonstration) -> None:
 async def _keep_serving(demonstration: Demonstration) -> None:
     """Serves the dashboard too, if its packages are installed, until Ctrl-C, SIGTERM or a failure."""
     server = demonstration.server
-    typer.echo(f"\nServing {server.webhook_url}/mutate and {server.health_url}/metrics.")
+    typer.echo(f"\nServing {server.webhook_url}/mutate and {server.health_url}/metrics")
     async with AsyncExitStack() as stack:
         running = [server.failed]
         if has_dashboard():

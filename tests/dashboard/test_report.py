@@ -13,8 +13,8 @@ from app.dashboard.report import WorkloadDetails, report
 from app.domain.profiles import Resource
 from tests.command_line.conftest import Program, program
 from tests.command_line.pasts import write_past
+from tests.dashboard.elements import Elements
 from tests.dashboard.shop import API, HOSTILE, PATCH, WEB, curve, facts
-from tests.dashboard.test_server import Elements
 from tests.decisions.manifests import Object, need
 
 __all__ = ["program"]

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from html.parser import HTMLParser
 from urllib.parse import quote
 
 import httpx
@@ -14,6 +13,7 @@ from app.dashboard.protection import HEADERS, is_own_host, is_token
 from app.dashboard.readings import Readings, SharedReading
 from app.dashboard.server import Dashboard
 from app.errors import ForbiddenError, NotFoundError, ProfilerError, SourceError, UnavailableError
+from tests.dashboard.elements import Elements
 from tests.dashboard.shop import HOSTILE, FakeSource
 from tests.decisions.manifests import edge, need
 
@@ -57,24 +57,6 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of a dashboard of the shop."""
     async with client_of(application(FakeSource())) as opened:
         yield opened
-
-
-class Elements(HTMLParser):
-    """The tags of a page with their attributes, and its text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keeps the tag."""
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        """Keeps the text."""
-        self.text += data
 
 
 @pytest.mark.parametrize("view", VIEWS)

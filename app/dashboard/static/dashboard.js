@@ -75,7 +75,9 @@
 
     show() {
       const found = this.order.filter(this.matches);
-      this.body.replaceChildren(...found.slice(0, this.limit));
+      const shown = found.slice(0, this.limit);
+      shown.forEach(drawBars);
+      this.body.replaceChildren(...shown);
       const left = found.length - this.limit;
       this.more.hidden = left <= 0;
       this.more.textContent = `Show ${Math.min(left, this.step)} more of ${left}`;
@@ -107,6 +109,26 @@
   };
   const collator = new Intl.Collator("en", { numeric: true });
   const format = (number) => number.toLocaleString("en");
+
+  /** Draws the bars that a row has as lengths only, in percent: of thousands of rows, few are ever shown. */
+  function drawBars(row) {
+    for (const cell of row.querySelectorAll("td[data-bar]")) {
+      const [request, need, usage] = cell.dataset.bar.split(" ");
+      const bars = [["q", "width", request], ["n", "width", need], ["u", "x", usage]];
+      const drawing = element("svg", { "aria-hidden": "true" });
+      for (const [kind, length, percent] of bars) {
+        if (percent >= 0) drawing.append(element("rect", { class: kind, [length]: `${percent}%` }));
+      }
+      cell.append(drawing);
+      delete cell.dataset.bar;
+    }
+  }
+
+  function element(tag, attributes) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
+  }
 
   function textIn(cell) {
     return cell.textContent.trim() || null;
