@@ -18,6 +18,8 @@ from app.errors import ForbiddenError, NotFoundError, ProfilerError, Unavailable
 T = TypeVar("T")
 Curves = Mapping[Resource, UsageCurve]
 MAX_AGE_SECONDS = 15.0
+# Queries on usage cost a Prometheus more than lists cost an API server.
+_USAGE_AGE_SECONDS, _CURVE_AGE_SECONDS = 60.0, 300.0
 _RETRY_SECONDS = 5.0
 _MOST_WORKLOADS = 64
 _USAGE_PATIENCE_SECONDS = 0.7
@@ -147,7 +149,7 @@ class Readings:
         self._needs = self._shared("Profiles", source.needs, of_cluster)
         self._edges = self._shared("Connections", source.edges, of_cluster)
         self._health = self._shared("Health", source.health, of_cluster)
-        self._usage = self._shared("Usage", source.usage, of_prometheus)
+        self._usage = SharedReading("Usage", source.usage, clock, _USAGE_AGE_SECONDS, of_prometheus)
         self._curves: OrderedDict[Hashable, SharedReading[Curves]] = OrderedDict()
         self._patches: OrderedDict[Hashable, SharedReading[PlannedPatch]] = OrderedDict()
 
@@ -187,7 +189,7 @@ class Readings:
         reading = _kept(
             self._curves,
             workload,
-            lambda: self._shared("Usage curve", read, of_prometheus),
+            lambda: SharedReading("Usage curve", read, self._clock, _CURVE_AGE_SECONDS, of_prometheus),
         )
         return await reading.get()
 
