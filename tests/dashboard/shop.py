@@ -27,7 +27,11 @@ PATCH = PlannedPatch("spec: {}\n", "kubectl patch deployment web", ["app keeps i
 
 def needs(*more: Object, prices: Prices = Prices()) -> Needs:  # noqa: B008 - frozen
     """The needs in the stored profiles, and in *more* of them."""
-    manifests = [*PROFILES[ProfileKind.CPU], *PROFILES[ProfileKind.MEMORY], *more]
+    return needs_of(*PROFILES[ProfileKind.CPU], *PROFILES[ProfileKind.MEMORY], *more, prices=prices)
+
+
+def needs_of(*manifests: Object, prices: Prices = Prices()) -> Needs:  # noqa: B008 - frozen
+    """The needs in *manifests*; an autoscaler acts on web."""
     governors = {WEB: [Governor("HPA", (Resource.CPU,))]}
     return read_needs(read_workloads(manifests), governors, manifests, prices)
 

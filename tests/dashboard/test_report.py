@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from app.command_line import dashboard_extra
-from app.dashboard.facts import Fault
+from app.dashboard.facts import Facts, Fault
 from app.dashboard.report import WorkloadDetails, report
 from app.domain.profiles import Resource
 from tests.command_line.conftest import Program, program
 from tests.command_line.pasts import write_past
 from tests.dashboard.elements import Elements
-from tests.dashboard.shop import API, HOSTILE, PATCH, WEB, curve, facts
+from tests.dashboard.shop import API, HOSTILE, PATCH, WEB, curve, facts, needs_of
 from tests.decisions.manifests import Object, need
 
 __all__ = ["program"]
@@ -87,6 +87,18 @@ def test_a_report_of_a_recorded_past(program: Program, tmp_path: Path) -> None:
     assert html.count('class="chart" role="img"') == 4
     assert "past.npz" in html
     assert "A patch needs the objects of a cluster" in html
+
+
+def test_needs_without_known_requests_are_no_empty_cluster() -> None:
+    """A CronJob has a need and no replicas: there are no totals, and the file says why, instead of zeros."""
+    only = needs_of(need("cpu", "batch", "0.100", kind="CronJob"))
+
+    text = Elements(report(Facts("test", needs=only), {}, lambda _: "")).text
+
+    assert "1 workload with a profile, without known requests or replicas." in text
+    assert "No namespace has workloads with known requests and replicas." in text
+    assert "No profiles in these namespaces." not in text
+    assert "0.00" not in text
 
 
 @pytest.mark.parametrize("command", [("dashboard",), ("report", "report.html")])
