@@ -5,6 +5,7 @@ Layers, from the top; a module imports only from the layers below (the contracts
     __main__, command_line   commands of `job-profiler`: serve, profile, status, doctor, backtest, demo ...
     demo                     the main job without a cluster: a recorded history, the real server, one Pod
     runtime                  composition only: builds the roles, their watches and their tasks
+    dashboard                views of profiles as pages, and the server that shows them on this machine
     backtest                 replays sizing policies on past usage, records it, explains a value
     decisions                savings, plans and patches that follow from stored profiles (pure)
     diagnosis                what a Prometheus has for the profiler, what is missing, and what to do (pure)

@@ -8,10 +8,10 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.clusters import opened
 from app.command_line.documents import API_VERSION, ARROW, identity, number
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.shown_amounts import amount
 from app.command_line.terminal import print_out
 from app.command_line.workload_names import only_namespace, parse_workload
 from app.decisions.changes import ChangeHistory, NeedChange, read_changes
+from app.decisions.shown_amounts import amount
 from app.domain.profiles import Resource
 from app.domain.quantities import format_time
 from app.domain.workloads import Workload

@@ -1,6 +1,7 @@
 """Figures that are computed now, from Prometheus or a history file, instead of read from stored profiles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.errors import ProfilerError
 from app.history.samples import StepRange
+from app.kubernetes.list_options import Object
 from app.profiler.attribution import Attribution
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.settings.environment import Settings
@@ -24,10 +26,23 @@ _NEWEST_STEPS = 2  # the samples of the last one may be late
 _NO_LIMITS = "Limits are not known without a cluster."
 
 
+@dataclass(frozen=True, slots=True)
+class ComputedFigures:
+    """The figures of the workloads that run, notes, and the profiles that they rest on.
+
+    `reasons` say why other workloads have no profile.
+    """
+
+    figures: Sequence[WorkloadFigures]
+    notes: Sequence[str]
+    manifests: Sequence[Object]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
 async def computed_figures(
     settings: Settings, access: ClusterAccess, history: Path | None
-) -> tuple[list[WorkloadFigures], list[str]]:
-    """The figures of the workloads that run, and notes.
+) -> ComputedFigures:
+    """The figures of the workloads that run.
 
     Raises:
         ProfilerError: a source failed, or has no usage.
@@ -38,10 +53,11 @@ async def computed_figures(
             raise ProfilerError("; ".join(faults))
         figures = read_workloads(manifests)
         if all(each.has_template for each in figures):
-            return figures, []
+            return ComputedFigures(figures, [], manifests, report.reasons)
         async with open_usage(reached, history, days=1, with_today=True) as usage:
             notes = [] if reached.uses_cluster else [_NO_LIMITS]
-            return with_observed(figures, await observe(usage)), notes
+            observed = with_observed(figures, await observe(usage))
+            return ComputedFigures(observed, notes, manifests, report.reasons)
 
 
 async def observe(usage: UsageInput) -> Mapping[Workload, ObservedWorkload]:

@@ -8,10 +8,10 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.clusters import opened
 from app.command_line.documents import API_VERSION
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.shown_amounts import rate, share
 from app.command_line.terminal import print_out
 from app.command_line.workload_names import only_namespace, parse_workload
-from app.decisions.peers import Peer, peers_of
+from app.decisions.peers import Peer, peers_of, read_edges
+from app.decisions.shown_amounts import rate, share
 from app.domain.profiles import ProfileKind
 from app.domain.workloads import Workload
 from app.errors import ProfilerError
@@ -47,7 +47,7 @@ def connections_and_print(
     """
     configure_logs("warning", LogFormat.CONSOLE)
     workload, manifests = asyncio.run(_read(settings, access, name))
-    found = peers_of(workload, manifests)
+    found = peers_of(workload, read_edges(manifests))
     if not found:
         raise ProfilerError(
             f"{workload.namespace}/{workload.name} has no connection profile: see job-profiler status"

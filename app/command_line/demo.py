@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-import signal
+from contextlib import AsyncExitStack
 
 import typer
 import yaml
 
+from app.command_line.dashboard_extra import INSTALL, has_dashboard
 from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
-from app.command_line.terminal import print_out
+from app.command_line.terminal import print_out, until_stopped
 from app.demo.run import Demonstration, demonstrate
 from app.runtime.logs import configure_logs
 from app.settings.types import LogFormat
@@ -41,16 +42,18 @@ def _show(demonstration: Demonstration) -> None:
 
 
 async def _keep_serving(demonstration: Demonstration) -> None:
-    """Waits for Ctrl-C or SIGTERM, or for the server to fail."""
+    """Serves the dashboard too, if its packages are installed, until Ctrl-C, SIGTERM or a failure."""
     server = demonstration.server
-    typer.echo(
-        f"\nServing {server.webhook_url}/mutate and {server.health_url}/metrics. Press Ctrl-C to stop."
-    )
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({stopping, server.failed}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if server.failed.done():
-        await server.failed
+    typer.echo(f"\nServing {server.webhook_url}/mutate and {server.health_url}/metrics")
+    async with AsyncExitStack() as stack:
+        running = [server.failed]
+        if has_dashboard():
+            from app.command_line.demo_dashboard import served_demo
+
+            served = await stack.enter_async_context(served_demo(demonstration))
+            running.append(served.failed)
+            typer.echo(f"Dashboard: {served.url}")
+        else:
+            typer.echo(f"The dashboard needs packages that are not installed: {INSTALL}")
+        typer.echo("Press Ctrl-C to stop.")
+        await until_stopped(*running)

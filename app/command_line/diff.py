@@ -9,7 +9,6 @@ from typing import Any
 
 from app.command_line.documents import API_VERSION, ARROW, NO_REQUEST, UNIT_NAMES, in_units, number
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.shown_amounts import amount, signed
 from app.command_line.terminal import print_error, print_out
 from app.decisions.differences import (
     PLAN,
@@ -20,6 +19,7 @@ from app.decisions.differences import (
     UnknownDocumentError,
     difference,
 )
+from app.decisions.shown_amounts import amount, signed
 from app.domain.profiles import Resource
 from app.errors import SettingsError
 

@@ -59,14 +59,14 @@ async def _plan(
     async with opened(settings, access) as objects:
         wanted = parse_workload(name, only_namespace(objects.namespaces))
         objects.namespaces = (wanted.namespace,)
-        found = await _workload(objects, wanted)
+        found = await find_object(objects, wanted)
         cluster = await read_cluster(settings, objects, risk)
         for note in objects.notes:
             print_error(note)
         return cluster.plan(found), found
 
 
-async def _workload(objects: ClusterObjects, wanted: Workload) -> WorkloadObject:
+async def find_object(objects: ClusterObjects, wanted: Workload) -> WorkloadObject:
     """The object of the workload.
 
     Raises:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.command_line.cluster_access import ClusterAccess
-from app.command_line.cluster_objects import ClusterObjects
+from app.command_line.cluster_objects import NEEDS, ClusterObjects
 from app.command_line.clusters import opened
 from app.command_line.plan_report import PlanFacts, plan_printout
 from app.command_line.printout import OutputFormat
@@ -15,7 +16,7 @@ from app.command_line.terminal import print_out
 from app.decisions.plan import Planner, WorkloadPlan
 from app.decisions.templates import WorkloadObject
 from app.domain.namespaces import NamespaceSelection
-from app.domain.profiles import RiskLevel
+from app.domain.profiles import ProfileKind, RiskLevel
 from app.domain.untyped import mapping_in, text_in
 from app.kubernetes.list_options import Object
 from app.runtime.logs import configure_logs
@@ -24,6 +25,7 @@ from app.runtime.scheduling import scheduling_policy
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
+Profiles = Mapping[ProfileKind, Iterable[Mapping[str, Any]]]
 # What the release says of these is what its webhook decides by.
 _DECIDING = tuple(
     name for name in Settings.model_fields if name.startswith("scheduling_") or name == "excluded_namespaces"
@@ -60,17 +62,23 @@ class PlannedCluster:
 
 
 async def read_cluster(
-    settings: Settings, objects: ClusterObjects, risk: RiskLevel | None = None
+    settings: Settings,
+    objects: ClusterObjects,
+    risk: RiskLevel | None = None,
+    profiles: Profiles | None = None,
 ) -> PlannedCluster:
-    """Reads the profiles and the constraints; the settings of the installed release stand for defaults."""
+    """Reads the constraints, and the profiles unless they are given.
+
+    The settings of the installed release stand for defaults.
+    """
     settings = with_variables(settings, objects.variables, _DECIDING)
-    profiles, limit_ranges, quotas, autoscalers = await asyncio.gather(
-        objects.profiles(),
+    read, limit_ranges, quotas, autoscalers = await asyncio.gather(
+        objects.profiles(() if profiles is not None else NEEDS),
         objects.limit_ranges(),
         objects.quotas(),
         objects.horizontal_autoscalers(),
     )
-    listed = ListedObjects(profiles, limit_ranges, quotas, autoscalers)
+    listed = ListedObjects(read if profiles is None else profiles, limit_ranges, quotas, autoscalers)
     excluded = frozenset((*settings.excluded_namespaces, objects.own_namespace, objects.profiles_home))
     scope = NamespaceSelection(None, excluded)
     planner = open_planner(listed, scheduling_policy(settings), scope.covers, risk)

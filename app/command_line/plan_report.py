@@ -7,10 +7,10 @@ from typing import Any
 
 from app.command_line.documents import API_VERSION, ARROW, NO_REQUEST, UNIT_NAMES, identity, in_units, number
 from app.command_line.printout import Column, Printout, Row, Table
-from app.command_line.shown_amounts import amount, signed
 from app.decisions.differences import PLAN
 from app.decisions.figures import ZERO
 from app.decisions.plan import AmountChange, ContainerPlan, WorkloadPlan
+from app.decisions.shown_amounts import amount, signed
 from app.domain.profiles import Resource
 
 

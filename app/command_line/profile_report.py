@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.command_line.printout import Column, Printout, Row, Table
-from app.command_line.shown_amounts import cores, rate, size
 from app.decisions.figures import float_in
+from app.decisions.shown_amounts import cores, rate, size
 from app.domain import annotations
 from app.domain.quantities import amount_in
 from app.domain.untyped import mapping_in

@@ -10,6 +10,7 @@ from typer.completion import get_completion_inspect_parameters
 
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.completion import COMPLETE_VARIABLE, Shell, script
+from app.command_line.dashboard_commands import register as register_dashboard
 from app.command_line.decision_commands import register
 from app.command_line.options import Output, examples, takes_settings
 from app.command_line.workload_names import WORKLOAD_HELP
@@ -333,6 +334,7 @@ def completion(
 
 
 register(program)
+register_dashboard(program)
 
 
 def main() -> None:

@@ -7,19 +7,16 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
-from app.command_line.cluster_objects import in_namespaces
 from app.command_line.clusters import ClusterContexts
 from app.command_line.computed_figures import computed_figures
 from app.command_line.printout import OutputFormat
-from app.command_line.releases import with_variables
 from app.command_line.savings_report import SavingsOptions, savings_printout
+from app.command_line.stored_figures import prices_of, read_stored_figures, with_prices
 from app.command_line.terminal import print_error, print_out
 from app.decisions.autoscalers import Governor
-from app.decisions.figures import WorkloadFigures, read_workloads
-from app.decisions.live import with_live
+from app.decisions.figures import WorkloadFigures
 from app.decisions.savings import Ignored, Prices, Savings, SortKey, savings
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.workloads import Workload
@@ -27,8 +24,6 @@ from app.errors import SettingsError
 from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
-
-_PRICES = ("cpu_price", "memory_price")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +50,8 @@ def save_and_print(settings: Settings, clusters: ClusterContexts, question: Savi
             raise SettingsError(
                 ["several --context need stored profiles: leave out --prometheus-url and --history"]
             )
-        figures, notes = asyncio.run(computed_figures(settings, clusters.access, question.history))
+        computed = asyncio.run(computed_figures(settings, clusters.access, question.history))
+        figures, notes = list(computed.figures), list(computed.notes)
         source = str(question.history or settings.prometheus_base_url)
         governors: dict[tuple[str, Workload], Sequence[Governor]] = {}
         if not question.history:
@@ -63,7 +59,7 @@ def save_and_print(settings: Settings, clusters: ClusterContexts, question: Savi
     else:
         figures, governors, notes, settings = asyncio.run(_stored(settings, clusters, question.risk))
         source = "stored profiles"
-    prices = Prices(_price(settings.cpu_price), _price(settings.memory_price))
+    prices = prices_of(settings)
     sort = _order(question.sort, prices)
     found = savings(figures, governors, Ignored(question.ignore))
     print_out(
@@ -71,10 +67,6 @@ def save_and_print(settings: Settings, clusters: ClusterContexts, question: Savi
     )
     if question.fail_over is not None:
         _fail_over(found, question.fail_over)
-
-
-def _price(price: float) -> Decimal | None:
-    return Decimal(repr(price)) if price else None
 
 
 def _order(wanted: SortKey | None, prices: Prices) -> SortKey:
@@ -97,16 +89,10 @@ async def _stored(
     governors: dict[tuple[str, Workload], Sequence[Governor]] = {}
     notes: list[str] = []
     async for name, objects in clusters.opened(settings):
-        covers = in_namespaces(objects.namespaces)
-        if not (settings.cpu_price or settings.memory_price):
-            settings = with_variables(settings, objects.variables, _PRICES)
-        profiles, found = await asyncio.gather(objects.profiles(), objects.governors())
-        manifests = [manifest for listed in profiles.values() for manifest in listed]
-        read = [each for each in read_workloads(manifests, risk, name) if covers(each.workload.namespace)]
-        if not all(each.has_template for each in read):
-            read = with_live(read, await objects.records())
-        figures += read
-        governors |= {(name, workload): governing for workload, governing in found.items()}
+        settings = with_prices(settings, objects)
+        stored = await read_stored_figures(objects, risk, name)
+        figures += stored.figures
+        governors |= {(name, workload): governing for workload, governing in stored.governors.items()}
         notes += [f"{name}: {note}" if name else note for note in objects.notes]
     return figures, governors, notes, settings
 

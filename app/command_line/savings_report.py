@@ -15,9 +15,9 @@ from app.command_line.documents import (
     number,
 )
 from app.command_line.printout import Column, Printout, Row, Table
-from app.command_line.shown_amounts import amount, share, signed
 from app.decisions.differences import SAVINGS
 from app.decisions.savings import Group, Prices, Savings, SortKey, WorkloadSaving, in_order
+from app.decisions.shown_amounts import amount, share, signed
 from app.domain.profiles import Resource
 
 

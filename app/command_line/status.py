@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
@@ -24,6 +24,9 @@ from app.kubernetes.server_clock import TOLERATED_SECONDS
 from app.kubernetes.status_map import PROBE, REPORT, StatusMap
 from app.profiler.cycle.signals import Health
 from app.settings.environment import Settings
+
+if TYPE_CHECKING:
+    from app.kubernetes.client import ClusterClient
 
 _MAX_SHOWN = 50
 _SIGNAL_COLUMNS = ("signal", "state", "since", "reason", "message")
@@ -48,13 +51,22 @@ _PARTS: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class StoredStatus:
     """The report, the Lease's spec, and the lead of this machine's clock over the API server's."""
 
     report: dict[str, Any] | None
     lease: Mapping[str, Any]
     ahead_seconds: float
     namespace: str
+
+    def leader(self, now: datetime) -> str:
+        """The leader in words; *now* is the time of this machine."""
+        return _leader(self.lease, now - timedelta(seconds=self.ahead_seconds))
+
+    @property
+    def webhook(self) -> str:
+        """The result of the last self-probe in words."""
+        return _probe((self.report or {}).get("probe"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,7 @@ def print_status(settings: Settings, access: ClusterAccess, *, output: OutputFor
         sys.exit(1)
 
 
-def _print(stored: _Stored, report: Mapping[str, Any], output: OutputFormat) -> None:
+def _print(stored: StoredStatus, report: Mapping[str, Any], output: OutputFormat) -> None:
     # The API server's time: a clock of this machine that is wrong says nothing about the leader.
     now = datetime.now(UTC) - timedelta(seconds=stored.ahead_seconds)
     print_out(status_printout(report, stored.lease, now), output)
@@ -98,17 +110,26 @@ def _print(stored: _Stored, report: Mapping[str, Any], output: OutputFormat) -> 
         print_error(f"left out of the report, since they can't be read: {', '.join(unreadable)}")
 
 
-async def _read(settings: Settings, access: ClusterAccess) -> _Stored:
+async def _read(settings: Settings, access: ClusterAccess) -> StoredStatus:
     async with open_access(access) as client:
         namespace = await release_namespace(client, settings, access)
-        documents = await StatusMap(client, namespace).read_all()
-        report = documents[REPORT] | {"probe": documents.get(PROBE)} if REPORT in documents else None
-        try:
-            lease = await client.get(paths.lease(namespace, settings.lease))
-        except NotFoundError:
-            lease = {}
-        ahead_seconds = client.server_clock.ahead_seconds or 0.0
-        return _Stored(report, mapping_in(lease.get("spec")), ahead_seconds, namespace)
+        return await read_status(client, namespace, settings.lease)
+
+
+async def read_status(client: "ClusterClient", namespace: str, lease_name: str) -> StoredStatus:
+    """The status of the release in *namespace*.
+
+    Raises:
+        ClusterError: it can't be read.
+    """
+    documents = await StatusMap(client, namespace).read_all()
+    report = documents[REPORT] | {"probe": documents.get(PROBE)} if REPORT in documents else None
+    try:
+        lease = await client.get(paths.lease(namespace, lease_name))
+    except NotFoundError:
+        lease = {}
+    ahead_seconds = client.server_clock.ahead_seconds or 0.0
+    return StoredStatus(report, mapping_in(lease.get("spec")), ahead_seconds, namespace)
 
 
 def show(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> None:

@@ -1,7 +1,9 @@
 """What commands print: text of any origin, which can't control the terminal."""
 
+import asyncio
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -39,3 +41,16 @@ def output_format(text: str, formats: Sequence[OutputFormat] = tuple(OutputForma
 def print_out(printout: Printout, output: OutputFormat) -> None:
     """Print on standard output; tables fit the terminal."""
     typer.echo(render(printout, output, terminal_width()), nl=False)
+
+
+async def until_stopped(*running: asyncio.Task[None]) -> None:
+    """Waits for Ctrl-C or SIGTERM; raises the error of one of the *running* servers if it fails first."""
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for server in running:
+        if server.done():
+            await server

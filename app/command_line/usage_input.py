@@ -11,12 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from app.backtest.collecting import RequestReader, UsageReader
+from app.backtest.collecting import RequestReader
 from app.command_line.prometheus_access import Reached
 from app.domain.namespaces import NamespaceSelection
 from app.errors import ProfilerError, SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.cycle.collector import newest_complete_step
+from app.profiler.ports import UsageSource
 from app.runtime.prometheus import open_prometheus
 from app.runtime.scope import SELECTOR_SETTING, namespace_scope, query_scope
 from app.sources.container_requests import PrometheusRequests
@@ -27,7 +28,7 @@ from app.sources.recorded import read_recorded_history
 class UsageInput:
     """A source of usage, its name in messages, the steps to read, and the namespaces in scope."""
 
-    source: UsageReader
+    source: UsageSource
     requests: RequestReader
     steps: StepRange
     covers: Callable[[str], bool]

@@ -64,7 +64,7 @@ def read_workloads(
     by_workload: dict[Workload, dict[Resource, Manifest]] = {}
     for manifest in manifests:
         resource = RESOURCES.get(text_in(manifest.get("kind")))
-        profile = from_manifest(resource.profile_kind, manifest) if resource else None
+        profile = from_manifest(resource.profile_kind, manifest, with_last_write=False) if resource else None
         if resource and profile and isinstance(profile.subject, Workload):
             by_workload.setdefault(profile.subject, {})[resource] = manifest
     return [_workload(workload, by_workload[workload], risk, cluster) for workload in sorted(by_workload)]

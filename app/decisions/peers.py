@@ -1,4 +1,4 @@
-"""The peers of a workload: its connections in both directions, and the share of each."""
+"""The connections of a cluster, and the peers of one workload in both directions with the share of each."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +17,31 @@ class Direction(StrEnum):
 
     CALLS = "calls"
     CALLED_BY = "called by"
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The mean of a rate and its 95th percentile over 5-minute steps; None where it is not measured."""
+
+    mean: float | None = None
+    p95: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One connection profile: messages per minute, and bytes per second of requests and of responses."""
+
+    connection: Connection
+    messages: Traffic
+    request_bytes: Traffic
+    response_bytes: Traffic
+    protocol: str = ""
+    name: str = ""
+
+    @property
+    def size(self) -> float:
+        """The bytes per second of both ways; 0 if they are not measured."""
+        return (self.request_bytes.mean or 0.0) + (self.response_bytes.mean or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +76,17 @@ class Peer:
         return max(self.message_share, self.byte_share or 0.0)
 
 
-def peers_of(workload: Workload, manifests: Iterable[Mapping[str, Any]]) -> list[Peer]:
-    """The peers of *workload* among connection profiles, the largest share first.
+def read_edges(manifests: Iterable[Mapping[str, Any]]) -> list[Edge]:
+    """The edges in connection profiles; an object that holds none is left out."""
+    return [edge for manifest in manifests if (edge := _edge(manifest))]
+
+
+def peers_of(workload: Workload, edges: Iterable[Edge]) -> list[Peer]:
+    """The peers of *workload* among *edges*, the largest share first.
 
     An empty kind stands for every kind of this name.
     """
-    found = [peer for manifest in manifests for peer in _peers(workload, manifest)]
+    found = [peer for edge in edges for peer in _peers(workload, edge)]
     messages, sizes = sum(peer.messages for peer in found), sum(peer.size for peer in found)
     shared = [
         replace(
@@ -69,33 +99,47 @@ def peers_of(workload: Workload, manifests: Iterable[Mapping[str, Any]]) -> list
     return sorted(shared, key=lambda peer: (-peer.share, peer.direction, peer.workload))
 
 
-def _peers(workload: Workload, manifest: Mapping[str, Any]) -> Iterable[Peer]:
-    """The peer in a profile; two of them if the workload calls itself."""
-    profile = from_manifest(ProfileKind.CONNECTION, manifest)
+def _edge(manifest: Mapping[str, Any]) -> Edge | None:
+    profile = from_manifest(ProfileKind.CONNECTION, manifest, with_last_write=False)
     if profile is None or not isinstance(profile.subject, Connection):
-        return
-    connection, status = profile.subject, mapping_in(manifest.get("status"))
+        return None
+    status = mapping_in(manifest.get("status"))
     steps = mapping_in(status.get("steps"))
+
+    def traffic(name: str, mean: object) -> Traffic:
+        return Traffic(float_in(mean), float_in(mapping_in(steps.get(name)).get("p95")))
+
     request, response = "requestBytesPerSecond", "responseBytesPerSecond"
+    return Edge(
+        profile.subject,
+        traffic("messagesPerMinute", profile.value),
+        traffic(request, status.get(request)),
+        traffic(response, status.get(response)),
+        text_in(status.get("protocol")),
+        profile.name,
+    )
+
+
+def _peers(workload: Workload, edge: Edge) -> Iterable[Peer]:
+    """The peer of one edge; two of them if the workload calls itself."""
+    source, destination = edge.connection.source, edge.connection.destination
     for direction, mine, peer in (
-        (Direction.CALLS, connection.source, connection.destination),
-        (Direction.CALLED_BY, connection.destination, connection.source),
+        (Direction.CALLS, source, destination),
+        (Direction.CALLED_BY, destination, source),
     ):
         if is_named(mine, workload):
-            sent, received = (request, response) if direction is Direction.CALLS else (response, request)
+            sent, received = edge.request_bytes, edge.response_bytes
+            if direction is Direction.CALLED_BY:
+                sent, received = received, sent
             yield Peer(
                 direction,
                 peer,
-                float_in(profile.value) or 0.0,
-                _p95(steps, "messagesPerMinute"),
-                float_in(status.get(sent)),
-                _p95(steps, sent),
-                float_in(status.get(received)),
-                _p95(steps, received),
-                text_in(status.get("protocol")),
-                name=profile.name,
+                edge.messages.mean or 0.0,
+                edge.messages.p95,
+                sent.mean,
+                sent.p95,
+                received.mean,
+                received.p95,
+                edge.protocol,
+                name=edge.name,
             )
-
-
-def _p95(steps: Mapping[str, Any], name: str) -> float | None:
-    return float_in(mapping_in(steps.get(name)).get("p95"))

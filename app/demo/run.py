@@ -18,16 +18,20 @@ from app.http_server.binding import ALL_ADDRESSES, bind, loopback
 from app.runtime.standalone import Standalone, run_standalone
 from app.settings.environment import Settings
 from app.settings.types import Role
-from app.sources.recorded import ReplayedHistory, read_recorded_history
+from app.sources.recorded import RecordedHistory, ReplayedHistory, read_recorded_history
 
 _HERE = files("app.demo")
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """The running server, the JSON patch of its response, and the Pod with the patch applied."""
+    """The running server, the JSON patch of its response, and the Pod with the patch applied.
+
+    `recorded` is the usage that the server replays.
+    """
 
     server: Standalone
+    recorded: RecordedHistory
     patch: list[dict[str, Any]]
     pod: dict[str, Any]
 
@@ -54,12 +58,12 @@ async def demonstrate() -> AsyncIterator[Demonstration]:
         ProfilerError: the server was not ready in time, or returned no patch.
     """
     with as_file(_HERE / "emojivoto.npz") as path:
-        history = ReplayedHistory(read_recorded_history(path), time.time)
+        recorded = read_recorded_history(path)
     review = json.loads((_HERE / "web-pod-review.json").read_text())
-    async with run_standalone(history, demo_settings()) as server:
+    async with run_standalone(ReplayedHistory(recorded, time.time), demo_settings()) as server:
         patch = await _post(server, review)
         pod = jsonpatch.apply_patch(review["request"]["object"], patch)
-        yield Demonstration(server, patch, pod)
+        yield Demonstration(server, recorded, patch, pod)
 
 
 async def _post(server: Standalone, review: dict[str, Any]) -> list[dict[str, Any]]:

@@ -103,6 +103,16 @@ def context_namespace(kubeconfig: str, overrides: Overrides = NO_OVERRIDES) -> s
         return login_of(_read(kubeconfig), overrides).namespace
 
 
+def context_name(kubeconfig: str, overrides: Overrides = NO_OVERRIDES) -> str:
+    """The name of the context of *kubeconfig* that counts.
+
+    Raises:
+        SettingsError: the kubeconfig can't be used.
+    """
+    with _naming(kubeconfig):
+        return overrides.context or _read(kubeconfig).current_context
+
+
 @contextmanager
 def _naming(kubeconfig: str) -> Iterator[None]:
     """Turns errors of a kubeconfig into a SettingsError that names it."""

@@ -28,6 +28,12 @@ STORED = {"kubeconfig", "profiling_namespace", "own_namespace", "profiles_namesp
 SCHEDULING = {name for name in Settings.model_fields if name.startswith("scheduling_")} | {
     "excluded_namespaces"
 }
+PAGES = (
+    STORED
+    | {name for name in Settings.model_fields if "prometheus_" in name}
+    | {"lease", "cpu_price", "memory_price", "excluded_namespaces", "history_days", "min_samples", "risk"}
+    | {"container_metrics_matcher", "state_metrics_matcher"}
+)
 COMMANDS = {
     "serve": set(Settings.model_fields),
     "profile": PAST
@@ -63,6 +69,8 @@ COMMANDS = {
     "changes": STORED,
     "export": STORED | SCHEDULING,
     "diff": set[str](),
+    "dashboard": PAGES,
+    "report": PAGES,
     "demo": set[str](),
     "completion": set[str](),
 }

@@ -1,6 +1,6 @@
 """The peers of a workload, from connection profiles."""
 
-from app.decisions.peers import Direction, peers_of
+from app.decisions.peers import Direction, peers_of, read_edges
 from app.domain.workloads import Workload
 from tests.decisions.manifests import edge
 
@@ -19,7 +19,7 @@ EDGES = [
 
 def test_both_directions_with_their_shares() -> None:
     """Web has 60 + 20 messages: 75 % with db. The bytes of db are not measured, so bot has all of them."""
-    bot, db = peers_of(WEB, EDGES)
+    bot, db = peers_of(WEB, read_edges(EDGES))
 
     assert (db.direction, db.workload, db.messages, db.messages_p95) == (
         Direction.CALLS,
@@ -38,14 +38,14 @@ def test_both_directions_with_their_shares() -> None:
 
 def test_sent_and_received_are_those_of_the_workload() -> None:
     """Bot's requests, 100 B/s, are received by web, whose responses are 300 B/s."""
-    bot, _ = peers_of(WEB, EDGES)
+    bot, _ = peers_of(WEB, read_edges(EDGES))
 
     assert (bot.received, bot.received_p95, bot.sent, bot.sent_p95) == (100.0, 150.0, 300.0, 400.0)
 
 
 def test_a_workload_that_calls_itself_has_both_directions() -> None:
     """One connection is then two peers, each with half of the messages."""
-    found = peers_of(WEB, [edge("web", "web", "10.00")])
+    found = peers_of(WEB, read_edges([edge("web", "web", "10.00")]))
 
     assert [(peer.direction, peer.message_share) for peer in found] == [
         (Direction.CALLED_BY, 0.5),
@@ -55,16 +55,20 @@ def test_a_workload_that_calls_itself_has_both_directions() -> None:
 
 def test_another_kind_of_the_same_name_is_another_workload() -> None:
     """With a kind, only connections of this kind count."""
-    assert peers_of(Workload("shop", "web", "StatefulSet"), EDGES) == []
+    assert peers_of(Workload("shop", "web", "StatefulSet"), read_edges(EDGES)) == []
 
 
 def test_a_kind_in_other_letters() -> None:
     """`explain` and `changes` take the kind of a workload in any case, and so does this."""
-    assert len(peers_of(Workload("shop", "web", "deployment"), EDGES)) == len(peers_of(WEB, EDGES)) > 0
+    assert (
+        len(peers_of(Workload("shop", "web", "deployment"), read_edges(EDGES)))
+        == len(peers_of(WEB, read_edges(EDGES)))
+        > 0
+    )
 
 
 def test_what_people_wrote_counts_as_absent() -> None:
     """A rate that is no number is 0, and an object without ends is no connection."""
-    (peer,) = peers_of(WEB, [edge("web", "db", "many", steps=[]), {"spec": None}])
+    (peer,) = peers_of(WEB, read_edges([edge("web", "db", "many", steps=[]), {"spec": None}]))
 
     assert (peer.messages, peer.message_share) == (0.0, 0.0)

@@ -11,7 +11,7 @@ Number = int | float | Decimal
 
 def cores(amount: Number) -> str:
     """`26m`; from ten cores on `12.5`."""
-    return f"{float(amount):.1f}" if amount >= 10 else f"{_ceiling(Decimal(str(amount)) * 1000)}m"
+    return f"{float(amount):.1f}" if amount >= 10 else f"{_ceiling(_exact(amount) * 1000)}m"
 
 
 def size(amount_bytes: Number) -> str:
@@ -19,8 +19,8 @@ def size(amount_bytes: Number) -> str:
     if amount_bytes >= 10 * _GIBI:
         return f"{float(amount_bytes) / _GIBI:.1f}Gi"
     if amount_bytes >= _MEBI:
-        return f"{_ceiling(Decimal(str(amount_bytes)) / _MEBI)}Mi"
-    return f"{_ceiling(Decimal(str(amount_bytes)) / _KIBI)}Ki"
+        return f"{_ceiling(_exact(amount_bytes) / _MEBI)}Mi"
+    return f"{_ceiling(_exact(amount_bytes) / _KIBI)}Ki"
 
 
 def amount(resource: Resource, value: Number) -> str:
@@ -47,6 +47,10 @@ def signed(value: Number, decimals: int = 2) -> str:
 def share(value: Number) -> str:
     """`12%`; `<1%` for less, so that what is small is not shown as nothing."""
     return "<1%" if 0 < value < 0.01 else f"{float(value):.0%}"
+
+
+def _exact(value: Number) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(str(value))
 
 
 def _ceiling(value: Decimal) -> int:

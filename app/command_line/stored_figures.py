@@ -1,0 +1,61 @@
+"""The figures of a cluster's workloads from its stored profiles, and the objects that they rest on."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.command_line.cluster_objects import ClusterObjects, in_namespaces
+from app.command_line.releases import with_variables
+from app.decisions.autoscalers import Governor
+from app.decisions.figures import WorkloadFigures, read_workloads
+from app.decisions.live import with_live
+from app.decisions.savings import Prices
+from app.domain.profiles import RiskLevel
+from app.domain.workloads import Workload
+from app.kubernetes.list_options import Object
+from app.settings.environment import Settings
+
+_PRICES = ("cpu_price", "memory_price")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFigures:
+    """The figures in the namespaces that are asked for, all autoscalers, and the CPU and memory profiles."""
+
+    figures: Sequence[WorkloadFigures]
+    governors: Mapping[Workload, Sequence[Governor]]
+    manifests: Sequence[Object]
+
+
+async def read_stored_figures(
+    objects: ClusterObjects, risk: RiskLevel | None = None, cluster: str = ""
+) -> StoredFigures:
+    """The figures of one cluster; what its profiles lack is read from the workloads themselves.
+
+    Raises:
+        ClusterError: the profiles can't be listed.
+    """
+    covers = in_namespaces(objects.namespaces)
+    profiles, governors = await asyncio.gather(objects.profiles(), objects.governors())
+    manifests = [manifest for listed in profiles.values() for manifest in listed]
+    figures = [each for each in read_workloads(manifests, risk, cluster) if covers(each.workload.namespace)]
+    if not all(each.has_template for each in figures):
+        figures = with_live(figures, await objects.records())
+    return StoredFigures(figures, governors, manifests)
+
+
+def with_prices(settings: Settings, objects: ClusterObjects) -> Settings:
+    """The *settings* with the prices of the installed release, unless any is given."""
+    if settings.cpu_price or settings.memory_price:
+        return settings
+    return with_variables(settings, objects.variables, _PRICES)
+
+
+def prices_of(settings: Settings) -> Prices:
+    """The prices of the settings; 0 is none."""
+    return Prices(_price(settings.cpu_price), _price(settings.memory_price))
+
+
+def _price(price: float) -> Decimal | None:
+    return Decimal(repr(price)) if price else None

@@ -1,0 +1,1 @@
+"""Tests of the pages of `job-profiler dashboard` and `job-profiler report`."""

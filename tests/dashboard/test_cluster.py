@@ -1,0 +1,109 @@
+"""The dashboard of a cluster: what it reads with the user's kubeconfig, and usage from a Prometheus."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.command_line.cluster_access import choose_access
+from app.command_line.dashboard import served
+from app.command_line.dashboard_sources import ClusterFacts
+from app.command_line.prometheus_access import Reached
+from app.command_line.workload_usage import narrowed
+from app.domain.workloads import Workload
+from app.kubernetes import paths
+from app.kubernetes.kubeconfig import NO_OVERRIDES
+from app.settings.environment import read_settings
+from tests.command_line.decided_cluster import serve_cluster
+from tests.command_line.served_prometheus import serves
+from tests.decisions.manifests import need
+from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+
+WEB = need("cpu", "web", "0.050", namespace="emojivoto", containers=({"name": "web-svc", "value": "0.050"},))
+
+
+@pytest.fixture
+async def api_server() -> AsyncIterator[FakeApiServer]:
+    """A fake API server with the profiles of a shop."""
+    async with FakeApiServer() as running:
+        serve_cluster(running, "shop")
+        yield serve_cluster(running)
+
+
+@asynccontextmanager
+async def dashboard(
+    api_server: FakeApiServer, directory: Path, prometheus_url: str = ""
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a dashboard of the cluster, as the command serves it."""
+    settings = read_settings(
+        {"prometheus_url": prometheus_url} if prometheus_url else {}, ("prometheus_url",)
+    )
+    access = choose_access(api_server.kubeconfig(directory), NO_OVERRIDES, all_namespaces=True)
+    async with (
+        ClusterFacts(settings, access) as facts,
+        served(facts, 0) as server,
+        httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as client,
+    ):
+        yield client
+
+
+async def test_a_cluster_is_read_as_the_commands_read_it(api_server: FakeApiServer, tmp_path: Path) -> None:
+    """The totals of `savings`, the change of `changes` and the patch of `export patch`; without a release."""
+    async with dashboard(api_server, tmp_path) as client:
+        overview = (await client.get("")).text
+        web = (await client.get("workload?namespace=shop&name=web")).text
+        edges = (await client.get("connections")).text
+
+    assert re.search(r"1\.42</span> cores", overview)
+    assert '<p class="source">fake</p>' in overview  # the context of the kubeconfig
+    assert "Health can't be read." in overview  # there is no status without a release
+    assert "usage fell" in web
+    assert "memory: 347Mi" in web
+    assert "app keeps its CPU request: a HorizontalPodAutoscaler scales on it." in web
+    assert web.count("No curve.") == 2
+    assert "60.00" in edges
+
+
+async def test_what_may_not_be_listed_is_named(api_server: FakeApiServer, tmp_path: Path) -> None:
+    """Without the right to list profiles, the page says so; it is no error of the server."""
+    api_server.on("GET", paths.profiles("cpuprofiles", "profiling"), refuses(403, "forbidden"))
+    async with dashboard(api_server, tmp_path) as client:
+        page = await client.get("workloads")
+
+    assert page.status_code == 200
+    assert "Profiles can't be read." in page.text
+    assert "Ask for the right to read it" in page.text
+
+
+async def test_curves_and_usage_from_a_prometheus(api_server: FakeApiServer, tmp_path: Path) -> None:
+    """The usage of web in its row, and a curve in its view; only its Pods are asked for."""
+    prometheus = EmojivotoPrometheus()
+    api_server.on("POST", "/api/v1/query_range", serves(prometheus))
+    api_server.on("GET", paths.profiles("cpuprofiles", "profiling"), listed(WEB))
+    async with dashboard(api_server, tmp_path, api_server.url) as client:
+        rows = (await client.get("workloads")).text
+        page = (await client.get("workload?namespace=emojivoto&name=web&kind=Deployment")).text
+
+    assert re.search(r">web</a>", rows)
+    assert 'class="chart" role="img"' in page
+    asked = [request.body.decode() for request in api_server.received("POST")]
+    assert [body for body in asked if "pod%3D~%22web.%2A%22" in body or 'pod=~"web.*"' in body]
+
+
+def test_only_the_pods_of_the_workloads_are_read() -> None:
+    """Dots are no wildcards, long names are cut, and Pods of a kind with other names are not left out."""
+    reached = Reached(
+        read_settings({"container_metrics_matcher": 'job="kubelet"'}, ("container_metrics_matcher",))
+    )
+    web, long = Workload("shop", "web.eu"), Workload("shop", "a" * 60, "StatefulSet")
+
+    one, several = narrowed(reached, [web]), narrowed(reached, [web, long])
+    other = narrowed(reached, [web, Workload("x", "etl", "Workflow")])
+
+    assert one.container_metrics_matcher == 'job="kubelet",pod=~"web\\\\.eu.*"'
+    assert several.container_metrics_matcher.endswith(f'|{"a" * 40}.*"')
+    assert (other.container_metrics_matcher, other.profiling_namespace) == ('job="kubelet"', ("shop", "x"))

@@ -1,0 +1,126 @@
+"""`job-profiler report`: one file that loads nothing, with the numbers of the pages."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from app.command_line import dashboard_extra
+from app.dashboard.facts import Facts, Fault
+from app.dashboard.report import WorkloadDetails, report
+from app.domain.profiles import Resource
+from tests.command_line.conftest import Program, program
+from tests.command_line.pasts import write_past
+from tests.dashboard.elements import Elements
+from tests.dashboard.shop import API, HOSTILE, PATCH, WEB, curve, facts, needs_of
+from tests.decisions.manifests import Object, need
+
+__all__ = ["program"]
+
+
+def of_web(*more: Object) -> str:
+    curves = {resource: curve(resource) for resource in Resource}
+    fault = Fault("Usage curve", "no Prometheus")
+    details = {WEB: WorkloadDetails(curves, patch=PATCH), API: WorkloadDetails(curves_fault=fault)}
+    return report(facts(*more), details, lambda view: f"<svg>{view.resource}</svg>")
+
+
+def test_the_policy_allows_the_own_style_and_script_alone() -> None:
+    """By the hashes of what is between the tags, as a browser computes them."""
+    html = of_web()
+
+    policy = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html)
+    (style,) = re.findall(r"<style>(.*?)</style>", html, flags=re.DOTALL)
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    sources = f"style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; img-src 'none'"
+    assert [text.replace("&#39;", "'") for text in policy] == [
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; {sources}"
+    ]
+
+
+def test_nothing_is_loaded_and_every_link_is_an_anchor_of_the_file() -> None:
+    """No address of another file is in it."""
+    tags = Elements(of_web()).tags
+
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = {value for _, attributes in tags for name, value in attributes.items() if name in {"href", "src"}}
+    assert links
+    assert links <= {f"#{name}" for name in ids}
+    assert not [name for _, attributes in tags for name in attributes if name == "style" or name[:2] == "on"]
+
+
+def test_the_file_has_all_workloads_and_sections_of_those_with_details() -> None:
+    """A curve for web, a reason in its place for api, and no section for old."""
+    page = Elements(of_web())
+
+    sections = [
+        attributes["id"] for tag, attributes in page.tags if attributes.get("class") == "view" and tag == "h2"
+    ]
+    assert sections[-2:] == ["workload-1", "workload-2"]
+    assert page.text.count("No curve. no Prometheus") == 2
+    assert [text in page.text for text in ("attic/", "+1.42", "usage fell", "kubectl patch")] == [True] * 4
+    assert sum(tag == "svg" and not attributes for tag, attributes in page.tags) == 2
+
+
+def test_hostile_names_are_text_in_a_report() -> None:
+    """A name that ends the script, too."""
+    name = f"</script>{HOSTILE}"
+    page = Elements(of_web(need("cpu", name, "0.100", explanation=name)))
+
+    assert not [tag for tag, _ in page.tags if tag == "img"]
+    assert name in page.text
+
+
+def test_a_report_of_a_recorded_past(program: Program, tmp_path: Path) -> None:
+    """Two workloads with curves of their samples, as real charts; its size is printed."""
+    past, file = write_past(tmp_path / "past.npz", 2), tmp_path / "report.html"
+
+    outcome = program.run("report", file, "--history", past, "--cpu-price", 20)
+
+    assert outcome.code == 0, outcome.err
+    assert re.fullmatch(r".*report\.html: 2 workloads, 2 with curves, 0\.\d MB", outcome.out.strip())
+    html = file.read_text()
+    assert html.count('class="chart" role="img"') == 4
+    assert "past.npz" in html
+    assert "A patch needs the objects of a cluster" in html
+
+
+def test_needs_without_known_requests_are_no_empty_cluster() -> None:
+    """A CronJob has a need and no replicas: there are no totals, and the file says why, instead of zeros."""
+    only = needs_of(need("cpu", "batch", "0.100", kind="CronJob"))
+
+    text = Elements(report(Facts("test", needs=only), {}, lambda _: "")).text
+
+    assert "1 workload with a profile, without known requests or replicas." in text
+    assert "No namespace has workloads with known requests and replicas." in text
+    assert "No profiles in these namespaces." not in text
+    assert "0.00" not in text
+
+
+@pytest.mark.parametrize("command", [("dashboard",), ("report", "report.html")])
+def test_without_the_extra_the_commands_say_how_to_install_it(
+    program: Program,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    """Exit code 2, before anything is read."""
+    monkeypatch.setattr(dashboard_extra, "_PACKAGES", ("jinja2", "no_such_package"))
+
+    outcome = program.run(*command)
+
+    assert outcome.code == 2
+    assert "pip install 'kubernetes-job-profiler[dashboard]'" in outcome.err
+
+
+def test_a_file_that_can_not_be_written_is_named(program: Program, tmp_path: Path) -> None:
+    """Exit code 2; a port that is none, too."""
+    missing = program.run("report", tmp_path / "no" / "report.html")
+    port = program.run("dashboard", "--port", 70000)
+
+    assert (missing.code, port.code) == (2, 2)
+    assert "no such folder" in missing.err
+    assert "--port is 70000" in port.err
