@@ -11,9 +11,6 @@ import typer.main
 from app.command_line.root import program
 from tests.page_commands import DOCUMENTS, PAGES, README, ROOT, TYPED, blocks, program_calls
 
-# The README names these commands, which the program does not have yet.
-COMING = {"dashboard", "report"}
-
 
 def name_of(page: Path) -> str:
     """The path below the repository, as the name of a test's case."""
@@ -41,7 +38,7 @@ def test_calls_of_the_program_name_commands_and_options_that_exist(page: Path) -
         name: {"--help", *(option for parameter in command.params for option in parameter.opts)}
         for name, command in group.commands.items()
     }
-    calls = [call for call in program_calls(page.read_text()) if call[0] not in COMING - options.keys()]
+    calls = program_calls(page.read_text())
 
     assert [name for name, _ in calls if name not in options] == []
     assert [(name, option) for name, given in calls for option in given if option not in options[name]] == []

@@ -165,7 +165,7 @@ def test_the_logs_of_the_product_are_shown(sandbox: Sandbox, kubectl: Kubectl) -
 
 def _that_ends(command: str) -> str:
     """The *command*, interrupted if it does not end by itself, and with an output if it has none."""
-    if command.rstrip().endswith(("serve --role webhook", "demo --keep")):
+    if command.rstrip().endswith(("serve --role webhook", "demo --keep", "dashboard -A")):
         return f"timeout --signal=INT 15 {command} 2>&1 || test $? = 124"
     if command.startswith("source "):
         return f"{command}; complete -p job-profiler"
@@ -177,7 +177,8 @@ def test_the_commands_of_the_pages_run(sandbox: Sandbox, kubectl: Kubectl, tmp_p
 
     They run in a folder that has the files of earlier commands.
 
-    `serve` and `demo --keep` run until they are interrupted; a context `production` is in the kubeconfig.
+    `serve`, `dashboard` and `demo --keep` run until they are interrupted.
+    A context `production` is in the kubeconfig.
     """
     copied = tmp_path / "kubeconfig"
     copied.write_text(kubectl.kubeconfig.read_text())
