@@ -24,7 +24,7 @@ WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(ORDER),--file-order=$(ORDER))
 HELM_4 := $(BIN)/python -c 'from tests.parts.locate import Part, require; print(require(Part.HELM_4))'
-UNIT := -m "not prometheus and not chart and not cluster"
+UNIT := -m "not prometheus and not chart and not cluster and not browser"
 WITH_COVERAGE := --cov --cov-report=term:skip-covered
 # Workers and programs under test start in half the time where compiled modules are kept.
 unexport PYTHONDONTWRITEBYTECODE
