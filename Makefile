@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer environments sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit docs references format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer environments sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-dashboard bench-pods bench-derivation bench-accuracy fuzz lint audit docs references format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -76,6 +76,9 @@ bench-cycle: .venv/dev.stamp parts  ## Measure a cycle's load on Prometheus, and
 
 bench-profile: .venv/dev.stamp parts  ## Measure `job-profiler profile` beside curl, and beside KRR="PYTHON KRR.PY"
 	@$(BIN)/python -m benchmarks.profile_command
+
+bench-dashboard: .venv/dev.stamp parts  ## Measure the page over the profiles of 5,000 workloads, in Chromium
+	@$(BIN)/python -m benchmarks.dashboard
 
 bench-pods: .venv/dev.stamp parts  ## Measure memory and writes of the profiler for 150,000 Pods
 	@$(BIN)/python -m benchmarks.cycle_pods
