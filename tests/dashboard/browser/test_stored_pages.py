@@ -329,6 +329,13 @@ def test_a_hostile_name_is_a_text(visit: Visit, stored: Stored) -> None:
     assert page.locator("main img, main script").count() == 0
 
 
+def test_the_list_of_workloads_fits_a_desktop(visit: Visit) -> None:
+    """At 1280 pixels no column is outside of its box."""
+    page = visit.open("/workloads")
+
+    assert page.locator(".scroll").first.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+
+
 @pytest.mark.parametrize(
     ("method", "host", "token", "status"),
     [
