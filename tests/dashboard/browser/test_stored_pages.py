@@ -329,6 +329,17 @@ def test_a_hostile_name_is_a_text(visit: Visit, stored: Stored) -> None:
     assert page.locator("main img, main script").count() == 0
 
 
+def test_a_mark_of_direction_changes_the_name_alone(visit: Visit) -> None:
+    """The kind stands at the right of a name that orders text from right to left, as of any other name."""
+    page = visit.open("/workloads")
+    row = page.locator("#workloads tbody tr", has_text="gnp.exe")
+    name, kind = (row.locator(part).bounding_box() for part in ("th a", ".kind"))
+
+    assert name
+    assert kind
+    assert name["x"] + name["width"] <= kind["x"]
+
+
 def test_the_list_of_workloads_fits_a_desktop(visit: Visit) -> None:
     """At 1280 pixels no column is outside of its box."""
     page = visit.open("/workloads")
