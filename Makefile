@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer environments sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-dashboard bench-pods bench-derivation bench-accuracy fuzz lint audit docs references format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer environments sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-dashboard bench-pods bench-derivation bench-accuracy fuzz lint audit docs references pictures format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -117,6 +117,9 @@ references: .venv/dev.stamp  ## Write the references of commands, settings, metr
 
 docs: .venv/docs.stamp  ## Build the documentation strictly, with MkDocs Material and with Zensical: dist/site
 	@.venv/docs/bin/python -m docs.build
+
+pictures: .venv/dev.stamp parts  ## Take the pictures of the page for README and documentation, in Chromium
+	@$(BIN)/python -m tests.dashboard.screenshots docs/pages/images --documentation
 
 # The root file system of an image; without it the image is built here, as root on Debian. From another engine:
 # docker export $(docker create IMAGE) | tar --extract --directory FOLDER
