@@ -15,7 +15,7 @@ from app.command_line.prometheus_access import Reached
 from app.command_line.workload_usage import narrowed
 from app.domain.workloads import Workload
 from app.kubernetes import paths
-from app.kubernetes.kubeconfig import NO_OVERRIDES
+from app.kubernetes.overrides import NO_OVERRIDES
 from app.settings.environment import read_settings
 from tests.command_line.decided_cluster import serve_cluster
 from tests.command_line.served_prometheus import serves
