@@ -12,6 +12,7 @@ from app.dashboard.facts import NO_USAGE, ClusterHealth, Edges, Facts, Fault, Ne
 from app.dashboard.workload import PlannedPatch
 from app.decisions.figures import Manifest
 from app.domain.profiles import Resource
+from app.domain.untyped import mapping_in, text_in
 from app.domain.workloads import Workload
 from app.errors import ForbiddenError, NotFoundError, ProfilerError, UnavailableError
 
@@ -188,16 +189,19 @@ class Readings:
 
         reading = _kept(
             self._curves,
-            workload,
+            (workload, *containers),
             lambda: SharedReading("Usage curve", read, self._clock, _CURVE_AGE_SECONDS, of_prometheus),
         )
         return await reading.get()
 
     async def patch(self, workload: Workload, profiles: Mapping[Resource, Manifest]) -> Reading[PlannedPatch]:
-        """The patch of *workload*."""
+        """The patch of *workload* from its *profiles*, which is read anew as soon as one of them changes."""
+        versions = (
+            text_in(mapping_in(one.get("metadata")).get("resourceVersion")) for one in profiles.values()
+        )
         reading = _kept(
             self._patches,
-            workload,
+            (workload, *versions),
             lambda: self._shared("Patch", lambda: self.source.patch(workload, profiles), of_cluster),
         )
         return await reading.get()

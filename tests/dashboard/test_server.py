@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import quote
 
 import httpx
@@ -10,11 +10,15 @@ import pytest
 
 from app.dashboard.pages import SCRIPT, STYLE, static
 from app.dashboard.protection import HEADERS, is_own_host, is_token
-from app.dashboard.readings import Readings, SharedReading
+from app.dashboard.readings import Curves, Readings, SharedReading
 from app.dashboard.server import Dashboard
+from app.dashboard.workload import PlannedPatch
+from app.decisions.figures import Manifest
+from app.domain.profiles import Resource
+from app.domain.workloads import Workload
 from app.errors import ForbiddenError, NotFoundError, ProfilerError, SourceError, UnavailableError
 from tests.dashboard.elements import Elements
-from tests.dashboard.shop import HOSTILE, FakeSource
+from tests.dashboard.shop import HOSTILE, WEB, FakeSource
 from tests.decisions.manifests import edge, need
 
 TOKEN, PORT = "secret-token", 4321
@@ -306,3 +310,35 @@ async def test_a_request_that_ends_does_not_end_the_reading_of_others() -> None:
 
     assert (impatient.value, impatient.is_awaited) == (None, True)
     assert (await second).value == "value"
+
+
+async def test_a_patch_follows_its_profiles() -> None:
+    """A patch of profiles that were since written anew would not have the need that the page shows."""
+    given: list[str] = []
+
+    class Source(FakeSource):
+        async def patch(self, workload: Workload, profiles: Mapping[Resource, Manifest], /) -> PlannedPatch:
+            given.append(profiles[Resource.CPU]["metadata"]["resourceVersion"])
+            return await super().patch(workload, profiles)
+
+    readings = Readings(Source(), Clock())
+    for version in ("7", "7", "8"):
+        await readings.patch(WEB, {Resource.CPU: {"metadata": {"resourceVersion": version}}})
+
+    assert given == ["7", "8"]
+
+
+async def test_a_curve_follows_the_containers_that_count() -> None:
+    """A container that is new in the profile is in the curve too."""
+    given: list[Sequence[str]] = []
+
+    class Source(FakeSource):
+        async def curves(self, containers: Mapping[Workload, Sequence[str]]) -> Mapping[Workload, Curves]:
+            given.append(containers[WEB])
+            return await super().curves(containers)
+
+    readings = Readings(Source(), Clock())
+    for names in (["app"], ["app"], ["app", "proxy"]):
+        await readings.curves(WEB, names)
+
+    assert given == [["app"], ["app", "proxy"]]
