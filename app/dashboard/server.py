@@ -147,7 +147,7 @@ class Dashboard:
         workload = find_workload(needs, *named) if needs else None
         if needs is None or workload is None:
             message = f"{named[0]}/{named[1]} has no profile: job-profiler status has the reason."
-            if facts.faults:
+            if needs is None:
                 message = " ".join(
                     f"{fault.subject}: {fault.message} {fault.remedy}" for fault in facts.faults
                 )

@@ -250,6 +250,16 @@ async def test_without_prometheus_only_the_curve_is_missing() -> None:
     assert "<svg>cpu</svg>" not in page.text
 
 
+async def test_an_unknown_workload_is_not_blamed_on_another_part() -> None:
+    """A Prometheus or connections that can't be read are no reason why a workload has no profile."""
+    fault = SourceError("Unreachable", "no Service looks like Prometheus")
+    async with client_of(application(FakeSource(faults={"usage": fault, "edges": fault}))) as client:
+        page = await client.get(f"/{TOKEN}/workload?namespace=shop&name=nothing")
+
+    assert "shop/nothing has no profile" in page.text
+    assert "Prometheus" not in page.text
+
+
 async def test_a_curve_is_drawn_and_a_patch_is_there_to_copy(client: httpx.AsyncClient) -> None:
     """One curve for each resource."""
     page = (await client.get(f"/{TOKEN}/workload?namespace=shop&name=web")).text
