@@ -22,7 +22,8 @@ MAX_AGE_SECONDS = 15.0
 # Queries on usage cost a Prometheus more than lists cost an API server.
 _USAGE_AGE_SECONDS, _CURVE_AGE_SECONDS = 60.0, 300.0
 _RETRY_SECONDS = 5.0
-_MOST_WORKLOADS = 64
+_MOST_PATCHES = 64
+_MOST_CURVES = 8  # a workload of 100 Pods has 13 MB of samples
 _USAGE_PATIENCE_SECONDS = 0.7
 
 
@@ -190,6 +191,7 @@ class Readings:
         reading = _kept(
             self._curves,
             (workload, *containers),
+            _MOST_CURVES,
             lambda: SharedReading("Usage curve", read, self._clock, _CURVE_AGE_SECONDS, of_prometheus),
         )
         return await reading.get()
@@ -202,6 +204,7 @@ class Readings:
         reading = _kept(
             self._patches,
             (workload, *versions),
+            _MOST_PATCHES,
             lambda: self._shared("Patch", lambda: self.source.patch(workload, profiles), of_cluster),
         )
         return await reading.get()
@@ -219,12 +222,13 @@ async def _maybe(
 def _kept(
     readings: "OrderedDict[Hashable, SharedReading[T]]",
     key: Hashable,
+    most: int,
     make: Callable[[], SharedReading[T]],
 ) -> SharedReading[T]:
-    """The reading of *key*; of many, those asked for last are kept."""
+    """The reading of *key*; at *most* so many are kept, those asked for last."""
     if key not in readings:
         readings[key] = make()
-        while len(readings) > _MOST_WORKLOADS:
+        while len(readings) > most:
             readings.popitem(last=False)
     readings.move_to_end(key)
     return readings[key]

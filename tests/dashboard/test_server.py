@@ -269,6 +269,20 @@ async def test_a_curve_is_drawn_and_a_patch_is_there_to_copy(client: httpx.Async
     assert 'data-copy="patch-text"' in page
 
 
+async def test_the_curves_of_few_workloads_are_kept() -> None:
+    """Each has the samples of all its Pods: after 20 other workloads the first one is read again."""
+    source = FakeSource()
+    readings = Readings(source, Clock())
+    last = Workload("shop", "w19")
+    for workload in (WEB, *(Workload("shop", f"w{number}") for number in range(20)), last):
+        await readings.curves(workload, ())
+    assert source.read.count("curves") == 21
+
+    await readings.curves(WEB, ())
+
+    assert source.read.count("curves") == 22
+
+
 async def test_requests_at_one_time_share_one_reading() -> None:
     """Ten requests read each part once, for 15 seconds; usage for a minute."""
     source, clock = FakeSource(), Clock()
