@@ -25,6 +25,10 @@ _RETRY_SECONDS = 5.0
 _MOST_PATCHES = 64
 _MOST_CURVES = 8  # a workload of 100 Pods has 13 MB of samples
 _USAGE_PATIENCE_SECONDS = 0.7
+_CURVE_PATIENCE_SECONDS = 10.0
+_AWAITED_CURVE = Fault(
+    "Usage curve", "Prometheus has not answered yet.", "Reload this page in a while.", True
+)
 
 
 class FactSource(Protocol):
@@ -182,8 +186,13 @@ class Readings:
             [fault for fault in faults if fault],
         )
 
-    async def curves(self, workload: Workload, containers: Sequence[str]) -> Reading[Curves]:
-        """The usage of *workload* over the last days."""
+    async def curves(
+        self,
+        workload: Workload,
+        containers: Sequence[str],
+        patience_seconds: float = _CURVE_PATIENCE_SECONDS,
+    ) -> Reading[Curves]:
+        """The usage of *workload* over the last days; a fault after the patience, and the reading goes on."""
 
         async def read() -> Curves:
             return (await self.source.curves({workload: containers}))[workload]
@@ -194,7 +203,8 @@ class Readings:
             _MOST_CURVES,
             lambda: SharedReading("Usage curve", read, self._clock, _CURVE_AGE_SECONDS, of_prometheus),
         )
-        return await reading.get()
+        found = await reading.get(patience_seconds)
+        return replace(found, fault=_AWAITED_CURVE) if found.is_awaited else found
 
     async def patch(self, workload: Workload, profiles: Mapping[Resource, Manifest]) -> Reading[PlannedPatch]:
         """The patch of *workload* from its *profiles*, which is read anew as soon as one of them changes."""

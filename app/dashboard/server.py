@@ -153,8 +153,10 @@ class Dashboard:
                 )
             return _problem("No such workload", message, links)
         page = workload_page(facts, needs, links, workload)
-        curves = await self._readings.curves(workload, containers_of(needs, workload))
-        patch = await self._readings.patch(workload, needs.profiles.get(workload, {}))
+        curves, patch = await asyncio.gather(
+            self._readings.curves(workload, containers_of(needs, workload)),
+            self._readings.patch(workload, needs.profiles.get(workload, {})),
+        )
         charts = await run_in_threadpool(charts_of, page, needs, curves.value, curves.fault, self._draw)
         return await _page(
             "workload.html",

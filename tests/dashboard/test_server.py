@@ -269,6 +269,29 @@ async def test_a_curve_is_drawn_and_a_patch_is_there_to_copy(client: httpx.Async
     assert 'data-copy="patch-text"' in page
 
 
+async def test_a_prometheus_that_does_not_answer_keeps_nobody_waiting() -> None:
+    """The view says so in the place of the curve; a reload has the curve that was read meanwhile."""
+    answered = asyncio.Event()
+
+    class Source(FakeSource):
+        async def curves(self, containers: Mapping[Workload, Sequence[str]]) -> Mapping[Workload, Curves]:
+            await answered.wait()
+            return await super().curves(containers)
+
+    source = Source()
+    readings = Readings(source, Clock())
+    first = await readings.curves(WEB, (), patience_seconds=0.01)
+    answered.set()
+    second = await readings.curves(WEB, ())
+
+    assert first.value is None
+    assert first.fault
+    assert first.fault.message == "Prometheus has not answered yet."
+    assert second.value
+    assert second.fault is None
+    assert source.read == ["curves"]
+
+
 async def test_the_curves_of_few_workloads_are_kept() -> None:
     """Each has the samples of all its Pods: after 20 other workloads the first one is read again."""
     source = FakeSource()
