@@ -4,7 +4,6 @@ from typing import Any
 
 from app.charts.svg_markup import document_of, light_of, text_of, tidy
 from app.charts.vega import Spec
-from app.errors import SettingsError
 from app.printable import printable
 
 _PIXELS_PER_PIXEL = 2  # of a PNG, for screens with narrow pixels
@@ -26,11 +25,6 @@ def png(spec: Spec) -> bytes:
     return drawn
 
 
-def require_renderer() -> None:
-    """Raises SettingsError if charts can't be drawn, before anything is computed for them."""
-    _converter()
-
-
 def _image(spec: Spec) -> Any:
     shown = _printable(spec)
     # No URL is allowed: all data is in the specification.
@@ -48,10 +42,6 @@ def _printable(part: Any) -> Any:
 
 
 def _converter() -> Any:
-    try:
-        import vl_convert  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise SettingsError(
-            ["charts need vl-convert-python: pip install 'kubernetes-job-profiler[dashboard]'"]
-        ) from error
+    import vl_convert  # noqa: PLC0415 - a command that draws nothing does not load 84 MB
+
     return vl_convert

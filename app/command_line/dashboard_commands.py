@@ -35,9 +35,9 @@ def dashboard(
 
     From the stored profiles, with your own rights. Usage is shown where Prometheus is reachable.
     """
-    from app.command_line.dashboard_extra import require_dashboard
+    from app.command_line.dashboard_extra import require_dashboard_extra
 
-    require_dashboard("dashboard")
+    require_dashboard_extra("dashboard")
     from app.command_line.dashboard import serve_dashboard
 
     serve_dashboard(settings, access, history=history, port=port)
@@ -54,9 +54,9 @@ def report(
 
     It has all workloads, and curves of the 50 with the largest waste or risk. It loads nothing.
     """
-    from app.command_line.dashboard_extra import require_dashboard
+    from app.command_line.dashboard_extra import require_dashboard_extra
 
-    require_dashboard("report")
+    require_dashboard_extra("report")
     from app.command_line.report import write_report
 
     write_report(settings, access, file, history=history)

@@ -1,4 +1,4 @@
-"""The extra `dashboard`: the packages that draw and write pages, which the image does not have."""
+"""The extra `dashboard`: the packages that draw charts and write pages, which the image does not have."""
 
 from importlib.util import find_spec
 
@@ -8,12 +8,12 @@ _PACKAGES = ("jinja2", "vl_convert")
 INSTALL = "pip install 'kubernetes-job-profiler[dashboard]'"
 
 
-def has_dashboard() -> bool:
+def has_dashboard_extra() -> bool:
     """True if the packages are installed."""
     return all(find_spec(name) for name in _PACKAGES)
 
 
-def require_dashboard(command: str) -> None:
-    """Raises SettingsError, with what to do, if they are not."""
-    if not has_dashboard():
-        raise SettingsError([f"{command} needs packages that are not installed: {INSTALL}"])
+def require_dashboard_extra(subject: str) -> None:
+    """Raises SettingsError, with what to do, if the packages that *subject* needs are not installed."""
+    if not has_dashboard_extra():
+        raise SettingsError([f"{subject} needs packages that are not installed: {INSTALL}"])

@@ -90,11 +90,11 @@ class ClusterFacts:
         return index_edges(listed[ProfileKind.CONNECTION], objects.namespaces)
 
     async def health(self) -> ClusterHealth:
-        """The last report of the profiler and the Lease of its leader."""
+        """The last report of the profiler on these namespaces, and the Lease of its leader."""
         objects = await self._listed()
         stored = await read_status(objects.client, objects.own_namespace, self.settings.lease)
         report = stored.report or {}
-        return read_health(report, stored.leader(datetime.now(UTC)), stored.webhook)
+        return read_health(report, stored.leader(datetime.now(UTC)), stored.webhook, objects.namespaces)
 
     async def usage(self) -> UsageNow:
         """The usage that Prometheus has of the last minutes."""

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import typer
 import yaml
 
-from app.command_line.dashboard_extra import INSTALL, has_dashboard
+from app.command_line.dashboard_extra import INSTALL, has_dashboard_extra
 from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
 from app.command_line.terminal import print_out, until_stopped
@@ -47,7 +47,7 @@ async def _keep_serving(demonstration: Demonstration) -> None:
     typer.echo(f"\nServing {server.webhook_url}/mutate and {server.health_url}/metrics")
     async with AsyncExitStack() as stack:
         running = [server.failed]
-        if has_dashboard():
+        if has_dashboard_extra():
             from app.command_line.demo_dashboard import served_demo
 
             served = await stack.enter_async_context(served_demo(demonstration))

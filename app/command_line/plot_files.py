@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app.charts.render import png, require_renderer, svg_document
+from app.charts.render import png, svg_document
 from app.charts.vega import Spec
+from app.command_line.dashboard_extra import require_dashboard_extra
 from app.errors import SettingsError
 
 _WRITERS: Mapping[str, Callable[[Spec], bytes]] = {
@@ -18,7 +19,7 @@ def check_plot_file(path: Path) -> None:
     """Raises SettingsError if no chart can be written to *path*, before anything is computed for it."""
     if path.suffix.lower() not in _WRITERS:
         raise SettingsError([f"--plot is {str(path)!r}: the name must end in {_ENDINGS}"])
-    require_renderer()
+    require_dashboard_extra("--plot")
 
 
 def is_plot_folder(path: Path) -> bool:
@@ -31,7 +32,7 @@ def is_plot_folder(path: Path) -> bool:
     if not is_folder and path.suffix.lower() not in _WRITERS:
         fault = f"the name of a file must end in {_ENDINGS}, and a new folder's name has no ending"
         raise SettingsError([f"--plot is {str(path)!r}: {fault}"])
-    require_renderer()
+    require_dashboard_extra("--plot")
     return is_folder
 
 

@@ -15,6 +15,7 @@ from app.domain.profiles import Resource
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.domain.workloads import Workload
 from app.profiler.cycle.signals import Health
+from app.profiler.cycle.status_report import namespace_in
 
 # The mean usage of a Pod, in cores or bytes.
 UsageNow = Mapping[Workload, Mapping[Resource, float]]
@@ -122,8 +123,13 @@ class ClusterHealth:
     without_profile_total: int = 0
 
 
-def read_health(report: Mapping[str, Any], leader: str, webhook: str) -> ClusterHealth:
-    """The health in the profiler's report, which people can edit."""
+def read_health(
+    report: Mapping[str, Any], leader: str, webhook: str, namespaces: Collection[str] = ()
+) -> ClusterHealth:
+    """The health in the profiler's report, which people can edit; with *namespaces*, the workloads in these.
+
+    The total is that of the report, or of the listed workloads in *namespaces*.
+    """
     signals = [
         SignalHealth(*(text_in(signal.get(key)) for key in ("signal", "state", "since", "message")))
         for signal in map(mapping_in, list_in(report.get("signals")))
@@ -131,10 +137,10 @@ def read_health(report: Mapping[str, Any], leader: str, webhook: str) -> Cluster
     without = {
         key: reason
         for key, reason in mapping_in(report.get("workloadsWithoutProfile")).items()
-        if isinstance(reason, str)
+        if isinstance(reason, str) and (not namespaces or namespace_in(key) in namespaces)
     }
-    total = max(count_in(report.get("workloadsWithoutProfileTotal")), len(without))
-    return ClusterHealth(leader, webhook, signals, without, total)
+    in_report = 0 if namespaces else count_in(report.get("workloadsWithoutProfileTotal"))
+    return ClusterHealth(leader, webhook, signals, without, max(in_report, len(without)))
 
 
 @dataclass(frozen=True, slots=True)

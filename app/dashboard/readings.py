@@ -13,6 +13,7 @@ from app.dashboard.facts import NO_USAGE, ClusterHealth, Edges, Facts, Fault, Ne
 from app.dashboard.workload import PlannedPatch
 from app.decisions.figures import Manifest
 from app.domain.profiles import Resource
+from app.domain.untyped import mapping_in, text_in
 from app.domain.workloads import Workload
 from app.errors import ForbiddenError, NotFoundError, ProfilerError, UnavailableError
 
@@ -22,11 +23,16 @@ MAX_AGE_SECONDS = 15.0
 # Queries on usage cost a Prometheus more than lists cost an API server.
 _USAGE_AGE_SECONDS, _CURVE_AGE_SECONDS = 60.0, 300.0
 _RETRY_SECONDS = 5.0
-_MOST_WORKLOADS = 64
+_MOST_PATCHES = 64
+_MOST_CURVES = 8  # a workload of 100 Pods has 13 MB of samples
 _USAGE_PATIENCE_SECONDS = 0.7
 # A page with facts of the last minutes waits no longer than this for newer ones.
 _REFRESH_PATIENCE_SECONDS = 0.5
 _USABLE_SECONDS = 300.0
+_CURVE_PATIENCE_SECONDS = 10.0
+_AWAITED_CURVE = Fault(
+    "Usage curve", "Prometheus has not answered yet.", "Reload this page in a while.", True
+)
 
 
 class FactSource(Protocol):
@@ -189,24 +195,35 @@ class Readings:
             [fault for fault in faults if fault],
         )
 
-    async def curves(self, workload: Workload, containers: Sequence[str]) -> Reading[Curves]:
-        """The usage of *workload* over the last days."""
+    async def curves(
+        self,
+        workload: Workload,
+        containers: Sequence[str],
+        patience_seconds: float = _CURVE_PATIENCE_SECONDS,
+    ) -> Reading[Curves]:
+        """The usage of *workload* over the last days; a fault after the patience, and the reading goes on."""
 
         async def read() -> Curves:
             return (await self.source.curves({workload: containers}))[workload]
 
         reading = _kept(
             self._curves,
-            workload,
+            (workload, *containers),
+            _MOST_CURVES,
             lambda: SharedReading("Usage curve", read, self._clock, _CURVE_AGE_SECONDS, of_prometheus),
         )
-        return await reading.get()
+        found = await reading.get(patience_seconds)
+        return replace(found, fault=_AWAITED_CURVE) if found.is_awaited else found
 
     async def patch(self, workload: Workload, profiles: Mapping[Resource, Manifest]) -> Reading[PlannedPatch]:
-        """The patch of *workload*."""
+        """The patch of *workload* from its *profiles*, which is read anew as soon as one of them changes."""
+        versions = (
+            text_in(mapping_in(one.get("metadata")).get("resourceVersion")) for one in profiles.values()
+        )
         reading = _kept(
             self._patches,
-            workload,
+            (workload, *versions),
+            _MOST_PATCHES,
             lambda: self._shared("Patch", lambda: self.source.patch(workload, profiles), of_cluster),
         )
         return await reading.get()
@@ -224,12 +241,13 @@ async def _maybe(
 def _kept(
     readings: "OrderedDict[Hashable, SharedReading[T]]",
     key: Hashable,
+    most: int,
     make: Callable[[], SharedReading[T]],
 ) -> SharedReading[T]:
-    """The reading of *key*; of many, those asked for last are kept."""
+    """The reading of *key*; at *most* so many are kept, those asked for last."""
     if key not in readings:
         readings[key] = make()
-        while len(readings) > _MOST_WORKLOADS:
+        while len(readings) > most:
             readings.popitem(last=False)
     readings.move_to_end(key)
     return readings[key]

@@ -147,14 +147,16 @@ class Dashboard:
         workload = find_workload(needs, *named) if needs else None
         if needs is None or workload is None:
             message = f"{named[0]}/{named[1]} has no profile: job-profiler status has the reason."
-            if facts.faults:
+            if needs is None:
                 message = " ".join(
                     f"{fault.subject}: {fault.message} {fault.remedy}" for fault in facts.faults
                 )
             return _problem("No such workload", message, links)
         page = workload_page(facts, needs, links, workload)
-        curves = await self._readings.curves(workload, containers_of(needs, workload))
-        patch = await self._readings.patch(workload, needs.profiles.get(workload, {}))
+        curves, patch = await asyncio.gather(
+            self._readings.curves(workload, containers_of(needs, workload)),
+            self._readings.patch(workload, needs.profiles.get(workload, {})),
+        )
         charts = await run_in_threadpool(charts_of, page, needs, curves.value, curves.fault, self._draw)
         return await _page(
             "workload.html",

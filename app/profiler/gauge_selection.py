@@ -1,8 +1,9 @@
 """Which profiles have gauges of their own where not all may have them; pure.
 
 CPU, memory and connections have equal shares of the series, and in each of these so have the namespaces; what
-one does not need goes to the others. In its share a namespace has its largest profiles, by what all replicas
-need or request, since nothing wastes more than it requests; and its connections with most messages or bytes.
+one does not need goes to the others. In its share a namespace has the largest profiles that fit, by what all
+replicas need or request, since nothing wastes more than it requests; and its connections with the most
+messages or bytes.
 """
 
 from collections import defaultdict
@@ -64,10 +65,10 @@ def _largest(profiles: Iterable[StoredProfile], places: int) -> Iterator[StoredP
     for namespace, of_namespace in by_namespace.items():
         left = shares[namespace]
         for profile in _largest_first(of_namespace):
-            left -= series_count(profile)
-            if left < 0:
-                break
-            yield profile
+            count = series_count(profile)
+            if count <= left:
+                left -= count
+                yield profile
 
 
 def _largest_first(profiles: list[StoredProfile]) -> list[StoredProfile]:

@@ -202,7 +202,8 @@ def test_without_the_extra_only_plots_fail(
     assert program.run("backtest", "--history", past).code == 0
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        "job-profiler: charts need vl-convert-python: pip install 'kubernetes-job-profiler[dashboard]'\n"
+        "job-profiler: --plot needs packages that are not installed:"
+        " pip install 'kubernetes-job-profiler[dashboard]'\n"
     )
     assert not (tmp_path / "plots").exists()
 

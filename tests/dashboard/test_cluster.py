@@ -1,5 +1,6 @@
 """The dashboard of a cluster: what it reads with the user's kubeconfig, and usage from a Prometheus."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from app.settings.environment import read_settings
 from tests.command_line.decided_cluster import serve_cluster
 from tests.command_line.served_prometheus import serves
 from tests.decisions.manifests import need
-from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
 WEB = need("cpu", "web", "0.050", namespace="emojivoto", containers=({"name": "web-svc", "value": "0.050"},))
@@ -66,6 +67,31 @@ async def test_a_cluster_is_read_as_the_commands_read_it(api_server: FakeApiServ
     assert "app keeps its CPU request: a HorizontalPodAutoscaler scales on it." in web
     assert web.count("No curve.") == 2
     assert "60.00" in edges
+
+
+async def test_only_the_namespaces_that_are_asked_for_are_shown(
+    api_server: FakeApiServer, tmp_path: Path
+) -> None:
+    """A report for the people of one namespace names no workload of another one; nor does it count them."""
+    status = {
+        "workloadsWithoutProfile": {
+            "shop/new": "NoSamples: none",
+            "CronJob/bank/ledger": "NoSamples: none",
+            "x": "",
+        },
+        "workloadsWithoutProfileTotal": 2,
+    }
+    status_map = {"metadata": {"name": "job-profiler-status"}, "data": {"status.json": json.dumps(status)}}
+    api_server.on("GET", paths.config_map("profiling", "job-profiler-status"), answers(status_map))
+    api_server.on("GET", paths.lease("profiling", "job-profiler"), answers({}))
+    access = choose_access(api_server.kubeconfig(tmp_path, namespace="shop"), NO_OVERRIDES)
+    async with ClusterFacts(read_settings({}, ()), access) as facts:
+        health = await facts.health()
+
+    assert (dict(health.without_profile), health.without_profile_total) == (
+        {"shop/new": "NoSamples: none"},
+        1,
+    )
 
 
 async def test_what_may_not_be_listed_is_named(api_server: FakeApiServer, tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 import base64
 import hashlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from app.command_line import dashboard_extra
 from app.dashboard.facts import Facts, Fault
 from app.dashboard.report import WorkloadDetails, report
 from app.domain.profiles import Resource
@@ -101,14 +101,16 @@ def test_needs_without_known_requests_are_no_empty_cluster() -> None:
     assert "0.00" not in text
 
 
+@pytest.mark.parametrize("package", ["jinja2", "vl_convert"])
 @pytest.mark.parametrize("command", [("dashboard",), ("report", "report.html")])
 def test_without_the_extra_the_commands_say_how_to_install_it(
     program: Program,
     monkeypatch: pytest.MonkeyPatch,
     command: tuple[str, ...],
+    package: str,
 ) -> None:
-    """Exit code 2, before anything is read."""
-    monkeypatch.setattr(dashboard_extra, "_PACKAGES", ("jinja2", "no_such_package"))
+    """Exit code 2, before anything is read; a module that is None counts as missing."""
+    monkeypatch.setitem(sys.modules, package, None)
 
     outcome = program.run(*command)
 

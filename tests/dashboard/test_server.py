@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import quote
 
 import httpx
@@ -10,11 +10,15 @@ import pytest
 
 from app.dashboard.pages import SCRIPT, STYLE, static
 from app.dashboard.protection import HEADERS, is_own_host, is_token
-from app.dashboard.readings import Readings, SharedReading
+from app.dashboard.readings import Curves, Readings, SharedReading
 from app.dashboard.server import Dashboard
+from app.dashboard.workload import PlannedPatch
+from app.decisions.figures import Manifest
+from app.domain.profiles import Resource
+from app.domain.workloads import Workload
 from app.errors import ForbiddenError, NotFoundError, ProfilerError, SourceError, UnavailableError
 from tests.dashboard.elements import Elements
-from tests.dashboard.shop import HOSTILE, FakeSource
+from tests.dashboard.shop import HOSTILE, WEB, FakeSource
 from tests.decisions.manifests import edge, need
 
 TOKEN, PORT = "secret-token", 4321
@@ -246,6 +250,16 @@ async def test_without_prometheus_only_the_curve_is_missing() -> None:
     assert "<svg>cpu</svg>" not in page.text
 
 
+async def test_an_unknown_workload_is_not_blamed_on_another_part() -> None:
+    """A Prometheus or connections that can't be read are no reason why a workload has no profile."""
+    fault = SourceError("Unreachable", "no Service looks like Prometheus")
+    async with client_of(application(FakeSource(faults={"usage": fault, "edges": fault}))) as client:
+        page = await client.get(f"/{TOKEN}/workload?namespace=shop&name=nothing")
+
+    assert "shop/nothing has no profile" in page.text
+    assert "Prometheus" not in page.text
+
+
 async def test_a_curve_is_drawn_and_a_patch_is_there_to_copy(client: httpx.AsyncClient) -> None:
     """One curve for each resource."""
     page = (await client.get(f"/{TOKEN}/workload?namespace=shop&name=web")).text
@@ -253,6 +267,43 @@ async def test_a_curve_is_drawn_and_a_patch_is_there_to_copy(client: httpx.Async
     assert "<svg>cpu</svg>" in page
     assert "<svg>memory</svg>" in page
     assert 'data-copy="patch-text"' in page
+
+
+async def test_a_prometheus_that_does_not_answer_keeps_nobody_waiting() -> None:
+    """The view says so in the place of the curve; a reload has the curve that was read meanwhile."""
+    answered = asyncio.Event()
+
+    class Source(FakeSource):
+        async def curves(self, containers: Mapping[Workload, Sequence[str]]) -> Mapping[Workload, Curves]:
+            await answered.wait()
+            return await super().curves(containers)
+
+    source = Source()
+    readings = Readings(source, Clock())
+    first = await readings.curves(WEB, (), patience_seconds=0.01)
+    answered.set()
+    second = await readings.curves(WEB, ())
+
+    assert first.value is None
+    assert first.fault
+    assert first.fault.message == "Prometheus has not answered yet."
+    assert second.value
+    assert second.fault is None
+    assert source.read == ["curves"]
+
+
+async def test_the_curves_of_few_workloads_are_kept() -> None:
+    """Each has the samples of all its Pods: after 20 other workloads the first one is read again."""
+    source = FakeSource()
+    readings = Readings(source, Clock())
+    last = Workload("shop", "w19")
+    for workload in (WEB, *(Workload("shop", f"w{number}") for number in range(20)), last):
+        await readings.curves(workload, ())
+    assert source.read.count("curves") == 21
+
+    await readings.curves(WEB, ())
+
+    assert source.read.count("curves") == 22
 
 
 async def test_requests_at_one_time_share_one_reading() -> None:
@@ -330,3 +381,35 @@ async def test_who_has_seen_facts_does_not_wait_for_newer_ones(monkeypatch: pyte
     assert (soon.value, soon.is_awaited, late.done()) == ("old", True, False)
     release.set()
     assert (await late).value == "new"
+
+
+async def test_a_patch_follows_its_profiles() -> None:
+    """A patch of profiles that were since written anew would not have the need that the page shows."""
+    given: list[str] = []
+
+    class Source(FakeSource):
+        async def patch(self, workload: Workload, profiles: Mapping[Resource, Manifest], /) -> PlannedPatch:
+            given.append(profiles[Resource.CPU]["metadata"]["resourceVersion"])
+            return await super().patch(workload, profiles)
+
+    readings = Readings(Source(), Clock())
+    for version in ("7", "7", "8"):
+        await readings.patch(WEB, {Resource.CPU: {"metadata": {"resourceVersion": version}}})
+
+    assert given == ["7", "8"]
+
+
+async def test_a_curve_follows_the_containers_that_count() -> None:
+    """A container that is new in the profile is in the curve too."""
+    given: list[Sequence[str]] = []
+
+    class Source(FakeSource):
+        async def curves(self, containers: Mapping[Workload, Sequence[str]]) -> Mapping[Workload, Curves]:
+            given.append(containers[WEB])
+            return await super().curves(containers)
+
+    readings = Readings(Source(), Clock())
+    for names in (["app"], ["app"], ["app", "proxy"]):
+        await readings.curves(WEB, names)
+
+    assert given == [["app"], ["app", "proxy"]]

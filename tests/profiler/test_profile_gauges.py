@@ -146,6 +146,18 @@ def test_the_largest_of_each_namespace_have_gauges() -> None:
     assert left_out == {"cpu": 6, "memory": 0, "connection": 0}
 
 
+def test_a_workload_that_does_not_fit_leaves_the_series_to_others() -> None:
+    """`wide` has 6 series, one of its own and five of its containers; `web` and `api` have one each."""
+    wide = stored_workload(
+        Workload("shop", "wide"), Resource.CPU, {f"c{number}": 1 for number in range(5)}, {}, None
+    )
+    small = [cpu(Workload("shop", name), "0.100") for name in ("api", "web")]
+
+    names, left_out = shown(synced_catalogue(wide, *small, with_requests=True), 5)
+
+    assert (set(names), left_out["cpu"]) == ({"shop/web", "shop/api"}, 1)
+
+
 def test_a_large_request_counts_like_a_large_need() -> None:
     """`idle` requests 16 of 16.2 cores, `used` needs 1 of 1.003: the largest share of one sum counts.
 

@@ -135,8 +135,8 @@ def _listed(reasons: list[tuple[str, str]], existing: int) -> dict[str, str]:
 
 
 def namespace_in(workload: str) -> str:
-    """The namespace in the text of a workload: `namespace/name`, or `kind/namespace/name`."""
-    return workload.split("/")[-2]
+    """The namespace in the text of a workload: `namespace/name`, or `kind/namespace/name`; else empty."""
+    return workload.rpartition("/")[0].rpartition("/")[2]
 
 
 def report_faults(faults: Mapping[str, str]) -> dict[str, Any]:
