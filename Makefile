@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer environments sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-pods bench-derivation bench-accuracy fuzz lint audit docs references format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer environments sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-dashboard bench-pods bench-derivation bench-accuracy fuzz lint audit docs references pictures format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -24,7 +24,7 @@ WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(ORDER),--file-order=$(ORDER))
 HELM_4 := $(BIN)/python -c 'from tests.parts.locate import Part, require; print(require(Part.HELM_4))'
-UNIT := -m "not prometheus and not chart and not cluster"
+UNIT := -m "not prometheus and not chart and not cluster and not browser"
 WITH_COVERAGE := --cov --cov-report=term:skip-covered
 # Workers and programs under test start in half the time where compiled modules are kept.
 unexport PYTHONDONTWRITEBYTECODE
@@ -77,6 +77,9 @@ bench-cycle: .venv/dev.stamp parts  ## Measure a cycle's load on Prometheus, and
 bench-profile: .venv/dev.stamp parts  ## Measure `job-profiler profile` beside curl, and beside KRR="PYTHON KRR.PY"
 	@$(BIN)/python -m benchmarks.profile_command
 
+bench-dashboard: .venv/dev.stamp parts  ## Measure the page over the profiles of 5,000 workloads, in Chromium
+	@$(BIN)/python -m benchmarks.dashboard
+
 bench-pods: .venv/dev.stamp parts  ## Measure memory and writes of the profiler for 150,000 Pods
 	@$(BIN)/python -m benchmarks.cycle_pods
 
@@ -114,6 +117,9 @@ references: .venv/dev.stamp  ## Write the references of commands, settings, metr
 
 docs: .venv/docs.stamp  ## Build the documentation strictly, with MkDocs Material and with Zensical: dist/site
 	@.venv/docs/bin/python -m docs.build
+
+pictures: .venv/dev.stamp parts  ## Take the pictures of the page for README and documentation, in Chromium
+	@$(BIN)/python -m tests.dashboard.screenshots docs/pages/images --documentation
 
 # The root file system of an image; without it the image is built here, as root on Debian. From another engine:
 # docker export $(docker create IMAGE) | tar --extract --directory FOLDER

@@ -1,9 +1,16 @@
-"""The second lane: tests that take minutes for one fact each, and run only where `-m` names their marker."""
+"""Markers that select tests.
+
+The second lane has tests that take minutes for one fact each; they run only where `-m` names their marker.
+Unit tests need no program but Python.
+"""
 
 from collections.abc import Iterable
 from typing import Protocol
 
 MARKERS = frozenset({"flood", "image"})
+PROGRAMS = ("prometheus", "chart", "cluster", "browser")
+"""Markers of tests that need a program beside Python."""
+UNIT = " and ".join(f"not {marker}" for marker in PROGRAMS)
 
 
 class Marked(Protocol):

@@ -4,11 +4,12 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.lanes import MARKERS, is_asked_for
+from tests.lanes import MARKERS, PROGRAMS, UNIT, is_asked_for
 
 ROOT = Path(__file__).parents[1]
 # Prints the targets, and fails for `test` and `lint` as it is told.
@@ -39,7 +40,7 @@ class Item:
         (("cluster",), "", True),
         (("flood",), "", False),
         (("image", "cluster"), "", False),
-        (("flood",), "not prometheus and not chart and not cluster", False),
+        (("flood",), UNIT, False),
         (("flood",), "flood", True),
         (("image", "cluster"), "image or flood", True),
     ],
@@ -87,3 +88,12 @@ def test_ci_runs_both_lanes() -> None:
     for marker in MARKERS:
         assert f"test-{marker}" in targets
         assert f"$(PYTEST) -m {marker}" in makefile
+
+
+def test_unit_tests_leave_out_every_other_marker() -> None:
+    """Each registered marker is of the second lane or names a program; the Makefile has the same filter."""
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    registered = {marker.partition(":")[0] for marker in options["markers"]}
+
+    assert registered == MARKERS | set(PROGRAMS)
+    assert f'UNIT := -m "{UNIT}"\n' in (ROOT / "Makefile").read_text()

@@ -1,4 +1,4 @@
-"""The objects of a cluster on which decisions rest, each listed once.
+"""The objects of a cluster on which decisions rest, each listed once, from the API server's memory.
 
 What may not be listed, or is not served, is empty, and a note says so.
 """
@@ -47,7 +47,7 @@ class ClusterObjects:
         async def listed(kind: ProfileKind) -> list[Object]:
             resource = KINDS[kind]
             listing = await self.client.list_all(
-                ListOptions(paths.profiles(resource.plural, self.profiles_home))
+                ListOptions(paths.profiles(resource.plural, self.profiles_home), may_be_cached=True)
             )
             return [item | {"kind": resource.kind} for item in listing.items]
 
@@ -117,7 +117,8 @@ class ClusterObjects:
         found: list[Object] = []
         for namespace in self.namespaces or (None,):
             try:
-                found += (await self.client.list_all(ListOptions(path_of(namespace)))).items
+                selection = ListOptions(path_of(namespace), may_be_cached=True)
+                found += (await self.client.list_all(selection)).items
             except NotFoundError:
                 return []
             except ForbiddenError:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import inf
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from app.dashboard.curves import UsageCurve
@@ -25,6 +26,9 @@ _RETRY_SECONDS = 5.0
 _MOST_PATCHES = 64
 _MOST_CURVES = 8  # a workload of 100 Pods has 13 MB of samples
 _USAGE_PATIENCE_SECONDS = 0.7
+# A page with facts of the last minutes waits no longer than this for newer ones.
+_REFRESH_PATIENCE_SECONDS = 0.5
+_USABLE_SECONDS = 300.0
 _CURVE_PATIENCE_SECONDS = 10.0
 _AWAITED_CURVE = Fault(
     "Usage curve", "Prometheus has not answered yet.", "Reload this page in a while.", True
@@ -96,12 +100,17 @@ class SharedReading(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     async def get(self, patience_seconds: float | None = None) -> Reading[T]:
-        """The value, read again if it is old; after the patience, the last one."""
+        """The value, read again if it is old; after the patience, the last one.
+
+        A value of the last minutes is enough for a page: a cluster of thousands of workloads takes seconds.
+        """
         if self._task is None and self._clock() >= self._due:
             self._task = asyncio.create_task(self._refresh())
         task = self._task
         if task is None:
             return self._last
+        if self._last.value is not None and self._clock() < self._due + _USABLE_SECONDS:
+            patience_seconds = min(patience_seconds or inf, _REFRESH_PATIENCE_SECONDS)
         await asyncio.wait({task}, timeout=patience_seconds)
         if not task.done():
             return replace(self._last, is_awaited=True)

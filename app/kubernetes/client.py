@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import aiohttp
@@ -125,7 +126,8 @@ class ClusterClient:
     async def pages(self, selection: ListOptions, item_type: type[T]) -> AsyncIterator[Page[T]]:
         """The selected objects, page by page, decoded as *item_type*, which skips undeclared fields.
 
-        If the continue token expires, the list starts again, with a page that `is_first`.
+        If the continue token expires, the list starts again, with a page that `is_first`. A list from the
+        API server's memory is one page, unless it is too large for one response.
         """
         decoder = msgspec.json.Decoder(ListResponse[item_type])  # type: ignore[valid-type]  # made at run time
         continuation, attempts, limit = "", 1, PAGE_SIZE
@@ -133,6 +135,9 @@ class ClusterClient:
             try:
                 response: ListResponse[T] = await self._page(selection, continuation, limit, decoder)
             except OversizedResponseError:
+                if selection.may_be_cached:
+                    selection = replace(selection, may_be_cached=False)
+                    continue
                 if limit == 1:
                     raise
                 limit = max(limit // 4, 1)
@@ -186,6 +191,8 @@ class ClusterClient:
         query = selection.query | {"limit": str(limit)}
         if continuation:
             query["continue"] = continuation
+        elif selection.may_be_cached:
+            query["resourceVersion"] = "0"
         request = ApiRequest("GET", selection.path, query, accept=selection.list_accept)
         body = await self._connection.read(request)
         with map_exceptions(str(request)):

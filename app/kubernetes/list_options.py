@@ -18,12 +18,16 @@ _NAMESPACE = re.compile(r"/namespaces/([^/]+)/|^metadata\.name=(.+)$")
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """A collection's path and selectors, for whole objects or for their metadata only."""
+    """A collection's path and selectors, for whole objects or for their metadata only.
+
+    If the list `may_be_cached`, the API server answers from its memory: the list may be a moment old.
+    """
 
     path: str
     field_selector: str | None = None
     label_selector: str | None = None
     metadata_only: bool = False
+    may_be_cached: bool = False
 
     @property
     def resource(self) -> str:

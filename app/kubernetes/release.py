@@ -39,7 +39,8 @@ async def installed_releases(client: "ClusterClient", namespaces: Iterable[str])
 
 
 async def _releases(client: "ClusterClient", namespace: str | None) -> list[Release]:
-    listing = await client.list_all(ListOptions(paths.deployments(namespace), label_selector=_LABELS))
+    selection = ListOptions(paths.deployments(namespace), label_selector=_LABELS, may_be_cached=True)
+    listing = await client.list_all(selection)
     releases = (_release(deployment) for deployment in listing.items)
     return [release for release in releases if release.variables.get("ROLE") in _ROLES_WITH_PROFILER]
 

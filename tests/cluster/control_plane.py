@@ -55,7 +55,7 @@ class ControlPlane:
         self.kubeconfig = self.directory / "admin.kubeconfig"
         self.audit_log = self.directory / "audit.log"
         self.version = _version_of(require(Part.KUBE_APISERVER))
-        self._etcd_url = f"http://127.0.0.1:{etcd_port}"
+        self.etcd_url = f"http://127.0.0.1:{etcd_port}"
         self._etcd = Process("etcd", self._etcd_command(peer_port), self.directory)
         api_server = self._api_server_command(api_port)
         if not fairness:
@@ -73,7 +73,7 @@ class ControlPlane:
         self._write_kubeconfig(self.kubeconfig, ADMIN_TOKEN)
         with ExitStack() as undo:
             undo.callback(self.stop)
-            self._etcd.start(lambda: answers(f"{self._etcd_url}/health"), START_SECONDS)
+            self._etcd.start(lambda: answers(f"{self.etcd_url}/health"), START_SECONDS)
             self.start_api_server()
             self._controllers.start(self._controllers_are_ready, START_SECONDS)
             undo.pop_all()
@@ -98,6 +98,10 @@ class ControlPlane:
     def stop_api_server(self) -> None:
         """Stops the API server: connections are refused until `start_api_server`; etcd keeps every object."""
         self._api_server.stop(API_SERVER_GRACE_SECONDS)
+
+    def stop_controllers(self) -> None:
+        """Stops the controller manager: nothing happens to stored objects from now on."""
+        self._controllers.stop()
 
     def token_of(self, service_account: str, namespace: str) -> str:
         """A token of the service account, valid for a day: nothing renews it.
@@ -158,8 +162,8 @@ class ControlPlane:
         return [
             require(Part.ETCD),
             *("--data-dir", self.directory / "etcd"),
-            *("--listen-client-urls", self._etcd_url),
-            *("--advertise-client-urls", self._etcd_url),
+            *("--listen-client-urls", self.etcd_url),
+            *("--advertise-client-urls", self.etcd_url),
             *("--listen-peer-urls", f"http://127.0.0.1:{peer_port}"),
             "--unsafe-no-fsync",
         ]
@@ -167,7 +171,7 @@ class ControlPlane:
     def _api_server_command(self, port: int) -> list[str | Path]:
         return [
             require(Part.KUBE_APISERVER),
-            *("--etcd-servers", self._etcd_url),
+            *("--etcd-servers", self.etcd_url),
             *("--service-account-issuer", ISSUER),
             *("--service-account-key-file", "sa.pub"),
             *("--service-account-signing-key-file", "sa.key"),

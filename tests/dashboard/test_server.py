@@ -359,6 +359,30 @@ async def test_a_request_that_ends_does_not_end_the_reading_of_others() -> None:
     assert (await second).value == "value"
 
 
+async def test_who_has_seen_facts_does_not_wait_for_newer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that takes long shows what was read at most five minutes before the last refresh was due."""
+    monkeypatch.setattr("app.dashboard.readings._REFRESH_PATIENCE_SECONDS", 0.001)
+    release, clock, values = asyncio.Event(), Clock(), ["old", "new"]
+    release.set()
+
+    async def read() -> str:
+        await release.wait()
+        return values.pop(0)
+
+    reading = SharedReading("Profiles", read, clock, max_age_seconds=15)
+    await reading.get()
+    release.clear()
+    clock.now += 16
+    soon = await reading.get()
+    clock.now += 300
+    late = asyncio.create_task(reading.get())
+    await asyncio.sleep(0.01)
+
+    assert (soon.value, soon.is_awaited, late.done()) == ("old", True, False)
+    release.set()
+    assert (await late).value == "new"
+
+
 async def test_a_patch_follows_its_profiles() -> None:
     """A patch of profiles that were since written anew would not have the need that the page shows."""
     given: list[str] = []

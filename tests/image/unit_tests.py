@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.image.build import REPOSITORY
 from tests.image.container import Container, Mount
+from tests.lanes import UNIT
 
 TREE, TOOLS, HOOK = "/srv/tree", "/srv/tools", "/srv/hook"
 # Test tools come after the image's packages, so that none of these is replaced.
@@ -45,7 +46,7 @@ def unit_tests(container: Container, directory: Path, *, workers: int) -> list[s
         "no:cacheprovider",
     ]
     options = [
-        *("-m", "not prometheus and not chart and not cluster"),
+        *("-m", UNIT),
         *("-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"),
         *(f"--ignore={path}" for path in LEFT_OUT),
     ]

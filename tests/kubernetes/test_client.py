@@ -219,6 +219,28 @@ async def test_a_list_is_read_page_by_page(server: FakeApiServer, client: Cluste
     ]
 
 
+async def test_a_list_from_memory_is_asked_for_at_any_version(
+    server: FakeApiServer, client: ClusterClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """resourceVersion=0 on the first page only; after a response that is too large, without it, in pages."""
+    monkeypatch.setattr("app.kubernetes.connection.MAX_RESPONSE_BYTES", 200)
+    many = listed(*(thing(f"thing-{number}") for number in range(10)))
+    server.on("GET", THINGS, listed(thing("a"), continuation="rest"), listed(thing("b")), many, listed())
+    selection = ListOptions(THINGS, may_be_cached=True)
+
+    await client.list_all(selection)
+    await client.list_all(selection)
+
+    assert [
+        (request.query.get("resourceVersion"), request.query["limit"]) for request in server.requests
+    ] == [
+        ("0", "500"),
+        (None, "500"),
+        ("0", "500"),
+        (None, "500"),
+    ]
+
+
 async def test_an_expired_continuation_restarts_the_list(
     server: FakeApiServer, client: ClusterClient
 ) -> None:

