@@ -51,6 +51,7 @@ class ClusterFacts:
     access: ClusterAccess
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _reaching: asyncio.Lock = field(default_factory=asyncio.Lock)
     _objects: ClusterObjects | None = None
     _reached: Reached | None = None
     _known: frozenset[Workload] = frozenset()
@@ -131,7 +132,7 @@ class ClusterFacts:
         return replace(self._objects, notes=[])
 
     async def _prometheus(self) -> Reached:
-        async with self._opening:
+        async with self._reaching:  # the search may take long, and no other part waits for it
             if self._reached is None:
                 self._reached = await self._stack.enter_async_context(
                     reach_prometheus(self.settings, self.access)

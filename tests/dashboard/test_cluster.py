@@ -1,5 +1,6 @@
 """The dashboard of a cluster: what it reads with the user's kubeconfig, and usage from a Prometheus."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -118,6 +119,19 @@ async def test_curves_and_usage_from_a_prometheus(api_server: FakeApiServer, tmp
     assert 'class="chart" role="img"' in page
     asked = [request.body.decode() for request in api_server.received("POST")]
     assert [body for body in asked if "pod%3D~%22web.%2A%22" in body or 'pod=~"web.*"' in body]
+
+
+async def test_stored_profiles_do_not_wait_for_the_search_for_prometheus(
+    api_server: FakeApiServer, tmp_path: Path
+) -> None:
+    """The list of Services, in which a Prometheus is looked for, does not end; the overview is complete."""
+    api_server.on("GET", paths.services(None), api_server.hangs())
+    async with dashboard(api_server, tmp_path) as client, asyncio.timeout(20):
+        first = (await client.get("workloads")).text
+        overview = (await client.get("")).text
+
+    assert ">web</a>" in first
+    assert "Health can't be read." in overview
 
 
 def test_only_the_pods_of_the_workloads_are_read() -> None:
