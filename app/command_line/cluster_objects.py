@@ -3,7 +3,6 @@
 What may not be listed, or is not served, is empty, and a note says so.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadDecoder, cron_job_selections, workload_selection
+from app.task_group import task_group
 
 NEEDS = (ProfileKind.CPU, ProfileKind.MEMORY)
 Paths = Callable[[str | None], str]
@@ -51,16 +51,18 @@ class ClusterObjects:
             )
             return [item | {"kind": resource.kind} for item in listing.items]
 
-        wanted = list(kinds)
-        return dict(zip(wanted, await asyncio.gather(*map(listed, wanted)), strict=True))
+        async with task_group() as tasks:
+            found = {kind: tasks.create_task(listed(kind)) for kind in kinds}
+        return {kind: task.result() for kind, task in found.items()}
 
     async def governors(self) -> dict[Workload, Sequence[Governor]]:
         """The autoscalers by workload."""
-        horizontal, vertical = await asyncio.gather(
-            self.horizontal_autoscalers(),
-            self._listed(paths.vertical_pod_autoscalers, "VerticalPodAutoscalers"),
-        )
-        return governors_of(horizontal, vertical)
+        async with task_group() as tasks:
+            horizontal = tasks.create_task(self.horizontal_autoscalers())
+            vertical = tasks.create_task(
+                self._listed(paths.vertical_pod_autoscalers, "VerticalPodAutoscalers")
+            )
+        return governors_of(horizontal.result(), vertical.result())
 
     async def horizontal_autoscalers(self) -> list[Object]:
         """All HorizontalPodAutoscalers."""
@@ -76,8 +78,11 @@ class ClusterObjects:
 
     async def workloads(self, kinds: Iterable[str] = (*WORKLOAD_KINDS, CRON_JOB)) -> list[WorkloadObject]:
         """The workloads of *kinds* that create Pods, in order; Jobs of a CronJob are its own."""
-        groups = await asyncio.gather(*map(self._of_kind, kinds))
-        return sorted((found for group in groups for found in group), key=lambda found: found.workload)
+        async with task_group() as tasks:
+            groups = [tasks.create_task(self._of_kind(kind)) for kind in kinds]
+        return sorted(
+            (found for group in groups for found in group.result()), key=lambda found: found.workload
+        )
 
     async def records(self) -> list[WorkloadRecord]:
         """The workloads as the profiler reads them; one that it can't read is left out."""
