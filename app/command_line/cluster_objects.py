@@ -3,7 +3,6 @@
 What may not be listed, or is not served, is empty, and a note says so.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadDecoder, cron_job_selections, workload_selection
+from app.task_group import task_group
 
 NEEDS = (ProfileKind.CPU, ProfileKind.MEMORY)
 Paths = Callable[[str | None], str]
@@ -51,16 +51,18 @@ class ClusterObjects:
             )
             return [item | {"kind": resource.kind} for item in listing.items]
 
-        wanted = list(kinds)
-        return dict(zip(wanted, await asyncio.gather(*map(listed, wanted)), strict=True))
+        async with task_group() as tasks:
+            found = {kind: tasks.create_task(listed(kind)) for kind in kinds}
+        return {kind: task.result() for kind, task in found.items()}
 
     async def governors(self) -> dict[Workload, Sequence[Governor]]:
         """The autoscalers by workload."""
-        horizontal, vertical = await asyncio.gather(
-            self.horizontal_autoscalers(),
-            self._listed(paths.vertical_pod_autoscalers, "VerticalPodAutoscalers"),
-        )
-        return governors_of(horizontal, vertical)
+        async with task_group() as tasks:
+            horizontal = tasks.create_task(self.horizontal_autoscalers())
+            vertical = tasks.create_task(
+                self._listed(paths.vertical_pod_autoscalers, "VerticalPodAutoscalers")
+            )
+        return governors_of(horizontal.result(), vertical.result())
 
     async def horizontal_autoscalers(self) -> list[Object]:
         """All HorizontalPodAutoscalers."""
@@ -75,55 +77,81 @@ class ClusterObjects:
         return await self._listed(paths.resource_quotas, "ResourceQuotas")
 
     async def workloads(self, kinds: Iterable[str] = (*WORKLOAD_KINDS, CRON_JOB)) -> list[WorkloadObject]:
-        """The workloads of *kinds* that create Pods, in order; Jobs of a CronJob are its own."""
-        groups = await asyncio.gather(*map(self._of_kind, kinds))
+        """The workloads of *kinds* that create Pods, in order; Jobs of a CronJob are its own.
+
+        Raises:
+            ForbiddenError: none of them may be listed: whether there are any is unknown.
+        """
+        async with task_group() as tasks:
+            listings = {kind: tasks.create_task(self._of_kind(kind)) for kind in kinds}
+        groups = [group for listing in listings.values() if (group := listing.result()) is not None]
+        if not groups and self.notes:
+            raise ForbiddenError(self._refusal(listings))
         return sorted((found for group in groups for found in group), key=lambda found: found.workload)
 
     async def records(self) -> list[WorkloadRecord]:
         """The workloads as the profiler reads them; one that it can't read is left out."""
         found: list[WorkloadRecord] = []
-        for one in await self.workloads():
-            with suppress(msgspec.ValidationError):
-                found.append(WorkloadDecoder(one.workload.kind).decode(dict(one.manifest)))
+        with suppress(ForbiddenError):  # the notes say so
+            for one in await self.workloads():
+                with suppress(msgspec.ValidationError):
+                    found.append(WorkloadDecoder(one.workload.kind).decode(dict(one.manifest)))
         return found
 
-    async def _of_kind(self, kind: str) -> list[WorkloadObject]:
-        manifests: list[Object] = []
+    async def _of_kind(self, kind: str) -> list[WorkloadObject] | None:
+        """The workloads of *kind*; None if they may be listed nowhere."""
         if kind == CRON_JOB:
             manifests = await self._cron_jobs()
         else:
-            manifests = await self._listed(lambda name: workload_selection(kind, name).path, f"{kind}s")
+            manifests = await self._permitted(lambda name: workload_selection(kind, name).path, f"{kind}s")
+        if manifests is None:
+            return None
         ends = kind == JOB
         left = (one for one in manifests if not ends or not (is_controlled(one) or is_finished(one)))
         found = (workload_object(kind, one) for one in left)
         return [one for one in found if one.workload.namespace]
 
-    async def _cron_jobs(self) -> list[Object]:
-        """CronJobs, in the version that the API server has."""
+    async def _cron_jobs(self) -> list[Object] | None:
+        """CronJobs, in the version that the API server has; None if they may be listed nowhere."""
         found: list[Object] = []
+        is_permitted = False
         for namespace in self.namespaces or (None,):
             for selection in cron_job_selections(namespace):
                 try:
                     found += (await self.client.list_all(selection)).items
+                    is_permitted = True
                 except ForbiddenError:
                     self._note("CronJobs", namespace)
                 except NotFoundError:
                     continue
                 break
-        return found
+        return found if is_permitted else None
 
     async def _listed(self, path_of: Paths, name: str) -> list[Object]:
-        """All objects of a collection; none where the API server does not have it."""
+        """All objects of a collection; none where the API server does not have it, or refuses it."""
+        return await self._permitted(path_of, name) or []
+
+    async def _permitted(self, path_of: Paths, name: str) -> list[Object] | None:
+        """All objects of a collection; None if it may be listed nowhere, or does not exist."""
         found: list[Object] = []
+        is_permitted = False
         for namespace in self.namespaces or (None,):
             try:
                 selection = ListOptions(path_of(namespace), may_be_cached=True)
                 found += (await self.client.list_all(selection)).items
+                is_permitted = True
             except NotFoundError:
-                return []
+                return None
             except ForbiddenError:
                 self._note(name, namespace)
-        return found
+        return found if is_permitted else None
+
+    def _refusal(self, kinds: Iterable[str]) -> str:
+        names = ", ".join(f"{kind}s" for kind in kinds)
+        where = f"in {', '.join(self.namespaces)}" if self.namespaces else "of all namespaces"
+        return (
+            f"can't list {names} {where}: this user has no right to, which Kubernetes' ClusterRole view gives"
+        )
 
     def _note(self, name: str, namespace: str | None) -> None:
         where = f" in namespace {namespace}" if namespace else ""

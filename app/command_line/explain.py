@@ -144,11 +144,15 @@ def _narrowed(settings: Settings, wanted: Workload, history: Path | None) -> Set
 async def _compute(
     reached: Reached, access: ClusterAccess, workload: Workload, history: Path | None
 ) -> tuple[dict[Resource, ProfileNeed], str]:
-    """The needs of *workload* as `profile` computes them, and the reason if there are none."""
+    """The needs of *workload* as `profile` computes them, and the reason if there are none.
+
+    Raises:
+        ProfilerError: the cluster can't be read. Without its Pods, the usage may be that of another workload.
+    """
     try:
         report, manifests = await compute(reached, access, history, apply=False)
     except ClusterError as error:
-        return {}, f"it needs the Pods of the cluster, which can't be read: {error}"
+        raise ProfilerError(f"{workload} can't be explained without its cluster: {error}") from error
     needs = {
         resource: need
         for resource in Resource

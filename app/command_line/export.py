@@ -70,7 +70,7 @@ async def find_object(objects: ClusterObjects, wanted: Workload) -> WorkloadObje
     """The object of the workload.
 
     Raises:
-        ProfilerError: there is none, or there are several of this name.
+        ProfilerError: there is none, or there are several of this name, or they can't be listed.
     """
     kinds = [wanted.kind] if wanted.kind in _PATCHED_KINDS else _PATCHED_KINDS
     listed = [found for found in await objects.workloads(kinds) if is_named(found.workload, wanted)]
@@ -79,7 +79,7 @@ async def find_object(objects: ClusterObjects, wanted: Workload) -> WorkloadObje
         return listed[0]
     if listed:
         raise SettingsError([f"WORKLOAD matches more than one workload: use one of {names}"])
-    reasons = " ".join(["", *objects.notes])
-    raise ProfilerError(
-        f"there is no workload {wanted.namespace}/{wanted.name} with a Pod template.{reasons}"
-    )
+    name = f"workload {wanted.namespace}/{wanted.name} with a Pod template"
+    if objects.notes:
+        raise ProfilerError(" ".join([f"no {name} was found.", *objects.notes]))
+    raise ProfilerError(f"there is no {name}.")

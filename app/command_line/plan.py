@@ -24,6 +24,7 @@ from app.runtime.planning import ListedObjects, open_planner
 from app.runtime.scheduling import scheduling_policy
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
+from app.task_group import task_group
 
 Profiles = Mapping[ProfileKind, Iterable[Mapping[str, Any]]]
 # What the release says of these is what its webhook decides by.
@@ -72,17 +73,21 @@ async def read_cluster(
     The settings of the installed release stand for defaults.
     """
     settings = with_variables(settings, objects.variables, _DECIDING)
-    read, limit_ranges, quotas, autoscalers = await asyncio.gather(
-        objects.profiles(() if profiles is not None else NEEDS),
-        objects.limit_ranges(),
-        objects.quotas(),
-        objects.horizontal_autoscalers(),
+    async with task_group() as tasks:
+        read = tasks.create_task(objects.profiles(() if profiles is not None else NEEDS))
+        limit_ranges = tasks.create_task(objects.limit_ranges())
+        quotas = tasks.create_task(objects.quotas())
+        autoscalers = tasks.create_task(objects.horizontal_autoscalers())
+    listed = ListedObjects(
+        read.result() if profiles is None else profiles,
+        limit_ranges.result(),
+        quotas.result(),
+        autoscalers.result(),
     )
-    listed = ListedObjects(read if profiles is None else profiles, limit_ranges, quotas, autoscalers)
     excluded = frozenset((*settings.excluded_namespaces, objects.own_namespace, objects.profiles_home))
     scope = NamespaceSelection(None, excluded)
     planner = open_planner(listed, scheduling_policy(settings), scope.covers, risk)
-    return PlannedCluster(planner, _by_namespace(limit_ranges))
+    return PlannedCluster(planner, _by_namespace(limit_ranges.result()))
 
 
 def _by_namespace(manifests: Iterable[Object]) -> dict[str, list[Object]]:

@@ -128,6 +128,8 @@ def _sentences(plans: Sequence[WorkloadPlan], facts: PlanFacts) -> Iterable[str]
     yield (
         f"{changed} of {len(plans)} workloads would change with scheduling on, as new Pods are created."
         if plans
+        else "No workloads were found."
+        if facts.notes
         else "There are no workloads in these namespaces."
     )
     if facts.risk:

@@ -108,7 +108,8 @@ async def _ports_of(
     from app.runtime.adapters import ClusterWorkloads
 
     store = await copied_store(client, settings.profiles_home, local) if apply else local
-    return ClusterPorts(ClusterWorkloads(client, settings.profiling_namespace), store, LoggedReport())
+    workloads = ClusterWorkloads(client, settings.profiling_namespace, print_error)
+    return ClusterPorts(workloads, store, LoggedReport())
 
 
 async def _namespaces(settings: Settings, client: "ClusterClient | None") -> NamespaceScope:

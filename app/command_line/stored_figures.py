@@ -1,6 +1,5 @@
 """The figures of a cluster's workloads from its stored profiles, and the objects that they rest on."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +14,7 @@ from app.domain.profiles import RiskLevel
 from app.domain.workloads import Workload
 from app.kubernetes.list_options import Object
 from app.settings.environment import Settings
+from app.task_group import task_group
 
 _PRICES = ("cpu_price", "memory_price")
 
@@ -37,12 +37,14 @@ async def read_stored_figures(
         ClusterError: the profiles can't be listed.
     """
     covers = in_namespaces(objects.namespaces)
-    profiles, governors = await asyncio.gather(objects.profiles(), objects.governors())
-    manifests = [manifest for listed in profiles.values() for manifest in listed]
+    async with task_group() as tasks:
+        profiles = tasks.create_task(objects.profiles())
+        governors = tasks.create_task(objects.governors())
+    manifests = [manifest for listed in profiles.result().values() for manifest in listed]
     figures = [each for each in read_workloads(manifests, risk, cluster) if covers(each.workload.namespace)]
     if not all(each.has_template for each in figures):
         figures = with_live(figures, await objects.records())
-    return StoredFigures(figures, governors, manifests)
+    return StoredFigures(figures, governors.result(), manifests)
 
 
 def with_prices(settings: Settings, objects: ClusterObjects) -> Settings:

@@ -17,7 +17,7 @@ from app.domain.profiles import (
     StatedRisk,
 )
 from app.domain.protocols import Protocol
-from app.domain.quantities import format_share, format_time
+from app.domain.quantities import format_risk, format_share, format_time
 
 MAX_CHARACTERS = 4096  # the schema's limit
 
@@ -101,12 +101,13 @@ def _margin(rule: ChosenRule) -> str:
 
 
 def _risk(resource: Resource, risk: StatedRisk) -> str:
-    level = f"At {risk.level.value} risk"
+    level, expected = f"At {risk.level.value} risk", _risk_percent(risk.expected)
     if resource is Resource.MEMORY:
-        return f"{level}, there is a {_percent(risk.expected)} chance that the daily peak exceeds the value."
-    at_most = "" if risk.at_most is None else f", and for at most {_percent(risk.at_most)} on 9 of 10 days"
-    expected = f"{_percent(risk.expected)} of the next day"
-    return f"{level}, usage is expected to exceed the value for {expected}{at_most}."
+        return f"{level}, there is a {expected} chance that the daily peak exceeds the value."
+    at_most = (
+        "" if risk.at_most is None else f", and for at most {_risk_percent(risk.at_most)} on 9 of 10 days"
+    )
+    return f"{level}, usage is expected to exceed the value for {expected} of the next day{at_most}."
 
 
 def _over(basis: Basis) -> str:
@@ -130,6 +131,11 @@ def _days(days: float) -> str:
 def _quantity(amount: float, unit: str) -> str:
     rounded = round(amount, 1)
     return f"{rounded:g} {unit}{'' if rounded == 1 else 's'}"
+
+
+def _risk_percent(share: float) -> str:
+    """The risk as the status has it, which is rounded up."""
+    return _percent(float(format_risk(share)))
 
 
 def _percent(share: float) -> str:

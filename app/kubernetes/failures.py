@@ -1,5 +1,7 @@
 """Maps failures of requests to exceptions of `app.errors`; no other module does."""
 
+import os
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -74,8 +76,31 @@ def map_exceptions(request: str) -> Iterator[None]:
         raise UnavailableError(f"{request}: the response can't be decoded: {error}") from error
     # TimeoutError is an OSError. ValueError: a host name or header with impossible characters.
     except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-        details = shorten(str(error)) or type(error).__name__
+        details = _unreached(error) or shorten(str(error)) or type(error).__name__
         raise UnavailableError(f"{request}: {details}") from error
+
+
+def _unreached(error: Exception) -> str:
+    """The host, the port and the reason if *error* is that of a connection; empty for another error."""
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return ""
+    host = f"[{error.host}]" if ":" in error.host else error.host
+    server = f"{host}:{error.port}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"the certificate of {server} is not trusted: {shorten(_cause(error.certificate_error))}"
+    return f"can't connect to {server}: {shorten(_cause(error.os_error))}"
+
+
+def _cause(error: Exception) -> str:
+    """The reason in words. Those of asyncio repeat the address; numbers below 1 are not of the system."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return error.reason.replace("_", " ").lower() if error.reason else str(error)
+    if isinstance(error, OSError):
+        number = error.errno or 0
+        return os.strerror(number) if number > 0 else error.strerror or str(error)
+    return str(error)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-import structlog
 
 from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, opted_out
 from app.domain.container_roles import template_containers
@@ -25,7 +24,6 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.object_types import LeftOut, readable
 
-log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _MAX_INTERNED_VALUES = 100_000
@@ -119,11 +117,17 @@ class _WorkloadObject(msgspec.Struct):
 class WorkloadClient:
     """Lists Pods and workloads of *namespaces*, or of the whole cluster.
 
-    `unread` are the kinds that could not be listed, each with a namespace or the empty one for all.
+    `unread` are the kinds that could not be listed, each with a namespace or the empty one for all; *report*
+    gets a sentence on each.
     """
 
-    def __init__(self, client: ClusterClient, namespaces: Sequence[str] = ()) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: ClusterClient,
+        namespaces: Sequence[str] = (),
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._client, self._report = client, report
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self.unread: frozenset[tuple[str, str]] = frozenset()
 
@@ -132,6 +136,7 @@ class WorkloadClient:
         pods, faults = await self._collect(POD, _pods, PodDecoder().decode)
         if len(faults) == len(self._namespaces):
             raise faults[0]
+        self._report_faults(POD, faults)
         return pods
 
     async def records(self) -> list[WorkloadRecord]:
@@ -139,9 +144,14 @@ class WorkloadClient:
         all_records: list[WorkloadRecord] = []
         for kind in WORKLOAD_KINDS:
             selection = partial(workload_selection, kind)
-            records, _ = await self._collect(kind, selection, WorkloadDecoder(kind).decode)
+            records, faults = await self._collect(kind, selection, WorkloadDecoder(kind).decode)
+            self._report_faults(kind, faults)
             all_records += records
         return all_records
+
+    def _report_faults(self, kind: str, faults: Sequence[ClusterError]) -> None:
+        for fault in faults:
+            self._report(f"{kind}s can't be listed: {fault}")
 
     async def _collect(
         self, kind: str, selection: Callable[[str | None], ListOptions], convert: Callable[[Object], T]
@@ -153,7 +163,6 @@ class WorkloadClient:
             try:
                 all_records += await self._list(selection(namespace), convert)
             except (ForbiddenError, NotFoundError) as error:
-                log.warning("not_listed", error=str(error))
                 self.unread |= {(kind, namespace or "")}
                 faults.append(error)
         return all_records, faults

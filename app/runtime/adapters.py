@@ -26,10 +26,18 @@ from app.profiler.workload_event import WorkloadEvent
 
 
 class ClusterWorkloads:
-    """The running workloads of the profiled namespaces, listed on each call: for a single cycle."""
+    """The running workloads of the profiled namespaces, listed on each call: for a single cycle.
 
-    def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
-        self._workloads = WorkloadClient(client, namespaces)
+    *report* gets a sentence on each kind that can't be listed in a namespace.
+    """
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        namespaces: Sequence[str],
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._workloads = WorkloadClient(client, namespaces, report)
 
     async def snapshot(self) -> ClusterSnapshot:
         """The Pods and workloads that run now."""

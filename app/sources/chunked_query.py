@@ -6,7 +6,6 @@ large even for one step would be searched for in each step of the past. A chunk 
 is skipped, so that older steps do not wait for it either.
 """
 
-import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from app.errors import RefusedQueryError, SourceError, TooLargeError
 from app.history.samples import STEPS_PER_HOUR, StepRange
 from app.sources.planning import QueryPlanner, SampleLoad, fitting, halves, shortened_length
 from app.sources.queries import Shard
+from app.task_group import task_group
 
 # After more time-outs the query fails: each of them may last as long as the client's time-out.
 _MAX_TIME_OUTS = 2
@@ -197,21 +197,7 @@ def _least_steps(error: SourceError) -> int:
 
 
 async def run_all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of all; the first SourceError cancels the others and is raised."""
-    first_error: SourceError | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except* SourceError as errors:
-        first_error = next(iter(_leaves(errors)))
-    if first_error:
-        raise first_error
-    return [task.result() for task in tasks]
-
-
-def _leaves(group: BaseExceptionGroup[SourceError]) -> Iterable[SourceError]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+    """The results of all; the first error cancels the others and is raised."""
+    async with task_group() as tasks:
+        started = [tasks.create_task(coroutine) for coroutine in coroutines]
+    return [task.result() for task in started]

@@ -265,14 +265,24 @@ def test_every_role_is_bound(render: Render) -> None:
     assert release.names("ClusterRoleBinding") == release.names("ClusterRole") - {READER}
 
 
+def _named(group: str, resource: str, name: str) -> dict[str, Any]:
+    """The rule that grants `get` on one object."""
+    return {"apiGroups": [group], "resources": [resource], "resourceNames": [name], "verbs": ["get"]}
+
+
 @pytest.mark.parametrize("aggregated", [False, True])
 def test_the_role_for_people(render: Render, *, aggregated: bool) -> None:
-    """It reads the three kinds of profiles and nothing else; one value aggregates it into `view`."""
+    """It reads the three kinds of profiles, the profiler's report and its leader, and nothing else.
+
+    One value aggregates it into `view`.
+    """
     roles = render(readerRole={"aggregateToView": aggregated}).of("ClusterRole")
     (reader,) = (role for role in roles if role["metadata"]["name"] == READER)
 
     assert reader["rules"] == [
-        {"apiGroups": [PROFILES_GROUP], "resources": list(PLURALS), "verbs": ["get", "list", "watch"]}
+        {"apiGroups": [PROFILES_GROUP], "resources": list(PLURALS), "verbs": ["get", "list", "watch"]},
+        _named("", "configmaps", "job-profiler-status"),
+        _named("coordination.k8s.io", "leases", "job-profiler"),
     ]
     label = "rbac.authorization.k8s.io/aggregate-to-view"
     assert _labels(reader).get(label) == ("true" if aggregated else None)

@@ -315,7 +315,8 @@ async def explained(program: Program, server: FakeApiServer, tmp_path: Path, *mo
     web_deployment = {"metadata": {"name": "web", "namespace": namespace}}
     server.on("GET", paths.deployments(namespace), listed(web_deployment))
     for path_of in (paths.pods, paths.stateful_sets, paths.daemon_sets, paths.jobs):
-        server.on("GET", path_of(namespace), listed())
+        if not server.has("GET", path_of(namespace)):
+            server.on("GET", path_of(namespace), listed())
     kubeconfig = server.kubeconfig(tmp_path)
     arguments = ("--prometheus-url", server.url, "--kubeconfig", kubeconfig, *more)
     return await program.run_beside("explain", "emojivoto/web", *arguments)
@@ -425,6 +426,32 @@ class TestStored:
         assert outcome.err.startswith("cannot read the stored profiles: ")
         assert "web-svc, CPU: 0.101 cores" in outcome.one_line
         assert "The stored profile may have another value" in outcome.one_line
+
+    async def test_pods_that_can_not_be_listed(
+        self, program: Program, api_server: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """The workload of a Pod is unknown then: an error names the list, and no numbers follow."""
+        api_server.on("GET", paths.pods("emojivoto"), refuses(403, "pods is forbidden: User bob"))
+
+        outcome = await explained(program, api_server, tmp_path)
+
+        assert (outcome.code, outcome.out) == (1, "")
+        assert outcome.err == (
+            "job-profiler: emojivoto/web can't be explained without its cluster:"
+            " GET /api/v1/namespaces/emojivoto/pods: 403 Forbidden: pods is forbidden: User bob\n"
+        )
+
+    async def test_a_kind_that_can_not_be_listed(
+        self, program: Program, api_server: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """Pods are enough for the explanation; standard error has a sentence on the rest, and no log line."""
+        api_server.on("GET", paths.jobs("emojivoto"), refuses(403, "jobs is forbidden: User bob"))
+
+        outcome = await explained(program, api_server, tmp_path)
+
+        assert outcome.code == 0
+        assert "Jobs can't be listed: GET /apis/batch/v1/namespaces/emojivoto/jobs: 403" in outcome.err
+        assert "not_listed" not in outcome.one_line
 
 
 def test_a_history_file_needs_no_cluster(

@@ -119,6 +119,50 @@ async def test_without_the_right_to_list_quotas(
     assert "ResourceQuotas don't count: this user has no right to list them." in outcome.out
 
 
+@pytest.mark.parametrize("command", [("plan",), ("export", "patch", "web")])
+async def test_a_user_who_may_list_no_workloads(
+    program: Program, cluster: FakeApiServer, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Profiles are all that may be read: that there are no workloads is not known, and not said."""
+    refuse_workloads(cluster)
+    for path_of in (paths.limit_ranges, paths.resource_quotas, paths.horizontal_pod_autoscalers):
+        cluster.on("GET", path_of("shop"), refuses(403, "forbidden"))
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, *command, "-n", "shop"))
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == (
+        "job-profiler: can't list Deployments, StatefulSets, DaemonSets, Jobs, CronJobs in shop: this user"
+        " has no right to, which Kubernetes' ClusterRole view gives\n"
+    )
+
+
+async def test_a_user_who_may_list_some_workloads(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """Only Jobs may be listed, and there are none: the plan is empty, and says what does not count."""
+    refuse_workloads(cluster)
+    cluster.on("GET", paths.jobs("shop"), listed())
+
+    planned = await program.run_beside(*against(cluster, tmp_path, "plan", "-n", "shop"))
+    patched = await program.run_beside(*against(cluster, tmp_path, "export", "patch", "shop/web"))
+
+    assert planned.code == 0
+    assert "There are no workloads" not in planned.out
+    assert "No workloads were found." in planned.out
+    assert "Deployments don't count: this user has no right to list them in namespace shop." in planned.out
+    assert patched.code == 1
+    assert "no workload shop/web with a Pod template was found. " in patched.err
+
+
+def refuse_workloads(cluster: FakeApiServer) -> None:
+    """No kind of workload may be listed in the namespace `shop`, nor in all."""
+    kinds = (paths.deployments, paths.stateful_sets, paths.daemon_sets, paths.jobs, paths.cron_jobs)
+    for path_of in kinds:
+        for namespace in ("shop", None):
+            cluster.on("GET", path_of(namespace), refuses(403, "forbidden"))
+
+
 async def test_jobs_that_create_no_more_pods(
     program: Program, cluster: FakeApiServer, tmp_path: Path
 ) -> None:

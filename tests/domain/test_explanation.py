@@ -56,15 +56,27 @@ def explained_by(rule: ChosenRule) -> str:
 
 
 def test_cpu_covers_a_share_of_the_time() -> None:
-    """A coverage of 0.967 is rounded down to 0.96; a raise of 0.0156 is 1.6 %."""
+    """A coverage of 0.967 is rounded down to 0.96; a raise of 0.0156 is 1.6 %; a risk is rounded up."""
     assert explain(CPU) == (
         "From 8,352 five-minute samples of 2 containers over 7.5 days (coverage 0.96):"
         " linkerd-proxy 0.003 cores (covers 97.3 % of the time of 7 days, recent ones counting most, plus"
         " 1.6 % for a short past). web 0.017 cores (covers 98.6 % of the time of 7 days, recent ones counting"
         " most, plus 1.6 % for a short past)."
-        " At normal risk, usage is expected to exceed the value for 1.2 % of the next day, and for at most"
+        " At normal risk, usage is expected to exceed the value for 1.3 % of the next day, and for at most"
         " 4.5 % on 9 of 10 days."
     )
+
+
+@pytest.mark.parametrize(("risk", "percent"), [(0.0351, "3.6 %"), (0.035, "3.5 %"), (0.0001, "0.1 %")])
+@pytest.mark.parametrize("profile", [CPU, MEMORY])
+def test_the_risk_is_the_figure_of_the_status(profile: ResourceProfile, risk: float, percent: str) -> None:
+    """The status has 3.51 % as 0.036: the sentence rounds it up as well."""
+    stated = replace(profile, risk=StatedRisk(RiskLevel.NORMAL, risk, risk))
+    figures = to_status(stated, refreshed_at=NOON)["risk"]
+
+    shares = [float(share) for field, share in figures.items() if field != "level"]
+    assert [f"{share * 100:.1f} %" for share in shares] == [percent] * len(shares)
+    assert explain(stated).count(percent) == len(shares)
 
 
 def test_memory_is_compared_with_the_largest_maximum() -> None:

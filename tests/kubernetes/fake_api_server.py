@@ -47,6 +47,10 @@ class FakeApiServer:
         """Sets the responses to *verb* on *path*."""
         self._scripts[verb, path] = list(answers)
 
+    def has(self, verb: str, path: str) -> bool:
+        """True if responses to *verb* on *path* are set."""
+        return (verb, path) in self._scripts
+
     def received(self, verb: str) -> list[Received]:
         """The requests with this verb until now."""
         return [request for request in self.requests if request.verb == verb]
