@@ -239,6 +239,26 @@ def test_sort_filter_and_search(visit: Visit) -> None:
     search.fill("ART")
     counted.get_by_text("1 of 10 rows").wait_for()
     assert places() == ["shop/cart"]
+    search.fill("nothing-of-this-name")
+    counted.get_by_text("No workload matches.").wait_for()
+    assert page.locator("p.empty").get_by_text("No workload matches.").is_visible()
+
+
+@pytest.mark.parametrize("alias", ["deploy", "Deployment", "deployments"])
+def test_search_by_kind_as_kubectl_names_it(visit: Visit, alias: str) -> None:
+    """All Deployments; one of them by its name, with its namespace or without."""
+    page = visit.open("/workloads?ns=shop")
+    search, counted = page.get_by_label("Search"), page.get_by_role("status")
+    of_shop = [one for one in SHOP if one.namespace == "shop"]
+
+    search.fill(alias)
+    counted.get_by_text(f"{len(of_shop)} of 10 rows").wait_for()
+    for text in (f"{alias}/web", f"{alias}/shop/web"):
+        search.fill(text)
+        counted.get_by_text("1 of 10 rows").wait_for()
+        assert [row[NAME] for row in rows(page, "#workloads")] == ["shop/web"]
+    search.fill("sts")
+    counted.get_by_text("No workload matches.").wait_for()
 
 
 def test_numbers_of_a_workload(visit: Visit) -> None:
