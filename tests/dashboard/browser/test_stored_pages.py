@@ -261,6 +261,16 @@ def test_search_by_kind_as_kubectl_names_it(visit: Visit, alias: str) -> None:
     counted.get_by_text("No workload matches.").wait_for()
 
 
+def test_amounts_over_all_pods_are_named_so(visit: Visit) -> None:
+    """A group of columns has the amounts of one Pod, and another one those of all Pods."""
+    page = visit.open("/workloads")
+    groups = page.locator("#workloads thead tr").first.locator("th.group").all_inner_texts()
+    assert groups == ["CPU of a Pod", "All Pods", "Memory of a Pod", "All Pods"]
+    visit.open("/")
+    assert "All Pods, cores" in page.locator(".ranked thead").first.inner_text()
+    assert "doesn't make up for" in page.locator("[aria-labelledby=totals] .note").inner_text()
+
+
 def test_numbers_of_a_workload(visit: Visit) -> None:
     """The amounts, the words, the slots, the changes and the neighbours of shop/web."""
     page = visit.open(VIEWS["workload"])
@@ -281,6 +291,8 @@ def test_numbers_of_a_workload(visit: Visit) -> None:
     assert [(change[0], cores(change[2]), cores(change[3])) for change in changes] == [
         (one["time"], Decimal(one["old"]), Decimal(one["new"])) for one in HISTORY
     ]
+    shares = page.locator("#callers-caption").inner_text()
+    assert shares == "Share: of all messages that this workload exchanges with callers and called"
     callers = rows(page, "[aria-labelledby=callers]")
     callees = rows(page, "[aria-labelledby=callees]")
     assert [row[:2] for row in callers] == [["shop/bot", "20.00"]]
