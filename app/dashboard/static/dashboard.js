@@ -269,5 +269,7 @@
   }
   document.querySelectorAll("form[data-filter]").forEach(addFilter);
   document.querySelectorAll("button[data-copy]").forEach(addCopy);
+  // Of a curve that is wider than its box, the newest part shows.
+  for (const box of document.querySelectorAll(".curve .scroll")) box.scrollLeft = box.scrollWidth;
   document.documentElement.dataset.ready = "true";
 })();

@@ -143,6 +143,27 @@ def test_a_phone_shows_names_beside_numbers(chromium: Chromium, record: Record) 
         assert name.evaluate("one => one.getBoundingClientRect().left") >= 0
 
 
+def test_a_phone_shows_the_newest_of_a_curve_and_what_is_ranked(chromium: Chromium, record: Record) -> None:
+    """At 360 pixels a curve is scrolled to its end, and the column that ranks is in sight."""
+    with chromium.visit(record.url, Look(PHONE)) as visit:
+        page = visit.open(FRONTEND)
+        curve = page.locator(".curve .scroll").first
+        assert curve.evaluate("one => one.scrollWidth - one.clientWidth - one.scrollLeft") <= 1
+        assert curve.evaluate("one => one.scrollLeft") > 0
+        visit.open("/")
+        assert page.locator(".ranked .scroll").evaluate_all(
+            "all => all.map(one => one.scrollWidth - one.clientWidth)"
+        ) == [0, 0]
+
+
+def test_the_list_of_workloads_fits_a_desktop(visit: Visit) -> None:
+    """At 1280 pixels no column is outside of its box; nothing scales these workloads."""
+    page = visit.open("/workloads")
+
+    assert page.locator(".scroll").first.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+    assert "Scaled by" not in page.locator("#workloads thead").inner_text()
+
+
 def _needs(items: list[dict[str, dict[str, dict[str, str]]]]) -> dict[tuple[str, str], float]:
     """The value of each CPU and memory profile, by place and kind."""
     needs = {}
