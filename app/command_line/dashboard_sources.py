@@ -28,6 +28,7 @@ from app.dashboard.facts import (
     Needs,
     UsageNow,
     index_edges,
+    newest_sample,
     read_health,
     read_needs,
 )
@@ -155,7 +156,8 @@ class RecordedFacts:
     async def needs(self) -> Needs:
         """The figures of the computed profiles."""
         computed = await self.compute()
-        return read_needs(computed.figures, {}, computed.manifests, self.prices, computed.notes)
+        needs = read_needs(computed.figures, {}, computed.manifests, self.prices, computed.notes)
+        return replace(needs, recorded_until=newest_sample(needs.profiles.values()))
 
     async def edges(self) -> Edges:
         """The edges in the computed profiles."""

@@ -132,6 +132,18 @@ def test_sort_and_search_in_the_report(report: Visit) -> None:
     assert [row[0] for row in rows(page, "#workloads")] == ["shop/payment"]
 
 
+def test_the_end_of_a_record_is_not_called_now(visit: Visit) -> None:
+    """Of a record to 10 March, 15 days after its first midnight, usage and the foot of a page say so."""
+    end = "10 Mar 2026, 00:00 UTC"
+
+    page = visit.open(FRONTEND)
+    assert f"Usage at its end, {end}" in page.locator(".amounts").first.inner_text()
+    assert "now" not in page.locator(".amounts").first.inner_text()
+    assert end in page.locator("footer").inner_text()
+    visit.open("/workloads")
+    assert page.locator("#workloads-caption").inner_text().endswith(f"of the record, which ends on {end}")
+
+
 def test_a_phone_shows_names_beside_numbers(chromium: Chromium, record: Record) -> None:
     """A table that is wider than the window scrolls in itself, and the names stay in sight."""
     with chromium.visit(record.url, Look(PHONE)) as visit:
