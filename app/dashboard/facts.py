@@ -28,7 +28,7 @@ _FAULTS = {health.value for health in Health if health.is_fault}
 class Fault:
     """What could not be read, the reason, and what to do about it.
 
-    It `is_minor` if all else of a page is complete without it. What is shown all the same is that of `shown_at`.
+    It `is_minor` if all else of a page is complete without it. What is shown instead was read at `shown_at`.
     """
 
     subject: str

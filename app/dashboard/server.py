@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from app.dashboard import pages
 from app.dashboard.charting import DrawCurve, charts_of, containers_of
 from app.dashboard.connections import MOST_EDGES, edge_rows
-from app.dashboard.facts import Facts
+from app.dashboard.facts import Facts, with_faults
 from app.dashboard.links import ServedLinks
 from app.dashboard.namespaces import namespace_page, namespace_rows
 from app.dashboard.overview import overview
@@ -149,7 +149,7 @@ class Dashboard:
             message = f"{named[0]}/{named[1]} has no profile: job-profiler status has the reason."
             if needs is None:
                 message = " ".join(
-                    f"{fault.subject}: {fault.message} {fault.remedy}" for fault in facts.faults
+                    f"{fault.subject}: {fault.reason} {fault.remedy}" for fault in facts.faults
                 )
             return _problem("No such workload", message, links)
         page = workload_page(facts, needs, links, workload)
@@ -157,11 +157,12 @@ class Dashboard:
             self._readings.curves(workload, containers_of(needs, workload)),
             self._readings.patch(workload, needs.profiles.get(workload, {})),
         )
+        faults = [curves.fault] if curves.fault else []
         charts = await run_in_threadpool(charts_of, page, needs, curves.value, curves.fault, self._draw)
         return await _page(
             "workload.html",
             "workloads",
-            facts,
+            with_faults(facts, faults),
             links,
             lambda: {"page": page, "charts": charts, "patch": patch.value, "patch_fault": patch.fault},
         )

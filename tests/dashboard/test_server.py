@@ -240,12 +240,14 @@ async def test_a_cluster_that_can_not_be_read_is_a_sentence(error: ProfilerError
 
 
 async def test_without_prometheus_only_the_curve_is_missing() -> None:
-    """Its reason is in the place of the curve, and all else of the view is there."""
+    """The reason is said once, on top, as a sentence; all else of the view is there."""
     fault = SourceError("Unreachable", "no Service looks like Prometheus")
     async with client_of(application(FakeSource(faults={"usage": fault, "curves": fault}))) as client:
         page = await client.get(f"/{TOKEN}/workload?namespace=shop&name=web")
 
-    assert page.text.count("No curve. no Service looks like Prometheus") == 2
+    assert page.text.count("No curve.") == 2
+    assert page.text.count("no Service looks like Prometheus") == 1
+    assert "read:</strong> no Service looks like Prometheus." in page.text
     assert "usage fell" in page.text
     assert "<svg>cpu</svg>" not in page.text
 
@@ -333,7 +335,7 @@ async def test_a_fault_keeps_what_was_read_before() -> None:
         page = (await client.get(f"/{TOKEN}/workloads")).text
         await client.get(f"/{TOKEN}/workloads")
 
-    assert "connection refused" in page
+    assert re.search(r"connection refused\. What is shown was read at \d{4}-\d\d-\d\dT\S+Z\.", page)
     assert ">web<" in page
     assert source.read.count("needs") == 2
 
