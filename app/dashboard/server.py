@@ -135,9 +135,11 @@ class Dashboard:
         facts = await self._readings.facts(edges=True)
         links = self._links(facts)
         name = _value(query, "name")
-        return await _page(
-            "namespace.html", "namespaces", facts, links, lambda: {"page": namespace_page(facts, links, name)}
-        )
+        page = await run_in_threadpool(namespace_page, facts, links, name)
+        if facts.needs and facts.edges and not page.workloads and not page.edges:
+            message = f"No workload of {name or 'a namespace without a name'} has a profile or a connection."
+            return _problem("No such namespace", message, links)
+        return await _page("namespace.html", "namespaces", facts, links, lambda: {"page": page})
 
     async def _workload(self, query: str) -> Response:
         facts = await self._readings.facts(edges=True)

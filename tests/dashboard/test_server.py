@@ -208,9 +208,11 @@ async def test_an_unknown_workload_and_page_are_sentences(client: httpx.AsyncCli
     """Status 404, with what to do."""
     workload = await client.get(f"/{TOKEN}/workload?namespace=shop&name=nothing")
     page = await client.get(f"/{TOKEN}/nothing")
+    namespace = await client.get(f"/{TOKEN}/namespace?name=nope")
     many = await client.get(f"/{TOKEN}/namespace?" + "&".join(f"a{n}=1" for n in range(50)))
 
-    assert (workload.status_code, page.status_code, many.status_code) == (404, 404, 200)
+    assert {one.status_code for one in (workload, page, many, namespace)} == {404}
+    assert "No workload of nope has a profile or a connection." in namespace.text
     assert "shop/nothing has no profile: job-profiler status has the reason." in workload.text
 
 
