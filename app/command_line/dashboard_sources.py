@@ -59,14 +59,16 @@ class ClusterFacts:
 
     @property
     def name(self) -> str:
-        """The context, and the namespaces if not all are shown."""
+        """The context, named so, and the namespaces if not all are shown."""
         namespaces = self._objects.namespaces if self._objects else ()
         return f"{self._context}, {', '.join(namespaces)}" if namespaces else self._context
 
     @cached_property
     def _context(self) -> str:
         access = self.access
-        return context_name(access.kubeconfig, access.overrides) if access.kubeconfig else "this cluster"
+        if not access.kubeconfig:
+            return "this cluster"
+        return f"context {context_name(access.kubeconfig, access.overrides)}"
 
     async def __aenter__(self) -> Self:
         return self

@@ -61,7 +61,7 @@ async def test_a_cluster_is_read_as_the_commands_read_it(api_server: FakeApiServ
         edges = (await client.get("connections")).text
 
     assert re.search(r"1\.42</span> cores", overview)
-    assert '<p class="source">fake</p>' in overview  # the context of the kubeconfig
+    assert '<p class="source">context fake</p>' in overview  # the context of the kubeconfig
     assert "Health can't be read:" in overview  # there is no status without a release
     assert "usage fell" in web
     assert "memory: 347Mi" in web

@@ -417,3 +417,18 @@ async def test_a_curve_follows_the_containers_that_count() -> None:
         await readings.curves(WEB, names)
 
     assert given == [["app"], ["app", "proxy"]]
+
+
+async def test_what_there_is_nothing_of_has_no_place() -> None:
+    """No column of messages if no source has one, and no usage in the legend if none could be read."""
+    source = FakeSource()
+    async with client_of(application(source)) as client:
+        with_both = (await client.get(f"/{TOKEN}/")).text
+    fault = SourceError("Unreachable", "no Service looks like Prometheus")
+    async with client_of(application(FakeSource(faults={"usage": fault}))) as client:
+        without_usage = (await client.get(f"/{TOKEN}/")).text
+
+    assert "</svg> usage</li>" in with_both
+    assert "</svg> usage</li>" not in without_usage
+    assert ">Since</th>" in with_both
+    assert ">Message</th>" not in with_both

@@ -179,7 +179,7 @@ def test_health_of_the_overview(visit: Visit) -> None:
     health = page.locator("section[aria-labelledby=health]")
     assert "profiler-1" in health.inner_text()
     assert rows(page, "#signals") == [
-        [signal["signal"], signal["state"], signal["since"], signal["message"]] for signal in SIGNALS
+        [signal["signal"], signal["state"], signal["since"], signal["message"] or NONE] for signal in SIGNALS
     ]
     page.get_by_text("Why workloads have no profile").click()
     assert "TooFewSamples: 3 of 12" in health.inner_text()
