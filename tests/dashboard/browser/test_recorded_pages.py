@@ -132,6 +132,17 @@ def test_sort_and_search_in_the_report(report: Visit) -> None:
     assert [row[0] for row in rows(page, "#workloads")] == ["shop/payment"]
 
 
+def test_paper_has_whole_tables_and_curves(report: Visit) -> None:
+    """A4 has about 700 pixels within its margins: nothing is wider, and headers keep their words."""
+    page = report.open()
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.emulate_media(media="print")
+
+    assert report.overflowing() == []
+    assert "Request" in page.locator("#workloads thead").inner_text()
+    assert not page.get_by_role("search").first.is_visible()
+
+
 def test_the_end_of_a_record_is_not_called_now(visit: Visit) -> None:
     """Of a record to 10 March, 15 days after its first midnight, usage and the foot of a page say so."""
     end = "10 Mar 2026, 00:00 UTC"
