@@ -1,4 +1,7 @@
-"""Lanes below a chart of usage: the times of each kind of pressure."""
+"""Lanes below a chart of usage: the times of each kind of pressure that occurred.
+
+A kind without a time has no lane: it may not be measured, so nothing is said about it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,23 +43,26 @@ class Place:
 
 
 def lanes(pressure: Spans, place: Place, label_x: int) -> list[Spec]:
-    """Bars for the times of each kind, with its name at *label_x*; a kind that did not occur has none."""
+    """Bars for the times of each kind, with its name at *label_x*."""
     layers = []
     for position, (kind, spans) in enumerate(pressure.items()):
         top = place.height + LANE_HEIGHT * position + (LANE_HEIGHT - _BAR_HEIGHT) / 2
         rows = [{"x": left, "x2": right} for left, right in bars(spans, place)]
-        if rows:
-            edges = {"y": {"value": top}, "y2": {"value": top + _BAR_HEIGHT}}
-            mark = {"type": "rect", "color": ink("purple")}
-            layers.append(layer(rows, mark, x=pixels("x"), x2={"field": "x2"}, **edges))
-        label = {"x": label_x, "y": top + _BAR_HEIGHT / 2, "text": statement(kind, spans)}
+        edges = {"y": {"value": top}, "y2": {"value": top + _BAR_HEIGHT}}
+        mark = {"type": "rect", "color": ink("purple")}
+        layers.append(layer(rows, mark, x=pixels("x"), x2={"field": "x2"}, **edges))
+        label = {"x": label_x, "y": top + _BAR_HEIGHT / 2, "text": NAMES[kind]}
         layers.append(texts([label], align="left", baseline="middle", color=ink("muted")))
     return layers
 
 
-def statement(kind: Pressure, spans: Sequence[Span]) -> str:
-    """The name of a kind that occurred, or that it did not."""
-    return NAMES[kind] if spans else f"not {NAMES[kind]}"
+def occurring(pressure: Spans, start: float, end: float) -> Spans:
+    """The kinds with a time between *start* and *end*."""
+    return {
+        kind: spans
+        for kind, spans in pressure.items()
+        if any(span.start < end and span.end > start for span in spans)
+    }
 
 
 def bars(spans: Sequence[Span], place: Place) -> list[tuple[float, float]]:

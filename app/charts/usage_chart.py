@@ -23,8 +23,8 @@ class UsageView:
     """What one chart shows: samples of one resource between two Unix times, in cores or bytes.
 
     `value`, `request` and `limit` are changes in ascending order of time, empty if there is none. `pressure`
-    has the times of each kind that was measured, none for a kind that did not occur; a kind that was not
-    measured is left out. `title` is the resource, if it is empty.
+    has the times of each kind that occurred; nothing is said about another one. `title` is the resource, if
+    it is empty.
     """
 
     resource: Resource

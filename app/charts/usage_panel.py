@@ -14,7 +14,7 @@ from app.charts.amounts import Unit, ticks, unit_for
 from app.charts.dates import DrawTimeAxis, calendar
 from app.charts.downsampling import Interval, Samples, interval_seconds, runs
 from app.charts.label_placement import spread
-from app.charts.pressure_lanes import LANE_HEIGHT, Place, Spans, lanes, statement
+from app.charts.pressure_lanes import LANE_HEIGHT, NAMES, Place, Spans, lanes, occurring
 from app.charts.theme import ink
 from app.charts.vega import Row, Spec, axis, layer, line, number, pixels, texts
 from app.domain.profiles import Resource
@@ -85,7 +85,8 @@ class UsagePanel:
 
     def __init__(self, view: PanelView, width: int, height: int) -> None:
         self._view = view
-        self.lanes_height = LANE_HEIGHT * len(view.pressure)
+        self._pressure = occurring(view.pressure, view.start, view.end)
+        self.lanes_height = LANE_HEIGHT * len(self._pressure)
         self._width = width - LEFT - RIGHT
         self._height = height - TOP - BOTTOM - self.lanes_height
         self._runs = list(runs(view.samples, view.start, view.end, self._width))
@@ -107,7 +108,7 @@ class UsagePanel:
                 *self._usage(),
                 *self._levels(),
                 *self._labels(),
-                *lanes(self._view.pressure, self._place(), self._width + _LABEL_X),
+                *lanes(self._pressure, self._place(), self._width + _LABEL_X),
             ],
         }
 
@@ -118,7 +119,7 @@ class UsagePanel:
         parts = [f"Usage of {RESOURCE_NAMES[view.resource]}, {period}"]
         parts.append(f"highest sample {self._amount(self._highest)}" if self._runs else "no samples")
         parts += [f"{name} {self._amount(amount)}" for name, amount in reversed(self._last.items())]
-        parts += [statement(kind, spans) for kind, spans in view.pressure.items()]
+        parts += [NAMES[kind] for kind in self._pressure]
         return "; ".join(parts)
 
     @cached_property
@@ -225,7 +226,7 @@ class UsagePanel:
     def _labels(self) -> list[Spec]:
         """The names and amounts of the lines at their ends, apart from each other, and joined to them."""
         ends = self._ends()
-        lowest = self._height - (_ABOVE_LANES if self._view.pressure else 0)
+        lowest = self._height - (_ABOVE_LANES if self._pressure else 0)
         placed = spread([end.y for end in ends], _LABEL_HEIGHT, _HIGHEST_LABEL, lowest)
         labels = [
             {"x": self._width + _LABEL_X, "y": y, "text": end.label}

@@ -28,6 +28,7 @@ from app.dashboard.facts import (
     Needs,
     UsageNow,
     index_edges,
+    newest_sample,
     read_health,
     read_needs,
 )
@@ -58,14 +59,16 @@ class ClusterFacts:
 
     @property
     def name(self) -> str:
-        """The context, and the namespaces if not all are shown."""
+        """The context, named so, and the namespaces if not all are shown."""
         namespaces = self._objects.namespaces if self._objects else ()
         return f"{self._context}, {', '.join(namespaces)}" if namespaces else self._context
 
     @cached_property
     def _context(self) -> str:
         access = self.access
-        return context_name(access.kubeconfig, access.overrides) if access.kubeconfig else "this cluster"
+        if not access.kubeconfig:
+            return "this cluster"
+        return f"context {context_name(access.kubeconfig, access.overrides)}"
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,7 +158,8 @@ class RecordedFacts:
     async def needs(self) -> Needs:
         """The figures of the computed profiles."""
         computed = await self.compute()
-        return read_needs(computed.figures, {}, computed.manifests, self.prices, computed.notes)
+        needs = read_needs(computed.figures, {}, computed.manifests, self.prices, computed.notes)
+        return replace(needs, recorded_until=newest_sample(needs.profiles.values()))
 
     async def edges(self) -> Edges:
         """The edges in the computed profiles."""

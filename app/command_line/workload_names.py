@@ -3,22 +3,11 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
-from app.domain.workloads import CRON_JOB, JOB, POD, Workload, is_named
+from app.domain.kind_aliases import KIND_ALIASES
+from app.domain.workloads import Workload, is_named
 from app.errors import ProfilerError, SettingsError
 
-_KINDS = {
-    "Deployment": ("deploy", "deployment", "deployments"),
-    "StatefulSet": ("sts", "statefulset", "statefulsets"),
-    "DaemonSet": ("ds", "daemonset", "daemonsets"),
-    "ReplicaSet": ("rs", "replicaset", "replicasets"),
-    "ReplicationController": ("rc", "replicationcontroller", "replicationcontrollers"),
-    CRON_JOB: ("cj", "cronjob", "cronjobs"),
-    JOB: ("job", "jobs"),
-    POD: ("po", "pod", "pods"),
-    "Rollout": ("ro", "rollout", "rollouts"),
-    "DeploymentConfig": ("dc", "deploymentconfig", "deploymentconfigs"),
-}
-_ALIASES = {alias: kind for kind, aliases in _KINDS.items() for alias in aliases}
+_ALIASES = {alias: kind for kind, aliases in KIND_ALIASES.items() for alias in aliases}
 WORKLOAD_HELP = "NAMESPACE/NAME, KIND/NAME with -n, or KIND/NAMESPACE/NAME; kinds as in kubectl: deploy, sts"
 
 

@@ -23,14 +23,14 @@ def charts_of(
     fault: Fault | None,
     draw: DrawCurve,
 ) -> Charts:
-    """The curve of each resource as a picture, or the reason why there is none."""
+    """The curve of each resource as a picture, or why there is none; a *fault* is said on top of the page."""
     charts: dict[Resource, Chart] = {}
     for section in page.sections:
         curve = curves.get(section.resource) if curves else None
         if curve is not None and len(curve.amounts):
             charts[section.resource] = Chart(draw(usage_view(curve, needs, page.workload)))
         elif fault:
-            charts[section.resource] = Chart(reason=f"{fault.message} {fault.remedy}".strip())
+            charts[section.resource] = Chart()
         else:
             charts[section.resource] = Chart(reason=_NO_CURVE)
     return charts

@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 class UsageCurve:
     """The samples of all Pods of a workload over *steps*, in cores or bytes, at the Unix times of their ends.
 
-    `pressure` has the steps with each kind of pressure that was measured, none for one that did not occur.
+    `pressure` has the steps of each kind that occurred; another one may not be measured at all.
     """
 
     resource: Resource
@@ -53,11 +53,10 @@ class CurveBuilder:
 
     def add_pressure(self, samples: PressureSamples) -> None:
         """Adds the steps with pressure of the workload's Pods."""
-        steps = self._pressure.setdefault(samples.reason, set())
         for row, step in zip(samples.rows.tolist(), samples.at_steps.tolist(), strict=True):
             container = samples.containers[row]
             if self._counts(container.namespace, container.pod, container.container):
-                steps.add(step)
+                self._pressure.setdefault(samples.reason, set()).add(step)
 
     def build(self, resource: Resource) -> UsageCurve:
         """The curve of *resource*; without samples if there are none."""

@@ -1,7 +1,7 @@
 """What the pages show, as it was read: needs, edges, health and usage, and what can't be read; pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +12,7 @@ from app.decisions.peers import Edge, read_edges
 from app.decisions.savings import Prices, Savings, WorkloadSaving, savings
 from app.domain.custom_resources import from_manifest
 from app.domain.profiles import Resource
+from app.domain.quantities import format_time, parse_time
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.domain.workloads import Workload
 from app.profiler.cycle.signals import Health
@@ -27,18 +28,32 @@ _FAULTS = {health.value for health in Health if health.is_fault}
 class Fault:
     """What could not be read, the reason, and what to do about it.
 
-    It `is_minor` if all else of a page is complete without it.
+    It `is_minor` if all else of a page is complete without it. What is shown instead was read at `shown_at`.
     """
 
     subject: str
     message: str
     remedy: str = ""
     is_minor: bool = False
+    shown_at: datetime | None = None
+
+    @property
+    def reason(self) -> str:
+        """The message with a full stop, to stand after a colon."""
+        return self.message if self.message.endswith((".", "!", "?")) else f"{self.message}."
+
+    @property
+    def age(self) -> str:
+        """As of when the shown values are, in a sentence; empty if there are none."""
+        return f"What is shown was read at {format_time(self.shown_at)}." if self.shown_at else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """The figures of all workloads, their savings, and the CPU and memory profiles that these rest on."""
+    """The figures of all workloads, their savings, and the CPU and memory profiles that these rest on.
+
+    `recorded_until` is the end of recorded usage; None of a cluster, whose usage goes on.
+    """
 
     figures: Mapping[Workload, WorkloadFigures]
     savings: Savings
@@ -46,6 +61,7 @@ class Needs:
     profiles: Mapping[Workload, Mapping[Resource, Manifest]]
     prices: Prices = Prices()  # noqa: RUF009 - frozen
     notes: Sequence[str] = ()
+    recorded_until: datetime | None = None
 
 
 def read_needs(
@@ -67,6 +83,17 @@ def read_needs(
     return Needs(
         by_workload, found, {each.workload: each for each in found.workloads}, profiles, prices, notes
     )
+
+
+def newest_sample(profiles: Iterable[Mapping[Resource, Manifest]]) -> datetime | None:
+    """The last end of the windows of *profiles*; None without any."""
+    windows = (
+        mapping_in(mapping_in(manifest.get("status")).get("window"))
+        for by_resource in profiles
+        for manifest in by_resource.values()
+    )
+    ends = (parse_time(text_in(window.get("end"))) for window in windows)
+    return max((end for end in ends if end), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +185,15 @@ class Facts:
     usage: UsageNow = field(default_factory=lambda: NO_USAGE)
     usage_is_awaited: bool = False
     faults: Sequence[Fault] = ()
+
+    @property
+    def recorded_until(self) -> str:
+        """The end of recorded usage, as people read it: `28 Feb 2026, 12:00 UTC`; empty of a cluster."""
+        end = self.needs.recorded_until if self.needs else None
+        return f"{end.day} {end:%b %Y, %H:%M} UTC" if end else ""
+
+
+def with_faults(facts: Facts, faults: Iterable[Fault]) -> Facts:
+    """The facts with further faults; a message that is there already is not said again."""
+    by_message = {fault.message: fault for fault in (*faults, *reversed(facts.faults))}
+    return replace(facts, faults=list(reversed(by_message.values())))

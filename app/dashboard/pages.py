@@ -12,6 +12,7 @@ from markupsafe import Markup
 from app.charts.theme import document_stylesheet
 from app.dashboard.facts import Facts
 from app.dashboard.links import Links
+from app.domain.kind_aliases import KIND_ALIASES
 from app.domain.profiles import Resource
 from app.domain.quantities import format_time
 
@@ -57,7 +58,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.globals.update(views=VIEWS, rows_shown=ROWS_SHOWN)
+    templates.globals.update(views=VIEWS, rows_shown=ROWS_SHOWN, kind_aliases=KIND_ALIASES)
     return templates
 
 

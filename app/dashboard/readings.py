@@ -122,6 +122,7 @@ class SharedReading(Generic[T]):
             value = await self._read()
         except ProfilerError as error:
             fault = Fault(self._subject, str(error), *self._advise(error))
+            fault = replace(fault, shown_at=self._last.at)
             self._last, self._due = replace(self._last, fault=fault), self._clock() + _RETRY_SECONDS
         else:
             self._last = Reading(value, at=datetime.now(UTC))

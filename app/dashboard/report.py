@@ -9,7 +9,7 @@ from markupsafe import Markup
 from app.dashboard import pages
 from app.dashboard.charting import DrawCurve, charts_of
 from app.dashboard.connections import edge_rows
-from app.dashboard.facts import Facts, Fault, Needs
+from app.dashboard.facts import Facts, Fault, Needs, with_faults
 from app.dashboard.links import ReportLinks
 from app.dashboard.namespaces import namespace_rows
 from app.dashboard.overview import most_at_risk, most_wasteful, overview
@@ -60,10 +60,11 @@ def report(facts: Facts, details: Mapping[Workload, WorkloadDetails], draw: Draw
     links = ReportLinks({workload: number for number, workload in enumerate(details, start=1)})
     style, script = (pages.static(name) for name in (pages.STYLE, pages.SCRIPT))
     edges = facts.edges.edges if facts.edges else ()
+    faults = [detail.curves_fault for detail in details.values() if detail.curves_fault]
     return pages.page(
         "report.html",
         "",
-        facts,
+        with_faults(facts, faults),
         links,
         policy=content_policy(hashed(style), hashed(script), "'none'"),
         style=Markup(style),  # noqa: S704 - our own file

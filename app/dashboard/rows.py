@@ -65,6 +65,11 @@ class ResourceCells:
     bar: Bar | None = None
     state: str = ""
 
+    @property
+    def has_difference(self) -> bool:
+        """True if the requests and the replicas are known."""
+        return self.difference is not NO_AMOUNT
+
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRow:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from app.dashboard import pages
 from app.dashboard.charting import DrawCurve, charts_of, containers_of
 from app.dashboard.connections import MOST_EDGES, edge_rows
-from app.dashboard.facts import Facts
+from app.dashboard.facts import Facts, with_faults
 from app.dashboard.links import ServedLinks
 from app.dashboard.namespaces import namespace_page, namespace_rows
 from app.dashboard.overview import overview
@@ -135,9 +135,11 @@ class Dashboard:
         facts = await self._readings.facts(edges=True)
         links = self._links(facts)
         name = _value(query, "name")
-        return await _page(
-            "namespace.html", "namespaces", facts, links, lambda: {"page": namespace_page(facts, links, name)}
-        )
+        page = await run_in_threadpool(namespace_page, facts, links, name)
+        if facts.needs and facts.edges and not page.workloads and not page.edges:
+            message = f"No workload of {name or 'a namespace without a name'} has a profile or a connection."
+            return _problem("No such namespace", message, links)
+        return await _page("namespace.html", "namespaces", facts, links, lambda: {"page": page})
 
     async def _workload(self, query: str) -> Response:
         facts = await self._readings.facts(edges=True)
@@ -149,7 +151,7 @@ class Dashboard:
             message = f"{named[0]}/{named[1]} has no profile: job-profiler status has the reason."
             if needs is None:
                 message = " ".join(
-                    f"{fault.subject}: {fault.message} {fault.remedy}" for fault in facts.faults
+                    f"{fault.subject}: {fault.reason} {fault.remedy}" for fault in facts.faults
                 )
             return _problem("No such workload", message, links)
         page = workload_page(facts, needs, links, workload)
@@ -157,11 +159,12 @@ class Dashboard:
             self._readings.curves(workload, containers_of(needs, workload)),
             self._readings.patch(workload, needs.profiles.get(workload, {})),
         )
+        faults = [curves.fault] if curves.fault else []
         charts = await run_in_threadpool(charts_of, page, needs, curves.value, curves.fault, self._draw)
         return await _page(
             "workload.html",
             "workloads",
-            facts,
+            with_faults(facts, faults),
             links,
             lambda: {"page": page, "charts": charts, "patch": patch.value, "patch_fault": patch.fault},
         )

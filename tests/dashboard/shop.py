@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.dashboard.curves import UsageCurve
-from app.dashboard.facts import ClusterHealth, Edges, Facts, Needs, UsageNow, index_edges, read_needs
+from app.dashboard.facts import (
+    ClusterHealth,
+    Edges,
+    Facts,
+    Needs,
+    SignalHealth,
+    UsageNow,
+    index_edges,
+    read_needs,
+)
 from app.dashboard.readings import Curves
 from app.dashboard.workload import PlannedPatch
 from app.decisions.autoscalers import Governor
@@ -75,7 +84,7 @@ class FakeSource:
     async def health(self) -> ClusterHealth:
         """A healthy profiler."""
         self._count("health")
-        return ClusterHealth("a leader", "reachable")
+        return ClusterHealth("a leader", "reachable", [SignalHealth("cpu", "Ok", "2026-03-01T08:00:00Z", "")])
 
     async def usage(self) -> UsageNow:
         """The usage of web."""

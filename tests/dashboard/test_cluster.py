@@ -61,8 +61,8 @@ async def test_a_cluster_is_read_as_the_commands_read_it(api_server: FakeApiServ
         edges = (await client.get("connections")).text
 
     assert re.search(r"1\.42</span> cores", overview)
-    assert '<p class="source">fake</p>' in overview  # the context of the kubeconfig
-    assert "Health can't be read." in overview  # there is no status without a release
+    assert '<p class="source">context fake</p>' in overview  # the context of the kubeconfig
+    assert "Health can't be read:" in overview  # there is no status without a release
     assert "usage fell" in web
     assert "memory: 347Mi" in web
     assert "app keeps its CPU request: a HorizontalPodAutoscaler scales on it." in web
@@ -102,7 +102,7 @@ async def test_what_may_not_be_listed_is_named(api_server: FakeApiServer, tmp_pa
         page = await client.get("workloads")
 
     assert page.status_code == 200
-    assert "Profiles can't be read." in page.text
+    assert "Profiles can't be read:" in page.text
     assert "Ask for the right to read it" in page.text
 
 
@@ -131,7 +131,7 @@ async def test_stored_profiles_do_not_wait_for_the_search_for_prometheus(
         overview = (await client.get("")).text
 
     assert ">web</a>" in first
-    assert "Health can't be read." in overview
+    assert "Health can't be read:" in overview
 
 
 def test_only_the_pods_of_the_workloads_are_read() -> None:

@@ -37,7 +37,7 @@ def reached(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.Temp
 
 
 async def test_a_curve_with_the_time_of_a_kill(reached: Reached) -> None:
-    """About 72 samples of 0.1 cores, and 100 MB; the kill is in two steps, throttling in none."""
+    """About 72 samples of 0.1 cores, and 100 MB; the kill is in two steps; throttling is unknown."""
     only = replace(reached, settings=narrowed(reached, [APP]))
     async with open_usage(only, None, days=CURVE_DAYS, with_today=True) as usage:
         curves = (await read_curves(usage, {APP: []}, with_pressure=True))[APP]
@@ -49,7 +49,7 @@ async def test_a_curve_with_the_time_of_a_kill(reached: Reached) -> None:
     killed = memory.pressure[Pressure.OOM_KILLED]
     assert len(killed) == 2
     assert (usage.steps.last - killed[0]) in range(33, 40)
-    assert cpu.pressure[Pressure.CPU_THROTTLING] == []
+    assert cpu.pressure == {}  # nothing measures throttling here
 
 
 async def test_usage_of_now(reached: Reached) -> None:

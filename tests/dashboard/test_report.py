@@ -54,14 +54,15 @@ def test_nothing_is_loaded_and_every_link_is_an_anchor_of_the_file() -> None:
 
 
 def test_the_file_has_all_workloads_and_sections_of_those_with_details() -> None:
-    """A curve for web, a reason in its place for api, and no section for old."""
+    """A curve for web, none for api with the reason on top, and no section for old."""
     page = Elements(of_web())
 
     sections = [
         attributes["id"] for tag, attributes in page.tags if attributes.get("class") == "view" and tag == "h2"
     ]
     assert sections[-2:] == ["workload-1", "workload-2"]
-    assert page.text.count("No curve. no Prometheus") == 2
+    assert page.text.count("No curve.") == 2
+    assert page.text.count("no Prometheus") == 1
     assert [text in page.text for text in ("attic/", "+1.42", "usage fell", "kubectl patch")] == [True] * 4
     assert sum(tag == "svg" and not attributes for tag, attributes in page.tags) == 2
 

@@ -208,9 +208,11 @@ async def test_an_unknown_workload_and_page_are_sentences(client: httpx.AsyncCli
     """Status 404, with what to do."""
     workload = await client.get(f"/{TOKEN}/workload?namespace=shop&name=nothing")
     page = await client.get(f"/{TOKEN}/nothing")
+    namespace = await client.get(f"/{TOKEN}/namespace?name=nope")
     many = await client.get(f"/{TOKEN}/namespace?" + "&".join(f"a{n}=1" for n in range(50)))
 
-    assert (workload.status_code, page.status_code, many.status_code) == (404, 404, 200)
+    assert {one.status_code for one in (workload, page, many, namespace)} == {404}
+    assert "No workload of nope has a profile or a connection." in namespace.text
     assert "shop/nothing has no profile: job-profiler status has the reason." in workload.text
 
 
@@ -240,12 +242,14 @@ async def test_a_cluster_that_can_not_be_read_is_a_sentence(error: ProfilerError
 
 
 async def test_without_prometheus_only_the_curve_is_missing() -> None:
-    """Its reason is in the place of the curve, and all else of the view is there."""
+    """The reason is said once, on top, as a sentence; all else of the view is there."""
     fault = SourceError("Unreachable", "no Service looks like Prometheus")
     async with client_of(application(FakeSource(faults={"usage": fault, "curves": fault}))) as client:
         page = await client.get(f"/{TOKEN}/workload?namespace=shop&name=web")
 
-    assert page.text.count("No curve. no Service looks like Prometheus") == 2
+    assert page.text.count("No curve.") == 2
+    assert page.text.count("no Service looks like Prometheus") == 1
+    assert "read:</strong> no Service looks like Prometheus." in page.text
     assert "usage fell" in page.text
     assert "<svg>cpu</svg>" not in page.text
 
@@ -333,7 +337,7 @@ async def test_a_fault_keeps_what_was_read_before() -> None:
         page = (await client.get(f"/{TOKEN}/workloads")).text
         await client.get(f"/{TOKEN}/workloads")
 
-    assert "connection refused" in page
+    assert re.search(r"connection refused\. What is shown was read at \d{4}-\d\d-\d\dT\S+Z\.", page)
     assert ">web<" in page
     assert source.read.count("needs") == 2
 
@@ -413,3 +417,18 @@ async def test_a_curve_follows_the_containers_that_count() -> None:
         await readings.curves(WEB, names)
 
     assert given == [["app"], ["app", "proxy"]]
+
+
+async def test_what_there_is_nothing_of_has_no_place() -> None:
+    """No column of messages if no source has one, and no usage in the legend if none could be read."""
+    source = FakeSource()
+    async with client_of(application(source)) as client:
+        with_both = (await client.get(f"/{TOKEN}/")).text
+    fault = SourceError("Unreachable", "no Service looks like Prometheus")
+    async with client_of(application(FakeSource(faults={"usage": fault}))) as client:
+        without_usage = (await client.get(f"/{TOKEN}/")).text
+
+    assert "</svg> usage</li>" in with_both
+    assert "</svg> usage</li>" not in without_usage
+    assert ">Since</th>" in with_both
+    assert ">Message</th>" not in with_both

@@ -20,6 +20,7 @@
       this.columns = headers(table);
       for (const row of this.all) row.hidden = false;
       this.more = this.moreButton();
+      this.none = this.noneText();
       this.columns.forEach((header, index) => header && this.addSort(header, index));
     }
 
@@ -82,9 +83,21 @@
       this.more.hidden = left <= 0;
       this.more.textContent = `Show ${Math.min(left, this.step)} more of ${left}`;
       if (this.count) {
-        const text = `${format(found.length)} of ${format(this.all.length)} rows`;
+        const none = this.count.dataset.none;
+        const text = found.length ? `${format(found.length)} of ${format(this.all.length)} rows` : none;
         if (this.count.textContent !== text) this.count.textContent = text;
+        this.none.textContent = none;
+        this.none.hidden = found.length > 0;
       }
+    }
+
+    /** What stands for the rows if none matches; the count says it to a screen reader. */
+    noneText() {
+      const text = document.createElement("p");
+      text.className = "empty";
+      text.hidden = true;
+      this.more.after(text);
+      return text;
     }
 
     moreButton() {
@@ -163,13 +176,17 @@
     rows.count = form.querySelector(".count");
     rows.form = form;
     form.hidden = false;
+    const aliases = JSON.parse(rows.table.dataset.kinds || "{}");
     const texts = new Map(rows.all.map((row) => [row, searched(row)]));
+    const kinds = new Map(rows.all.map((row) => [row, named(row, aliases)]));
     const apply = () => {
       const { q, ns, state } = fields(form);
       const words = q.toLowerCase().split(/\s+/).filter(Boolean);
       rows.filter(
         (row) =>
-          words.every((word) => texts.get(row).includes(word)) &&
+          words.every(
+            (word) => texts.get(row).includes(word) || kinds.get(row).some((kind) => kind.startsWith(word)),
+          ) &&
           (!ns || row.dataset.ns.split(" ").includes(ns)) &&
           (!state || (row.dataset.states || "").split(" ").includes(state)),
       );
@@ -190,6 +207,15 @@
   function searched(row) {
     const cells = Array.from(row.cells).filter((cell) => cell.tagName === "TH" || cell.classList.contains("t"));
     return cells.map((cell) => cell.textContent).join(" ").toLowerCase();
+  }
+
+  /** A workload as kubectl names it, by each alias of its kind: `deploy/web`, `deploy/shop/web`. */
+  function named(row, aliases) {
+    const { ns, kind } = row.dataset;
+    if (!kind) return [];
+    const [place] = textIn(row.cells[0]).toLowerCase().split(/\s/, 1);
+    const name = place.slice(ns.length + 1);
+    return (aliases[kind] || [kind.toLowerCase()]).flatMap((alias) => [`${alias}/${name}`, `${alias}/${place}`]);
   }
 
   function fields(form) {
@@ -243,5 +269,7 @@
   }
   document.querySelectorAll("form[data-filter]").forEach(addFilter);
   document.querySelectorAll("button[data-copy]").forEach(addCopy);
+  // Of a curve that is wider than its box, the newest part shows.
+  for (const box of document.querySelectorAll(".curve .scroll")) box.scrollLeft = box.scrollWidth;
   document.documentElement.dataset.ready = "true";
 })();

@@ -132,6 +132,29 @@ def test_sort_and_search_in_the_report(report: Visit) -> None:
     assert [row[0] for row in rows(page, "#workloads")] == ["shop/payment"]
 
 
+def test_paper_has_whole_tables_and_curves(report: Visit) -> None:
+    """A4 has about 700 pixels within its margins: nothing is wider, and headers keep their words."""
+    page = report.open()
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.emulate_media(media="print")
+
+    assert report.overflowing() == []
+    assert "Request" in page.locator("#workloads thead").inner_text()
+    assert not page.get_by_role("search").first.is_visible()
+
+
+def test_the_end_of_a_record_is_not_called_now(visit: Visit) -> None:
+    """Of a record to 10 March, 15 days after its first midnight, usage and the foot of a page say so."""
+    end = "10 Mar 2026, 00:00 UTC"
+
+    page = visit.open(FRONTEND)
+    assert f"Usage at its end, {end}" in page.locator(".amounts").first.inner_text()
+    assert "now" not in page.locator(".amounts").first.inner_text()
+    assert end in page.locator("footer").inner_text()
+    visit.open("/workloads")
+    assert page.locator("#workloads-caption").inner_text().endswith(f"of the record, which ends on {end}")
+
+
 def test_a_phone_shows_names_beside_numbers(chromium: Chromium, record: Record) -> None:
     """A table that is wider than the window scrolls in itself, and the names stay in sight."""
     with chromium.visit(record.url, Look(PHONE)) as visit:
@@ -141,6 +164,27 @@ def test_a_phone_shows_names_beside_numbers(chromium: Chromium, record: Record) 
 
         assert page.locator(".scroll").first.evaluate("one => one.scrollLeft") > 0
         assert name.evaluate("one => one.getBoundingClientRect().left") >= 0
+
+
+def test_a_phone_shows_the_newest_of_a_curve_and_what_is_ranked(chromium: Chromium, record: Record) -> None:
+    """At 360 pixels a curve is scrolled to its end, and the column that ranks is in sight."""
+    with chromium.visit(record.url, Look(PHONE)) as visit:
+        page = visit.open(FRONTEND)
+        curve = page.locator(".curve .scroll").first
+        assert curve.evaluate("one => one.scrollWidth - one.clientWidth - one.scrollLeft") <= 1
+        assert curve.evaluate("one => one.scrollLeft") > 0
+        visit.open("/")
+        assert page.locator(".ranked .scroll").evaluate_all(
+            "all => all.map(one => one.scrollWidth - one.clientWidth)"
+        ) == [0, 0]
+
+
+def test_the_list_of_workloads_fits_a_desktop(visit: Visit) -> None:
+    """At 1280 pixels no column is outside of its box; nothing scales these workloads."""
+    page = visit.open("/workloads")
+
+    assert page.locator(".scroll").first.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+    assert "Scaled by" not in page.locator("#workloads thead").inner_text()
 
 
 def _needs(items: list[dict[str, dict[str, dict[str, str]]]]) -> dict[tuple[str, str], float]:

@@ -179,7 +179,7 @@ def test_health_of_the_overview(visit: Visit) -> None:
     health = page.locator("section[aria-labelledby=health]")
     assert "profiler-1" in health.inner_text()
     assert rows(page, "#signals") == [
-        [signal["signal"], signal["state"], signal["since"], signal["message"]] for signal in SIGNALS
+        [signal["signal"], signal["state"], signal["since"], signal["message"] or NONE] for signal in SIGNALS
     ]
     page.get_by_text("Why workloads have no profile").click()
     assert "TooFewSamples: 3 of 12" in health.inner_text()
@@ -239,6 +239,36 @@ def test_sort_filter_and_search(visit: Visit) -> None:
     search.fill("ART")
     counted.get_by_text("1 of 10 rows").wait_for()
     assert places() == ["shop/cart"]
+    search.fill("nothing-of-this-name")
+    counted.get_by_text("No workload matches.").wait_for()
+    assert page.locator("p.empty").get_by_text("No workload matches.").is_visible()
+
+
+@pytest.mark.parametrize("alias", ["deploy", "Deployment", "deployments"])
+def test_search_by_kind_as_kubectl_names_it(visit: Visit, alias: str) -> None:
+    """All Deployments; one of them by its name, with its namespace or without."""
+    page = visit.open("/workloads?ns=shop")
+    search, counted = page.get_by_label("Search"), page.get_by_role("status")
+    of_shop = [one for one in SHOP if one.namespace == "shop"]
+
+    search.fill(alias)
+    counted.get_by_text(f"{len(of_shop)} of 10 rows").wait_for()
+    for text in (f"{alias}/web", f"{alias}/shop/web"):
+        search.fill(text)
+        counted.get_by_text("1 of 10 rows").wait_for()
+        assert [row[NAME] for row in rows(page, "#workloads")] == ["shop/web"]
+    search.fill("sts")
+    counted.get_by_text("No workload matches.").wait_for()
+
+
+def test_amounts_over_all_pods_are_named_so(visit: Visit) -> None:
+    """A group of columns has the amounts of one Pod, and another one those of all Pods."""
+    page = visit.open("/workloads")
+    groups = page.locator("#workloads thead tr").first.locator("th.group").all_inner_texts()
+    assert groups == ["CPU of a Pod", "All Pods", "Memory of a Pod", "All Pods"]
+    visit.open("/")
+    assert "All Pods, cores" in page.locator(".ranked thead").first.inner_text()
+    assert "doesn't make up for" in page.locator("[aria-labelledby=totals] .note").inner_text()
 
 
 def test_numbers_of_a_workload(visit: Visit) -> None:
@@ -261,6 +291,8 @@ def test_numbers_of_a_workload(visit: Visit) -> None:
     assert [(change[0], cores(change[2]), cores(change[3])) for change in changes] == [
         (one["time"], Decimal(one["old"]), Decimal(one["new"])) for one in HISTORY
     ]
+    shares = page.locator("#callers-caption").inner_text()
+    assert shares == "Share: of all messages that this workload exchanges with callers and called"
     callers = rows(page, "[aria-labelledby=callers]")
     callees = rows(page, "[aria-labelledby=callees]")
     assert [row[:2] for row in callers] == [["shop/bot", "20.00"]]
