@@ -302,7 +302,7 @@ def test_an_upgrade_and_a_rollback_keep_data_and_trust(
 ) -> None:
     """Neither Helm version removes the caBundle or the certificates: the chart does not render them.
 
-    The upgrade also sets monitoring.workloadMetrics: CPU and memory of 5 Deployments are 10 gauges.
+    The upgrade also sets monitoring.workloadMetrics: needs of 5 Deployments in CPU and memory are 10 gauges.
     """
     ca_bundle, names = release.ca_bundle, release.profiles().keys()
     changed = release.values(
@@ -313,7 +313,12 @@ def test_an_upgrade_and_a_rollback_keep_data_and_trust(
     assert (release.ca_bundle, release.profiles().keys()) == (ca_bundle, names)
     release.restart()
     assert release.processes["webhook"].environment["LOG_LEVEL"] == "debug"
-    wait_until(lambda: len(_lines_about(release, emojivoto)) == 10, 30, "gauges of 5 Deployments")
+    needs = ("job_profiler_profile_cpu_cores{", "job_profiler_profile_memory_bytes{")
+    wait_until(
+        lambda: sum(line.startswith(needs) for line in _lines_about(release, emojivoto)) == 10,
+        30,
+        "gauges of 5 Deployments",
+    )
     _assert_new_pods_annotated(release, emojivoto)
 
     release.helm.rollback(NAME, 1, release.namespace)
