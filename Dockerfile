@@ -48,7 +48,8 @@ import sys; \
 from importlib import import_module; \
 from pkgutil import walk_packages; \
 import app; \
-[import_module(module.name) for module in walk_packages(app.__path__, 'app.') if 'dashboard' not in module.name]; \
+names = (module.name for module in walk_packages(app.__path__, 'app.')); \
+[import_module(name) for name in names if 'dashboard' not in name and name != 'app.command_line.report']; \
 files = {getattr(module, '__file__', None) or '' for module in [*sys.modules.values()]}; \
 print(*sorted(file for file in files if file.startswith(sys.prefix) and file.endswith('.py')), sep='\n')" > /imported \
     && /opt/job-profiler/bin/python -m compileall -q -f --invalidation-mode unchecked-hash -i /imported
