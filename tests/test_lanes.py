@@ -12,7 +12,7 @@ import pytest
 from tests.lanes import MARKERS, PROGRAMS, UNIT, is_asked_for
 
 ROOT = Path(__file__).parents[1]
-# Prints the targets, and fails for `test` and `lint` as it is told.
+# A stand-in for make: it prints its targets; the exit codes of `test` and `lint` are filled in.
 MAKE = """\
 #!/bin/sh
 for word in "$@"; do

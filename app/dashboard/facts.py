@@ -59,7 +59,7 @@ class Needs:
     savings: Savings
     by_workload: Mapping[Workload, WorkloadSaving]
     profiles: Mapping[Workload, Mapping[Resource, Manifest]]
-    prices: Prices = Prices()  # noqa: RUF009 - frozen
+    prices: Prices = field(default_factory=Prices)
     notes: Sequence[str] = ()
     recorded_until: datetime | None = None
 
