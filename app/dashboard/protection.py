@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 
-_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 _NOTHING_ELSE = (
     "default-src 'none'",
     "base-uri 'none'",
@@ -41,7 +41,7 @@ HEADERS: Mapping[str, str] = {
 
 
 def is_own_host(hosts: Iterable[str], port: int) -> bool:
-    """True if the only Host header names this machine's loopback and the port."""
+    """True if the only Host header names the loopback address that the server listens on, and its port."""
     accepted = {f"{name}:{port}" for name in _LOOPBACK_NAMES}
     if port == 80:
         accepted.update(_LOOPBACK_NAMES)

@@ -89,7 +89,7 @@ async def test_every_view_has_the_headers_and_nothing_inline(client: httpx.Async
     [
         (f"127.0.0.1:{PORT}", 200),
         (f"LOCALHOST:{PORT}", 200),
-        (f"[::1]:{PORT}", 200),
+        (f"[::1]:{PORT}", 421),
         ("127.0.0.1", 421),
         (f"127.0.0.1:{PORT + 1}", 421),
         (f"rebound.example:{PORT}", 421),
