@@ -31,11 +31,12 @@ def amount(resource: Resource, value: Number) -> str:
 def rate(per_second_bytes: Number) -> str:
     """`5.1kB`: bytes per second, in the units of networks."""
     value = float(per_second_bytes)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f}{unit}" if unit == "B" or value >= 100 else f"{value:.1f}{unit}"
+    for unit in ("B", "kB", "MB", "GB"):
+        text = f"{value:.0f}" if unit == "B" or value >= 99.95 else f"{value:.1f}"
+        if float(text) < 1000:
+            break
         value /= 1000
-    return f"{value:.1f}GB"
+    return text + unit
 
 
 def signed(value: Number, decimals: int = 2) -> str:

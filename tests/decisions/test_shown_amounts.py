@@ -33,7 +33,10 @@ def test_sizes(amount_bytes: float, text: str) -> None:
 
 
 def test_rates_signs_and_shares() -> None:
-    """Rates have the units of networks; a small share is not shown as none."""
+    """Rates have the units of networks, and no four digits after rounding; a small share is not none."""
     assert [rate(value) for value in (5, 5120, 512000, 5.12e6)] == ["5B", "5.1kB", "512kB", "5.1MB"]
+    assert [rate(value) for value in (999.4, 999.6, 99_960, 999_970, 999_970e3)] == [
+        *("999B", "1.0kB", "100kB", "1.0MB", "1.0GB")
+    ]
     assert [signed(value) for value in (1.25, -0.5, -0.001)] == ["+1.25", "-0.50", "0.00"]
     assert [share(value) for value in (0.123, 0.004, 0)] == ["12%", "<1%", "0%"]
