@@ -146,13 +146,12 @@ class Dashboard:
         links = self._links(facts)
         needs = facts.needs
         named = (_value(query, "namespace"), _value(query, "name"), _value(query, "kind"))
-        workload = find_workload(needs, *named) if needs else None
-        if needs is None or workload is None:
+        if needs is None:
+            message = " ".join(f"{fault.subject}: {fault.reason} {fault.remedy}" for fault in facts.faults)
+            return _problem("Profiles can't be read", message, links, HTTPStatus.SERVICE_UNAVAILABLE)
+        workload = find_workload(needs, *named)
+        if workload is None:
             message = f"{named[0]}/{named[1]} has no profile: job-profiler status has the reason."
-            if needs is None:
-                message = " ".join(
-                    f"{fault.subject}: {fault.reason} {fault.remedy}" for fault in facts.faults
-                )
             return _problem("No such workload", message, links)
         page = workload_page(facts, needs, links, workload)
         curves, patch = await asyncio.gather(
@@ -195,8 +194,10 @@ async def _page(
     return Response(html, media_type="text/html")
 
 
-def _problem(title: str, message: str, links: ServedLinks) -> Response:
-    return Response(pages.problem(title, message, links), HTTPStatus.NOT_FOUND, media_type="text/html")
+def _problem(
+    title: str, message: str, links: ServedLinks, status: HTTPStatus = HTTPStatus.NOT_FOUND
+) -> Response:
+    return Response(pages.problem(title, message, links), status, media_type="text/html")
 
 
 def _text(message: str, status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:

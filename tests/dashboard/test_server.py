@@ -238,7 +238,9 @@ async def test_a_cluster_that_can_not_be_read_is_a_sentence(error: ProfilerError
     assert remedy in overview.text
     assert "a leader" in overview.text
     assert "60.00" in edges.text
+    assert workload.status_code == 503
     assert str(error) in workload.text
+    assert "No such workload" not in workload.text
 
 
 async def test_without_prometheus_only_the_curve_is_missing() -> None:
