@@ -1,7 +1,7 @@
 """What the dashboard reads: a cluster with its stored profiles, or recorded usage without a cluster."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -55,7 +55,6 @@ class ClusterFacts:
     _reaching: asyncio.Lock = field(default_factory=asyncio.Lock)
     _objects: ClusterObjects | None = None
     _reached: Reached | None = None
-    _known: frozenset[Workload] = frozenset()
 
     @property
     def name(self) -> str:
@@ -83,9 +82,7 @@ class ClusterFacts:
         objects = await self._listed()
         stored = await read_stored_figures(objects)
         prices = prices_of(with_prices(self.settings, objects))
-        needs = read_needs(stored.figures, stored.governors, stored.manifests, prices, objects.notes)
-        self._known = frozenset(needs.figures)
-        return needs
+        return read_needs(stored.figures, stored.governors, stored.manifests, prices, objects.notes)
 
     async def edges(self) -> Edges:
         """The edges of the stored profiles with an end in the namespaces that are asked for."""
@@ -100,13 +97,13 @@ class ClusterFacts:
         report = stored.report or {}
         return read_health(report, stored.leader(datetime.now(UTC)), stored.webhook, objects.namespaces)
 
-    async def usage(self) -> UsageNow:
+    async def usage(self, known: Collection[Workload]) -> UsageNow:
         """The usage that Prometheus has of the last minutes."""
         reached = await self._prometheus()
         namespaces = (await self._listed()).namespaces
         settings = reached.settings.model_copy(update={"profiling_namespace": tuple(namespaces)})
         async with open_usage(replace(reached, settings=settings), None, days=1, with_today=True) as usage:
-            return await read_usage(usage, self._known)
+            return await read_usage(usage, known)
 
     async def curves(
         self, containers: Mapping[Workload, Sequence[str]]
@@ -170,9 +167,8 @@ class RecordedFacts:
         reasons = (await self.compute()).reasons
         return ClusterHealth(without_profile=reasons, without_profile_total=len(reasons))
 
-    async def usage(self) -> UsageNow:
+    async def usage(self, known: Collection[Workload]) -> UsageNow:
         """The usage in the last minutes of the record."""
-        known = [each.workload for each in (await self.compute()).figures]
         async with self.open_input() as usage:
             return await read_usage(usage, known)
 

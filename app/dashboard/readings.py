@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import inf
@@ -51,8 +51,8 @@ class FactSource(Protocol):
     async def health(self) -> ClusterHealth:
         """The health of sources and webhook."""
 
-    async def usage(self) -> UsageNow:
-        """The usage of all workloads now."""
+    async def usage(self, known: Collection[Workload]) -> UsageNow:
+        """The usage of all workloads now; runs of a group count for the group, if it is *known*."""
 
     async def curves(self, containers: Mapping[Workload, Sequence[str]]) -> Mapping[Workload, Curves]:
         """The usage over the last days of the *containers* of workloads of one namespace."""
@@ -165,7 +165,7 @@ class Readings:
         self._needs = self._shared("Profiles", source.needs, of_cluster)
         self._edges = self._shared("Connections", source.edges, of_cluster)
         self._health = self._shared("Health", source.health, of_cluster)
-        self._usage = SharedReading("Usage", source.usage, clock, _USAGE_AGE_SECONDS, of_prometheus)
+        self._usage = SharedReading("Usage", self._usage_now, clock, _USAGE_AGE_SECONDS, of_prometheus)
         self._curves: OrderedDict[Hashable, SharedReading[Curves]] = OrderedDict()
         self._patches: OrderedDict[Hashable, SharedReading[PlannedPatch]] = OrderedDict()
 
@@ -195,6 +195,10 @@ class Readings:
             used.is_awaited,
             [fault for fault in faults if fault],
         )
+
+    async def _usage_now(self) -> UsageNow:
+        needs = (await self._needs.get()).value
+        return await self.source.usage(needs.figures.keys() if needs else ())
 
     async def curves(
         self,

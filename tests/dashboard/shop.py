@@ -1,6 +1,6 @@
 """The facts of a cluster of three workloads, and a source that serves them without a cluster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,7 +86,7 @@ class FakeSource:
         self._count("health")
         return ClusterHealth("a leader", "reachable", [SignalHealth("cpu", "Ok", "2026-03-01T08:00:00Z", "")])
 
-    async def usage(self) -> UsageNow:
+    async def usage(self, _known: Collection[Workload]) -> UsageNow:
         """The usage of web."""
         self._count("usage")
         return USAGE

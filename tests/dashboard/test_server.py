@@ -2,12 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from urllib.parse import quote
 
 import httpx
 import pytest
 
+from app.dashboard.facts import Needs, UsageNow
 from app.dashboard.pages import SCRIPT, STYLE, static
 from app.dashboard.protection import HEADERS, is_own_host, is_token
 from app.dashboard.readings import Curves, Readings, SharedReading
@@ -18,7 +19,7 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.errors import ForbiddenError, NotFoundError, ProfilerError, SourceError, UnavailableError
 from tests.dashboard.elements import Elements
-from tests.dashboard.shop import HOSTILE, WEB, FakeSource
+from tests.dashboard.shop import API, HOSTILE, OLD, USAGE, WEB, FakeSource
 from tests.decisions.manifests import edge, need
 
 TOKEN, PORT = "secret-token", 4321
@@ -327,6 +328,25 @@ async def test_requests_at_one_time_share_one_reading() -> None:
         clock.now += 50
         await client.get(f"/{TOKEN}/workloads")
         assert sorted(source.read) == ["needs", "needs", "needs", "usage", "usage"]
+
+
+async def test_usage_is_read_for_the_workloads_of_the_same_page() -> None:
+    """Profiles that take longer than Prometheus: the first usage has the groups of runs that they name."""
+    known: list[Collection[Workload]] = []
+
+    class Source(FakeSource):
+        async def needs(self) -> Needs:
+            await asyncio.sleep(0.01)
+            return await super().needs()
+
+        async def usage(self, workloads: Collection[Workload]) -> UsageNow:
+            known.append(set(workloads))
+            return await super().usage(workloads)
+
+    facts = await Readings(Source(), Clock()).facts()
+
+    assert known == [{WEB, API, OLD}]
+    assert facts.usage == USAGE
 
 
 async def test_a_fault_keeps_what_was_read_before() -> None:
