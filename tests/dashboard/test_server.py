@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from app.dashboard.facts import Needs, UsageNow
+from app.dashboard.facts import ClusterHealth, Needs, UsageNow
 from app.dashboard.pages import SCRIPT, STYLE, static
 from app.dashboard.protection import HEADERS, is_own_host, is_token
 from app.dashboard.readings import Curves, Readings, SharedReading
@@ -439,6 +439,24 @@ async def test_a_curve_follows_the_containers_that_count() -> None:
         await readings.curves(WEB, names)
 
     assert given == [["app"], ["app", "proxy"]]
+
+
+@pytest.mark.parametrize(("listed", "total", "said"), [(3, 3, ""), (60, 60, "50 of 60"), (3, 70, "3 of 70")])
+async def test_reasons_that_are_left_out_are_counted(listed: int, total: int, said: str) -> None:
+    """The page has 50 reasons at most, and the profiler's report may itself name only some workloads."""
+
+    class Source(FakeSource):
+        async def health(self) -> ClusterHealth:
+            reasons = {f"shop/w{number}": "TooFewSamples" for number in range(listed)}
+            return ClusterHealth(without_profile=reasons, without_profile_total=total)
+
+    async with client_of(application(Source())) as client:
+        text = Elements((await client.get(f"/{TOKEN}/")).text).text
+
+    expected = (
+        f"Why workloads have no profile (the first {said})" if said else "Why workloads have no profile"
+    )
+    assert expected in text.splitlines()
 
 
 async def test_what_there_is_nothing_of_has_no_place() -> None:
