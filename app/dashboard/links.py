@@ -17,7 +17,7 @@ class Links(Protocol):
     def workload(self, workload: Workload) -> str:
         """The address of the view of one workload."""
 
-    def namespace(self, name: str) -> str:
+    def namespace(self, name: str, /) -> str:
         """The address of the view of one namespace."""
 
 
@@ -59,6 +59,6 @@ class ReportLinks:
         number = self.shown.get(workload)
         return "" if number is None else f"#workload-{number}"
 
-    def namespace(self, name: str) -> str:  # noqa: ARG002 - the port's signature
+    def namespace(self, _name: str) -> str:
         """None: a report has one table of namespaces."""
         return ""
