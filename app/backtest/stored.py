@@ -5,15 +5,10 @@ from collections.abc import Iterator, Sequence
 from app.backtest.explanation import Explanation
 from app.backtest.profile_needs import ProfileNeed
 from app.backtest.report import format_day
+from app.domain.explanation import PRESSURE_NAMES
 from app.domain.profiles import RiskLevel
 from app.domain.quantities import format_need, format_time
 
-_PRESSURE = {
-    "CPUThrottling": "CPU throttling",
-    "CPUWaiting": "Waiting for CPU (PSI)",
-    "OOMKilled": "An OOM kill",
-    "MemoryStalled": "Stalling on memory (PSI)",
-}
 _DAY_SECONDS = 86_400
 
 
@@ -22,7 +17,7 @@ def difference_reasons(
 ) -> Iterator[str]:
     """Yields reasons why the value of *stored* may differ from the sum of *computed* at *risk*."""
     yield from (
-        f"{_PRESSURE.get(signal.reason, signal.reason)} of {signal.container} (last seen"
+        f"{PRESSURE_NAMES.get(signal.reason, signal.reason)} of {signal.container} (last seen"
         f" {signal.last_seen}) raises the stored value by {signal.raised_by:.0%}; the computed"
         " value ignores throttling and OOM kills."
         for signal in stored.signals

@@ -13,7 +13,8 @@ from app.domain.profiles import Pressure
 LANE_HEIGHT = 16
 _BAR_HEIGHT = 8
 _SHORTEST_BAR = 2  # pixels
-NAMES: Mapping[Pressure, str] = {
+# Short enough for the space beside the plot.
+LABELS: Mapping[Pressure, str] = {
     Pressure.CPU_THROTTLING: "throttled",
     Pressure.CPU_WAITING: "waiting (PSI)",
     Pressure.OOM_KILLED: "OOM killed",
@@ -51,7 +52,7 @@ def lanes(pressure: Spans, place: Place, label_x: int) -> list[Spec]:
         edges = {"y": {"value": top}, "y2": {"value": top + _BAR_HEIGHT}}
         mark = {"type": "rect", "color": ink("purple")}
         layers.append(layer(rows, mark, x=pixels("x"), x2={"field": "x2"}, **edges))
-        label = {"x": label_x, "y": top + _BAR_HEIGHT / 2, "text": NAMES[kind]}
+        label = {"x": label_x, "y": top + _BAR_HEIGHT / 2, "text": LABELS[kind]}
         layers.append(texts([label], align="left", baseline="middle", color=ink("muted")))
     return layers
 

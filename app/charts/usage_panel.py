@@ -14,7 +14,7 @@ from app.charts.amounts import Unit, ticks, unit_for
 from app.charts.dates import DrawTimeAxis, calendar
 from app.charts.downsampling import Interval, Samples, interval_seconds, runs
 from app.charts.label_placement import spread
-from app.charts.pressure_lanes import LANE_HEIGHT, NAMES, Place, Spans, lanes, occurring
+from app.charts.pressure_lanes import LABELS, LANE_HEIGHT, Place, Spans, lanes, occurring
 from app.charts.theme import ink
 from app.charts.vega import Row, Spec, axis, layer, line, number, pixels, texts
 from app.domain.profiles import Resource
@@ -119,7 +119,7 @@ class UsagePanel:
         parts = [f"Usage of {RESOURCE_NAMES[view.resource]}, {period}"]
         parts.append(f"highest sample {self._amount(self._highest)}" if self._runs else "no samples")
         parts += [f"{name} {self._amount(amount)}" for name, amount in reversed(self._last.items())]
-        parts += [NAMES[kind] for kind in self._pressure]
+        parts += [LABELS[kind] for kind in self._pressure]
         return "; ".join(parts)
 
     @cached_property

@@ -27,18 +27,13 @@ from app.decisions.peers import Direction, Peer, peers_of
 from app.decisions.plan import WorkloadPlan
 from app.decisions.shown_amounts import amount, share
 from app.decisions.templates import WorkloadObject
-from app.domain.profiles import Pressure, Resource, RiskLevel
+from app.domain.explanation import PRESSURE_NAMES
+from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import RESOURCE_NAMES, amount_in, format_time
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.domain.workloads import Workload
 
 _MOST_PEERS = 50
-_PRESSURES: Mapping[str, str] = {
-    Pressure.CPU_THROTTLING: "throttled by its CPU limit",
-    Pressure.CPU_WAITING: "waiting for CPU (PSI)",
-    Pressure.OOM_KILLED: "killed for lack of memory (OOM)",
-    Pressure.MEMORY_STALLED: "stalling on memory (PSI)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +269,7 @@ def _signals(status: Mapping[str, Any]) -> Iterator[str]:
         number = amount_in(raised)
         more = f", raises its value by {share(number)}" if number else ""
         if container and reason:
-            words = _PRESSURES.get(reason, reason)
-            yield f"{container}: {words}, last seen {seen or NONE}{more}."
+            yield f"{PRESSURE_NAMES.get(reason, reason)} of {container}, last seen {seen or NONE}{more}."
 
 
 def _peer(peer: Peer, links: Links) -> PeerRow:

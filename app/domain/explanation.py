@@ -1,6 +1,6 @@
 """The `status.explanation` of a profile: how its value was chosen; equal profiles get equal text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from app.domain.profiles import (
@@ -23,7 +23,8 @@ MAX_CHARACTERS = 4096  # the schema's limit
 
 _MAX_NAMED = 5
 _STEP = timedelta(minutes=5)
-_PRESSURES = {
+# The beginning of a sentence; `of` and a container follow.
+PRESSURE_NAMES: Mapping[str, str] = {
     Pressure.CPU_THROTTLING: "CPU throttling",
     Pressure.CPU_WAITING: "Waiting for CPU (PSI)",
     Pressure.OOM_KILLED: "An OOM kill",
@@ -153,7 +154,7 @@ def _amount(resource: Resource, value: str) -> str:
 
 def _signal(signal: PressureSignal) -> str:
     return (
-        f"{_PRESSURES[signal.reason]} of {signal.container}, last seen {format_time(signal.last_seen)},"
+        f"{PRESSURE_NAMES[signal.reason]} of {signal.container}, last seen {format_time(signal.last_seen)},"
         f" raises its value by {round(signal.raised_by * 100)} %."
     )
 

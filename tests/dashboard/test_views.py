@@ -143,7 +143,7 @@ def test_what_the_status_says_of_a_need() -> None:
     ]
     (app,) = section.containers
     assert (app.need.text, app.limit.text, app.low.text, app.high.text) == ("800m", "2000m", "1000m", "500m")
-    assert section.signals == ["app: throttled by its CPU limit, last seen today, raises its value by 10%."]
+    assert section.signals == ["CPU throttling of app, last seen today, raises its value by 10%."]
     assert limit_of(stored(one), db, Resource.CPU) == 2
 
 

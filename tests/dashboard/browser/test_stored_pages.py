@@ -282,7 +282,7 @@ def test_numbers_of_a_workload(visit: Visit) -> None:
         assert shown == [*amounts, NONE, NONE, f"{web.spare(unit):+.2f}"]
     assert WHY in cpu.inner_text()
     assert "4.1 %" in cpu.inner_text()
-    assert "app: throttled" in cpu.inner_text()
+    assert "CPU throttling of app" in cpu.inner_text()
     slots = rows(page, "[aria-labelledby=cpu] .slots")
     assert [(slot[0][:5], cores(slot[1])) for slot in slots] == [
         (start, Decimal(value)) for start, value in SLOTS
