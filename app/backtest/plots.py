@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.backtest.replay import Replay
 from app.backtest.scores import ResourceScores
-from app.backtest.usage import Lanes, Usage
+from app.backtest.usage import Usage
 from app.charts.dates import SECONDS_PER_DAY, aligned_hours, calendar
 from app.charts.downsampling import Samples
 from app.charts.frontier_chart import FrontierPanel, RiskPoint, frontier_chart
@@ -56,9 +56,8 @@ def container(replay: Replay, series: int) -> Spec:
             for name in _PLOTTED_POLICIES
             if name in replay.policies
         }
-        panels.append(
-            container_panel(_TITLES[resource], resource, usage, series, values, first=period.first_day)
-        )
+        changes = daily_changes(usage, values, first=period.first_day)
+        panels.append(PolicyPanel(_TITLES[resource], resource, samples_of(usage, resource, series), changes))
     return policy_chart(
         str(usage.containers[series]),
         panels,
@@ -72,12 +71,19 @@ def containers(title: str, usage: Usage, panels: list[PolicyPanel]) -> Spec:
     return policy_chart(title, panels, *_time_range(usage))
 
 
-def container_panel(  # noqa: PLR0913 - what a panel shows
-    title: str, resource: Resource, usage: Usage, series: int, values: Values, *, first: int = 0
-) -> PolicyPanel:
-    """The samples of all replicas of a container, and *values* from day *first* on."""
+def samples_of(usage: Usage, resource: Resource, series: int) -> Samples:
+    """The samples of all replicas of a container, with the times at which their steps end."""
+    lanes = usage.lanes[resource]
+    amounts = lanes.values[lanes.owner == series].reshape(int((lanes.owner == series).sum()), -1)
+    ends = STEP_SECONDS * np.arange(1, amounts.shape[1] + 1, dtype=np.float64)
+    times = usage.first_day * SECONDS_PER_DAY + ends
+    return Samples(np.broadcast_to(times, amounts.shape).ravel(), amounts.ravel().astype(np.float64))
+
+
+def daily_changes(usage: Usage, values: Values, first: int = 0) -> dict[str, list[Change]]:
+    """The changes of each policy's *values* from day *first* on; none of a policy without any value."""
     start = usage.first_day * SECONDS_PER_DAY
-    changes = {
+    return {
         name: [
             Change(float(start + day * SECONDS_PER_DAY), float(amount) if np.isfinite(amount) else None)
             for day, amount in enumerate(amounts[first:].tolist(), start=first)
@@ -85,14 +91,6 @@ def container_panel(  # noqa: PLR0913 - what a panel shows
         for name, amounts in values.items()
         if np.isfinite(amounts[first:]).any()
     }
-    return PolicyPanel(title, resource, _samples(usage.lanes[resource], series, start), changes)
-
-
-def _samples(lanes: Lanes, series: int, start: int) -> Samples:
-    """The samples of the series' replicas with the times at which their steps end."""
-    amounts = lanes.values[lanes.owner == series].reshape(int((lanes.owner == series).sum()), -1)
-    times = start + STEP_SECONDS * np.arange(1, amounts.shape[1] + 1, dtype=np.float64)
-    return Samples(np.broadcast_to(times, amounts.shape).ravel(), amounts.ravel().astype(np.float64))
 
 
 def _time_range(usage: Usage) -> tuple[float, float]:

@@ -21,11 +21,12 @@ from app.backtest.explanation import (
     bound_scale_of,
     explain,
 )
-from app.backtest.plots import container_panel, containers
+from app.backtest.plots import containers, daily_changes, samples_of
 from app.backtest.profile_needs import ProfileNeed, read_need
 from app.backtest.report import format_day
 from app.backtest.stored import difference_reasons, format_sum
 from app.backtest.usage import Usage
+from app.charts.policy_chart import PolicyPanel
 from app.charts.vega import Spec
 from app.command_line.cluster import scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
@@ -369,5 +370,6 @@ def _chart(usage: Usage, workload: Workload, explanations: list[Explanation]) ->
         resource, container = explanation.resource, explanation.container
         values = {name: np.full(usage.days, other.value) for name, other in explanation.others.items()}
         title = f"{container.container}: {RESOURCE_NAMES[resource]}"
-        panels.append(container_panel(title, resource, usage, usage.containers.index(container), values))
+        samples = samples_of(usage, resource, usage.containers.index(container))
+        panels.append(PolicyPanel(title, resource, samples, daily_changes(usage, values)))
     return containers(f"{workload}: past usage, and the current value of each policy", usage, panels)
