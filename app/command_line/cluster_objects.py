@@ -31,7 +31,7 @@ class ClusterObjects:
     """Lists of one cluster, in *namespaces* or in all of them; `notes` are sentences on what is missing.
 
     The installed release runs in `own_namespace`; `variables` are those of its profiler, as far as they have
-    a value of their own.
+    a value of their own. `if_refused` says in a note what holds of objects that may not be listed.
     """
 
     client: ClusterClient
@@ -40,6 +40,7 @@ class ClusterObjects:
     namespaces: Sequence[str] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    if_refused: str = "don't count"
 
     async def profiles(self, kinds: Iterable[ProfileKind] = NEEDS) -> dict[ProfileKind, list[Object]]:
         """All profiles of *kinds*, each with its kind; raises ClusterError if they can't be listed."""
@@ -89,11 +90,11 @@ class ClusterObjects:
             raise ForbiddenError(self._refusal(listings))
         return sorted((found for group in groups for found in group), key=lambda found: found.workload)
 
-    async def records(self) -> list[WorkloadRecord]:
-        """The workloads as the profiler reads them; one that it can't read is left out."""
+    async def records(self, kinds: Iterable[str]) -> list[WorkloadRecord]:
+        """The workloads of *kinds* as the profiler reads them; one that it can't read is left out."""
         found: list[WorkloadRecord] = []
         with suppress(ForbiddenError):  # the notes say so
-            for one in await self.workloads():
+            for one in await self.workloads(kinds):
                 with suppress(msgspec.ValidationError):
                     found.append(WorkloadDecoder(one.workload.kind).decode(dict(one.manifest)))
         return found
@@ -155,7 +156,7 @@ class ClusterObjects:
 
     def _note(self, name: str, namespace: str | None) -> None:
         where = f" in namespace {namespace}" if namespace else ""
-        self.notes.append(f"{name} don't count: this user has no right to list them{where}.")
+        self.notes.append(f"{name} {self.if_refused}: this user has no right to list them{where}.")
 
 
 def in_namespaces(namespaces: Sequence[str]) -> Callable[[str], bool]:

@@ -1,7 +1,7 @@
 """The figures of a cluster's workloads from its stored profiles, and the objects that they rest on."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.command_line.cluster_objects import ClusterObjects, in_namespaces
@@ -11,11 +11,13 @@ from app.decisions.figures import WorkloadFigures, read_workloads
 from app.decisions.live import with_live
 from app.decisions.savings import Prices
 from app.domain.profiles import RiskLevel
-from app.domain.workloads import Workload
+from app.domain.workloads import CRON_JOB, JOB, Workload
 from app.kubernetes.list_options import Object
+from app.kubernetes.workloads import WORKLOAD_KINDS
 from app.settings.environment import Settings
 from app.task_group import task_group
 
+_IF_REFUSED = "have the requests and replicas that their profiles state"
 _PRICES = ("cpu_price", "memory_price")
 
 
@@ -31,7 +33,7 @@ class StoredFigures:
 async def read_stored_figures(
     objects: ClusterObjects, risk: RiskLevel | None = None, cluster: str = ""
 ) -> StoredFigures:
-    """The figures of one cluster; what its profiles lack is read from the workloads themselves.
+    """The figures of one cluster, with the requests and replicas of now, as far as the user may list them.
 
     Raises:
         ClusterError: the profiles can't be listed.
@@ -42,9 +44,15 @@ async def read_stored_figures(
         governors = tasks.create_task(objects.governors())
     manifests = [manifest for listed in profiles.result().values() for manifest in listed]
     figures = [each for each in read_workloads(manifests, risk, cluster) if covers(each.workload.namespace)]
-    if not all(each.has_template for each in figures):
-        figures = with_live(figures, await objects.records())
-    return StoredFigures(figures, governors.result(), manifests)
+    listing = replace(objects, if_refused=_IF_REFUSED)
+    records = await listing.records(_kinds_of(figures))
+    return StoredFigures(with_live(figures, records), governors.result(), manifests)
+
+
+def _kinds_of(figures: Iterable[WorkloadFigures]) -> list[str]:
+    """The kinds to list; a Job never changes its Pod template, so what its profile has is that of now."""
+    wanted = {each.workload.kind for each in figures if each.workload.kind != JOB or not each.has_template}
+    return [kind for kind in (*WORKLOAD_KINDS, CRON_JOB) if kind in wanted]
 
 
 def with_prices(settings: Settings, objects: ClusterObjects) -> Settings:

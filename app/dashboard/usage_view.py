@@ -6,7 +6,6 @@ from app.charts.downsampling import Samples
 from app.charts.usage_chart import Change, Span, UsageView
 from app.dashboard.curves import UsageCurve
 from app.dashboard.facts import Needs
-from app.dashboard.workload import limit_of
 from app.decisions.changes import read_changes
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
@@ -22,7 +21,7 @@ def usage_view(curve: UsageCurve, needs: Needs, workload: Workload) -> UsageView
     replica = needs.figures[workload].amounts.get(resource)
     start = float(curve.steps.start_seconds - STEP_SECONDS)
     request = replica.request if replica else None
-    limit = limit_of(needs, workload, resource)
+    limit = replica.limit if replica else None
     return UsageView(
         resource,
         start,

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -21,7 +20,7 @@ from app.dashboard.rows import (
     workload_rows,
 )
 from app.decisions.changes import NeedChange, read_changes
-from app.decisions.figures import ZERO, ReplicaFigures
+from app.decisions.figures import ReplicaFigures
 from app.decisions.patches import PatchForm, patch
 from app.decisions.peers import Direction, Peer, peers_of
 from app.decisions.plan import WorkloadPlan
@@ -183,25 +182,13 @@ def _sections(facts: Facts, needs: Needs, workload: Workload) -> Iterator[Resour
             resource,
             RESOURCE_NAMES[resource][0].upper() + RESOURCE_NAMES[resource][1:],
             cells,
-            shown(resource, limit_of(needs, workload, resource)),
+            shown(resource, replica.limit),
             text_in(status.get("explanation")),
             list(_facts(resource, status)),
             list(_containers(resource, replica, status)),
             _slots(resource, status),
             list(_signals(status)),
         )
-
-
-def limit_of(needs: Needs, workload: Workload, resource: Resource) -> Decimal | None:
-    """The limit of one Pod, as its profile has it, or of all its containers; None if any has none."""
-    manifest = needs.profiles.get(workload, {}).get(resource, {})
-    stored = amount_in(mapping_in(manifest.get("status")).get("limit"))
-    replica = needs.figures[workload].amounts.get(resource)
-    if stored is not None or replica is None:
-        return stored
-    limits = [container.limit for container in replica.containers]
-    known = [limit for limit in limits if limit is not None]
-    return sum(known, ZERO) if known and len(known) == len(limits) else None
 
 
 def _facts(resource: Resource, status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -30,12 +30,13 @@ class ContainerFigures:
 class ReplicaFigures:
     """One resource of one replica: the need, and what the Pod template asks for.
 
-    Without a `request` the scheduler reserves nothing. If Pods of the workload differ, the need is that of
-    the largest, and the containers do not add up to it.
+    Without a `request` the scheduler reserves nothing. There is a `limit` if each container has one. If Pods
+    of the workload differ, the need is that of the largest, and the containers do not add up to it.
     """
 
     need: Decimal
     request: Decimal | None = None
+    limit: Decimal | None = None
     containers: tuple[ContainerFigures, ...] = ()
 
 
@@ -103,11 +104,20 @@ def _replica(
     containers = tuple(filter(None, map(_reader(risk), map(mapping_in, list_in(status.get("containers"))))))
     if risk:
         need = at_risk(need, containers, list_in(status.get("containers")))
+    stated = amount_in(status.get("limit"))
     return ReplicaFigures(
         need,
         amount_in(status.get("request")),
+        _limit_of_all(containers) if stated is None else stated,
         containers,
     )
+
+
+def _limit_of_all(containers: Iterable[ContainerFigures]) -> Decimal | None:
+    """The sum of the limits; None if a container has none, or if there are no containers."""
+    limits = [container.limit for container in containers]
+    known = [limit for limit in limits if limit is not None]
+    return sum(known, ZERO) if known and len(known) == len(limits) else None
 
 
 def _reader(risk: RiskLevel | None) -> Callable[[Mapping[str, Any]], ContainerFigures | None]:

@@ -1,4 +1,4 @@
-"""Requests, limits and replicas from the objects of workloads, for profiles that do not have them."""
+"""Requests, limits and replicas of workloads as their objects have them now: those in profiles are older."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,14 +10,12 @@ from app.domain.workload_state import ContainerRequests, ResourceAmounts
 
 
 def with_live(figures: Iterable[WorkloadFigures], records: Iterable[WorkloadRecord]) -> list[WorkloadFigures]:
-    """*figures* with the amounts of the Pod templates, where a profile has none."""
+    """*figures* with the amounts and replicas in *records*; a workload without a record keeps its own."""
     found = {one.workload: one for one in records}
-    return [each if each.has_template else _with(each, found.get(each.workload)) for each in figures]
+    return [_with(each, found[each.workload]) if each.workload in found else each for each in figures]
 
 
-def _with(each: WorkloadFigures, found: WorkloadRecord | None) -> WorkloadFigures:
-    if found is None:
-        return each
+def _with(each: WorkloadFigures, found: WorkloadRecord) -> WorkloadFigures:
     amounts = {resource: _replica(one, found.amounts.of(resource)) for resource, one in each.amounts.items()}
     return replace(each, amounts=amounts, replicas=found.desired_replicas, has_template=True)
 
@@ -27,6 +25,7 @@ def _replica(replica: ReplicaFigures, amounts: ResourceAmounts) -> ReplicaFigure
     return replace(
         replica,
         request=amount_in(amounts.request),
+        limit=amount_in(amounts.limit),
         containers=tuple(_container(one, by_name.get(one.name)) for one in replica.containers),
     )
 

@@ -180,6 +180,59 @@ async def test_profiles_of_an_older_release(program: Program, cluster: FakeApiSe
     assert json.loads(document.out)["total"]["cpu"]["requested"] == 2.5
 
 
+async def test_requests_and_replicas_are_those_of_now(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """In its profile web has 3 Pods of 500m, now 5 of 250m: 5 x (0.250 - 0.026) = 1.12 cores.
+
+    A profile is written once an hour. The workload api has no object any more, and keeps its own.
+    """
+    web = deployment("web", container(requests={"cpu": "250m"}), replicas=5)
+    cluster.on("GET", paths.deployments(None), listed(web))
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "savings", "-o", "json"))
+
+    workloads = {one["name"]: one for one in json.loads(outcome.out)["workloads"]}
+    assert workloads["web"]["replicas"] == 5
+    assert workloads["web"]["cpu"] == {
+        "request": 0.25,
+        "need": 0.026,
+        "difference": pytest.approx(1.12),
+        "amount": pytest.approx(1.12),
+    }
+    assert workloads["web"]["memory"]["request"] is None
+    assert (workloads["api"]["replicas"], workloads["api"]["cpu"]["request"]) == (1, 1.0)
+
+
+async def test_without_the_right_to_list_workloads(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """The amounts are those of the profiles, and a sentence says so."""
+    cluster.on("GET", paths.deployments(None), refuses(403, "forbidden"))
+    arguments = ("savings", "--own-namespace", "profiling", "-o", "json")
+    refused = "this user has no right to list them."
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, *arguments))
+
+    document = json.loads(outcome.out)
+    assert document["workloads"][0]["replicas"] == 3
+    assert document["notes"] == [
+        f"Deployments have the requests and replicas that their profiles state: {refused}"
+    ]
+
+
+async def test_jobs_are_not_listed(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """A Job's Pod template never changes, and a cluster may have thousands of them."""
+    runs = need("cpu", "etl", "0.100", kind="Job", request="200m")
+    cluster.on("GET", paths.profiles("cpuprofiles", "profiling"), listed(runs))
+    cluster.on("GET", paths.profiles("memoryprofiles", "profiling"), listed())
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "savings", "--own-namespace", "profiling"))
+
+    assert outcome.code == 0, outcome.err
+    assert paths.jobs(None) not in {request.path for request in cluster.requests}
+
+
 async def test_several_contexts_are_summed(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
     """Two contexts of the same cluster: twice the totals, and a table of clusters."""
     path = two_contexts(cluster, tmp_path)

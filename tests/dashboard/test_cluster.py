@@ -21,7 +21,7 @@ from app.kubernetes.overrides import NO_OVERRIDES
 from app.settings.environment import read_settings
 from tests.command_line.decided_cluster import serve_cluster
 from tests.command_line.served_prometheus import serves
-from tests.decisions.manifests import need
+from tests.decisions.manifests import container, deployment, need
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
@@ -68,6 +68,38 @@ async def test_a_cluster_is_read_as_the_commands_read_it(api_server: FakeApiServ
     assert "app keeps its CPU request: a HorizontalPodAutoscaler scales on it." in web
     assert web.count("No curve.") == 2
     assert "60.00" in edges
+
+
+async def test_requests_replicas_and_limits_are_those_of_now(
+    api_server: FakeApiServer, tmp_path: Path
+) -> None:
+    """In its profile web has 3 Pods of 500m without a limit, now 5 of 250m: 5 x 0.224 = 1.12 cores."""
+    web = deployment("web", container(requests={"cpu": "250m"}, limits={"cpu": "700m"}), replicas=5)
+    api_server.on("GET", paths.deployments(None), listed(web))
+    async with dashboard(api_server, tmp_path) as client:
+        page = (await client.get("workload?namespace=shop&name=web")).text
+
+    assert "5 Pods, scaled by HPA cpu." in page
+    for label, amount in (("Request", "250m"), ("Limit", "700m"), ("All Pods", "+1.12")):
+        assert re.search(rf'{label}</span> <span class="number[^"]*">{re.escape(amount)}<', page)
+
+
+async def test_amounts_of_profiles_are_named_where_workloads_may_not_be_listed(
+    api_server: FakeApiServer, tmp_path: Path
+) -> None:
+    """A user who may read profiles only has all views; the overview says how old its amounts may be."""
+    for path_of in (paths.deployments, paths.stateful_sets, paths.daemon_sets):
+        api_server.on("GET", path_of(None), refuses(403, "forbidden"))
+    settings = read_settings({"own_namespace": "profiling"}, ("own_namespace",))
+    access = choose_access(api_server.kubeconfig(tmp_path), NO_OVERRIDES, all_namespaces=True)
+    refused = "this user has no right to list them."
+    async with ClusterFacts(settings, access) as facts:
+        needs = await facts.needs()
+
+    assert needs.figures[Workload("shop", "web")].replicas == 3
+    assert [note for note in needs.notes if "profiles" in note] == [
+        f"Deployments have the requests and replicas that their profiles state: {refused}"
+    ]
 
 
 async def test_only_the_namespaces_that_are_asked_for_are_shown(

@@ -11,13 +11,16 @@ import pytest
 from app.dashboard.facts import Facts, Fault
 from app.dashboard.report import WorkloadDetails, report
 from app.domain.profiles import Resource
-from tests.command_line.conftest import Program, program
+from app.kubernetes import paths
+from tests.command_line.conftest import Program, api_server, program
+from tests.command_line.decided_cluster import against, serve_cluster
 from tests.command_line.pasts import write_past
 from tests.dashboard.elements import Elements
 from tests.dashboard.shop import API, HOSTILE, PATCH, WEB, curve, facts, needs_of
-from tests.decisions.manifests import Object, need
+from tests.decisions.manifests import Object, container, deployment, need
+from tests.kubernetes.fake_api_server import FakeApiServer, listed
 
-__all__ = ["program"]
+__all__ = ["api_server", "program"]
 
 
 def of_web(*more: Object) -> str:
@@ -88,6 +91,20 @@ def test_a_report_of_a_recorded_past(program: Program, tmp_path: Path) -> None:
     assert html.count('class="chart" role="img"') == 4
     assert "past.npz" in html
     assert "A patch needs the objects of a cluster" in html
+
+
+async def test_a_report_has_the_requests_of_now(
+    program: Program, api_server: FakeApiServer, tmp_path: Path
+) -> None:
+    """In its profile web has 3 Pods of 500m, now 5 of 250m."""
+    web = deployment("web", container(requests={"cpu": "250m"}), replicas=5)
+    serve_cluster(api_server).on("GET", paths.deployments(None), listed(web))
+    file = tmp_path / "report.html"
+
+    outcome = await program.run_beside(*against(api_server, tmp_path, "report", file))
+
+    assert outcome.code == 0, outcome.err
+    assert "5 Pods, scaled by HPA cpu." in file.read_text()
 
 
 def test_needs_without_known_requests_are_no_empty_cluster() -> None:
