@@ -77,7 +77,7 @@ def samples_of(usage: Usage, resource: Resource, series: int) -> Samples:
     amounts = lanes.values[lanes.owner == series].reshape(int((lanes.owner == series).sum()), -1)
     ends = STEP_SECONDS * np.arange(1, amounts.shape[1] + 1, dtype=np.float64)
     times = usage.first_day * SECONDS_PER_DAY + ends
-    return Samples(np.broadcast_to(times, amounts.shape).ravel(), amounts.ravel().astype(np.float64))
+    return Samples.of(np.broadcast_to(times, amounts.shape).ravel(), amounts.ravel().astype(np.float64))
 
 
 def daily_changes(usage: Usage, values: Values, first: int = 0) -> dict[str, list[Change]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +16,39 @@ _INTERVALS = (
     *(hours * _HOUR for hours in (1, 2, 3, 4, 6, 12, 24)),
 )
 PIXELS_PER_INTERVAL = 1.5
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Samples at Unix times, in cores or bytes; several replicas have samples at one time.
+    """Samples at Unix times, in cores or bytes: the lowest, the sum, the highest and the number at each time.
 
-    A sample is of the interval that ends at its time. One that is not finite is missing.
+    A sample is of the interval that ends at its time; several replicas have samples at one time. Times may
+    also repeat.
     """
 
-    times: NDArray[np.float64]
-    amounts: NDArray[np.float64]
+    times: FloatArray
+    lowest: FloatArray
+    sums: FloatArray
+    highest: FloatArray
+    counts: FloatArray
+
+    @classmethod
+    def of(cls, times: FloatArray, amounts: FloatArray) -> Self:
+        """One sample at each time; an amount that is not finite is no sample."""
+        usable = np.isfinite(amounts)
+        found = amounts[usable]
+        return cls(times[usable], found, found, found, np.ones(len(found)))
+
+    def at(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Samples":
+        """Those in the *chosen* places."""
+        return Samples(
+            self.times[chosen],
+            self.lowest[chosen],
+            self.sums[chosen],
+            self.highest[chosen],
+            self.counts[chosen],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +71,16 @@ def interval_seconds(span_seconds: float, width: int) -> int:
 def runs(samples: Samples, start: float, end: float, width: int) -> Iterator[list[Interval]]:
     """The intervals from *start* to *end* with samples, as runs without a gap."""
     seconds = interval_seconds(end - start, width)
-    present = np.isfinite(samples.amounts) & (samples.times > start) & (samples.times <= end)
-    if not present.any():
+    shown = samples.at((samples.times > start) & (samples.times <= end))
+    if not len(shown.times):
         return
-    times, amounts = samples.times[present], samples.amounts[present]
     # A sample at the end of an interval belongs to it.
-    numbers = np.ceil(times / seconds).astype(np.int64) - 1
+    numbers = np.ceil(shown.times / seconds).astype(np.int64) - 1
     order = np.argsort(numbers, kind="stable")
-    numbers, amounts = numbers[order], amounts[order]
-    found, firsts, counts = np.unique(numbers, return_index=True, return_counts=True)
-    lowest, highest = np.minimum.reduceat(amounts, firsts), np.maximum.reduceat(amounts, firsts)
-    means = np.add.reduceat(amounts, firsts) / counts
+    shown = shown.at(order)
+    found, firsts = np.unique(numbers[order], return_index=True)
+    lowest, highest = np.minimum.reduceat(shown.lowest, firsts), np.maximum.reduceat(shown.highest, firsts)
+    means = np.add.reduceat(shown.sums, firsts) / np.add.reduceat(shown.counts, firsts)
     breaks = np.flatnonzero(np.diff(found) > 1) + 1
     for positions in np.split(np.arange(len(found)), breaks):
         yield [

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from app.backtest.collecting import read_samples
 from app.command_line.prometheus_access import Reached
 from app.command_line.usage_input import UsageInput
-from app.dashboard.curves import CURVE_DAYS, Attribute, CurveBuilder, UsageCurve, mean_of_pods
+from app.dashboard.curves import CURVE_DAYS, Attribute, CurvesBuilder, UsageCurve, mean_of_pods
 from app.domain.profiles import Resource
 from app.domain.run_names import new_groups
 from app.domain.workloads import NAMED_KINDS, Workload
@@ -39,20 +39,16 @@ async def read_curves(
         max(usage.steps.last - CURVE_DAYS * STEPS_PER_DAY + 1, usage.steps.first), usage.steps.last
     )
     attribute = attributor(await usage.source.pod_owners(steps), containers)
-    builders = {one: CurveBuilder(one, steps, attribute, names) for one, names in containers.items()}
+    builder = CurvesBuilder(containers, steps, attribute)
     for resource in Resource:
         async for samples in read_samples(usage.source, resource, steps):
-            for builder in builders.values():
-                builder.add(samples)
+            builder.add(samples)
         if not with_pressure:
             continue
         async for parts in usage.source.pressure_samples(resource, steps):
             for part in parts:
-                for builder in builders.values():
-                    builder.add_pressure(part)
-    return {
-        one: {resource: builder.build(resource) for resource in Resource} for one, builder in builders.items()
-    }
+                builder.add_pressure(part)
+    return builder.build()
 
 
 def attributor(owners: PastOwners, known: Collection[Workload]) -> Attribute:

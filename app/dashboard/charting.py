@@ -27,7 +27,7 @@ def charts_of(
     charts: dict[Resource, Chart] = {}
     for section in page.sections:
         curve = curves.get(section.resource) if curves else None
-        if curve is not None and len(curve.amounts):
+        if curve is not None and len(curve.samples.times):
             charts[section.resource] = Chart(draw(usage_view(curve, needs, page.workload)))
         elif fault:
             charts[section.resource] = Chart()

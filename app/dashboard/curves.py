@@ -1,81 +1,105 @@
-"""The curve of a workload: the samples of its Pods, and the steps with pressure; pure."""
+"""The curves of workloads: the samples of their Pods, and the steps with pressure; pure."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.charts.downsampling import FloatArray, Samples
 from app.domain.profiles import PRESSURES_OF, Pressure, Resource
 from app.domain.workloads import Workload
-from app.history.samples import STEP_SECONDS, ContainerSamples, PressureSamples, StepRange
+from app.history.samples import STEP_SECONDS, ContainerSamples, PodContainer, PressureSamples, StepRange
 
 CURVE_DAYS = 14
 Attribute = Callable[[str, str], Workload | None]
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UsageCurve:
-    """The samples of all Pods of a workload over *steps*, in cores or bytes, at the Unix times of their ends.
+    """The samples of all Pods of a workload over *steps*.
 
     `pressure` has the steps of each kind that occurred; another one may not be measured at all.
     """
 
     resource: Resource
     steps: StepRange
-    times: FloatArray
-    amounts: FloatArray
+    samples: Samples
     pressure: Mapping[Pressure, Sequence[int]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class CurveBuilder:
-    """Adds up the containers of each Pod of one workload; of *containers* if any are named, else of all."""
+class _PodsOfSteps:
+    """The lowest, the sum, the highest and the number of the Pods' samples in each step of a range."""
 
-    workload: Workload
-    steps: StepRange
-    attribute: Attribute
-    containers: Collection[str] = ()
-    _pods: dict[tuple[Resource, str], FloatArray] = field(default_factory=dict)
-    _pressure: dict[Pressure, set[int]] = field(default_factory=dict)
+    def __init__(self, steps: StepRange) -> None:
+        size = len(steps)
+        self._first, self._times = steps.first, STEP_SECONDS * np.arange(steps.first, steps.last + 1.0)
+        self._lowest, self._highest = np.full(size, np.inf), np.full(size, -np.inf)
+        self._sums, self._counts = np.zeros(size), np.zeros(size)
+
+    def add(self, first: int, values: FloatArray) -> None:
+        """Adds the samples of one Pod from step *first* on; NaN is no sample."""
+        usable = np.flatnonzero(np.isfinite(values))
+        at, amounts = usable + first - self._first, values[usable]
+        self._lowest[at] = np.minimum(self._lowest[at], amounts)
+        self._highest[at] = np.maximum(self._highest[at], amounts)
+        self._sums[at] += amounts
+        self._counts[at] += 1
+
+    def samples(self) -> Samples:
+        """The steps with samples."""
+        every = Samples(self._times, self._lowest, self._sums, self._highest, self._counts)
+        return every.at(self._counts > 0)
+
+
+class CurvesBuilder:
+    """Folds the Pods of workloads to steps; of the *containers* of each that are named, of all if none are.
+
+    So its size does not depend on the number of Pods.
+    """
+
+    def __init__(
+        self, containers: Mapping[Workload, Collection[str]], steps: StepRange, attribute: Attribute
+    ) -> None:
+        self._containers, self._steps, self._attribute = containers, steps, attribute
+        self._pods = {
+            (workload, resource): _PodsOfSteps(steps) for workload in containers for resource in Resource
+        }
+        self._pressure: dict[tuple[Workload, Pressure], set[int]] = {}
 
     def add(self, samples: ContainerSamples) -> None:
-        """Adds the samples of the workload's Pods."""
-        offset = samples.steps.first - self.steps.first
-        for container, values in zip(samples.containers, samples.values, strict=True):
-            if not self._counts(container.namespace, container.pod, container.container):
-                continue
-            empty = np.full(len(self.steps), np.nan)
-            pod = self._pods.setdefault((samples.resource, container.pod), empty)
-            _add(pod[offset : offset + len(values)], values)
+        """Adds the samples of the workloads' Pods; *samples* has all containers of its steps."""
+        for (workload, _), values in _sums_of_pods(samples, self._workload_of).items():
+            self._pods[workload, samples.resource].add(samples.steps.first, values)
 
     def add_pressure(self, samples: PressureSamples) -> None:
-        """Adds the steps with pressure of the workload's Pods."""
+        """Adds the steps with pressure of the workloads' Pods."""
         for row, step in zip(samples.rows.tolist(), samples.at_steps.tolist(), strict=True):
-            container = samples.containers[row]
-            if self._counts(container.namespace, container.pod, container.container):
-                self._pressure.setdefault(samples.reason, set()).add(step)
+            if workload := self._workload_of(samples.containers[row]):
+                self._pressure.setdefault((workload, samples.reason), set()).add(step)
 
-    def build(self, resource: Resource) -> UsageCurve:
-        """The curve of *resource*; without samples if there are none."""
-        pods = [values for (kind, _), values in sorted(self._pods.items()) if kind is resource]
-        matrix = np.stack(pods) if pods else np.empty((0, len(self.steps)))
-        usable = np.isfinite(matrix)
-        times = np.broadcast_to(np.arange(self.steps.first, self.steps.last + 1) * STEP_SECONDS, matrix.shape)
-        return UsageCurve(
-            resource,
-            self.steps,
-            times[usable].astype(np.float64),
-            matrix[usable],
-            {kind: sorted(self._pressure[kind]) for kind in PRESSURES_OF[resource] if kind in self._pressure},
-        )
+    def build(self) -> dict[Workload, dict[Resource, UsageCurve]]:
+        """The curve of each resource of each workload; without samples if there are none."""
+        return {
+            workload: {resource: self._curve(workload, resource) for resource in Resource}
+            for workload in self._containers
+        }
 
-    def _counts(self, namespace: str, pod: str, container: str) -> bool:
-        if namespace != self.workload.namespace or (self.containers and container not in self.containers):
-            return False
-        return self.attribute(namespace, pod) == self.workload
+    def _curve(self, workload: Workload, resource: Resource) -> UsageCurve:
+        pressure = {
+            kind: sorted(steps)
+            for kind in PRESSURES_OF[resource]
+            if (steps := self._pressure.get((workload, kind)))
+        }
+        return UsageCurve(resource, self._steps, self._pods[workload, resource].samples(), pressure)
+
+    def _workload_of(self, container: PodContainer) -> Workload | None:
+        """The workload in whose curve the container counts."""
+        workload = self._attribute(container.namespace, container.pod)
+        if workload is None or workload not in self._containers:
+            return None
+        names = self._containers[workload]
+        return workload if not names or container.container in names else None
 
 
 def mean_of_pods(
@@ -84,16 +108,12 @@ def mean_of_pods(
     """The mean usage of a Pod of each workload, over the steps of *samples* in which it ran."""
     means: dict[tuple[Workload, Resource], dict[str, list[float]]] = {}
     for part in samples:
-        pods: dict[tuple[str, str], FloatArray] = {}
-        for container, values in zip(part.containers, part.values, strict=True):
-            pod = pods.setdefault((container.namespace, container.pod), np.full(len(values), np.nan))
-            _add(pod, values)
-        for (namespace, name), values in pods.items():
+        pods = _sums_of_pods(part, lambda container: attribute(container.namespace, container.pod))
+        for (workload, pod), values in pods.items():
             usable = values[np.isfinite(values)]
-            workload = attribute(namespace, name) if len(usable) else None
-            if workload:
+            if len(usable):
                 by_pod = means.setdefault((workload, part.resource), {})
-                by_pod.setdefault(name, []).extend(usable.tolist())
+                by_pod.setdefault(pod, []).extend(usable.tolist())
     found: dict[Workload, dict[Resource, float]] = {}
     for (workload, resource), by_pod in means.items():
         amounts = [fmean(values) for values in by_pod.values()]
@@ -101,7 +121,14 @@ def mean_of_pods(
     return found
 
 
-def _add(total: FloatArray, values: FloatArray) -> None:
-    """Adds *values* in place; what is missing counts as 0 beside what is not."""
-    usable = np.isfinite(values)
-    total[usable] = np.nan_to_num(total[usable]) + values[usable]
+def _sums_of_pods(
+    samples: ContainerSamples, workload_of: Callable[[PodContainer], Workload | None]
+) -> dict[tuple[Workload, str], FloatArray]:
+    """The sum over the containers that count for a workload, by Pod; NaN where none has a sample."""
+    pods: dict[tuple[Workload, str], FloatArray] = {}
+    for container, values in zip(samples.containers, samples.values, strict=True):
+        if workload := workload_of(container):
+            total = pods.setdefault((workload, container.pod), np.full(len(values), np.nan))
+            usable = np.isfinite(values)
+            total[usable] = np.nan_to_num(total[usable]) + values[usable]
+    return pods

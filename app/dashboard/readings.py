@@ -23,8 +23,7 @@ MAX_AGE_SECONDS = 15.0
 # Queries on usage cost a Prometheus more than lists cost an API server.
 _USAGE_AGE_SECONDS, _CURVE_AGE_SECONDS = 60.0, 300.0
 _RETRY_SECONDS = 5.0
-_MOST_PATCHES = 64
-_MOST_CURVES = 8  # a workload of 100 Pods has 13 MB of samples
+_MOST_KEPT = 64  # the curves of a workload have 0.3 MB
 _USAGE_PATIENCE_SECONDS = 0.7
 # A page with facts of the last minutes waits no longer than this for newer ones.
 _REFRESH_PATIENCE_SECONDS = 0.5
@@ -214,7 +213,6 @@ class Readings:
         reading = _kept(
             self._curves,
             (workload, *containers),
-            _MOST_CURVES,
             lambda: SharedReading("Usage curve", read, self._clock, _CURVE_AGE_SECONDS, of_prometheus),
         )
         found = await reading.get(patience_seconds)
@@ -228,7 +226,6 @@ class Readings:
         reading = _kept(
             self._patches,
             (workload, *versions),
-            _MOST_PATCHES,
             lambda: self._shared("Patch", lambda: self.source.patch(workload, profiles), of_cluster),
         )
         return await reading.get()
@@ -246,13 +243,12 @@ async def _maybe(
 def _kept(
     readings: "OrderedDict[Hashable, SharedReading[T]]",
     key: Hashable,
-    most: int,
     make: Callable[[], SharedReading[T]],
 ) -> SharedReading[T]:
-    """The reading of *key*; at *most* so many are kept, those asked for last."""
+    """The reading of *key*; only those asked for last are kept."""
     if key not in readings:
         readings[key] = make()
-        while len(readings) > most:
+        while len(readings) > _MOST_KEPT:
             readings.popitem(last=False)
     readings.move_to_end(key)
     return readings[key]

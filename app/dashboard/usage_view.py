@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from app.charts.downsampling import Samples
 from app.charts.usage_chart import Change, Span, UsageView
 from app.dashboard.curves import UsageCurve
 from app.dashboard.facts import Needs
@@ -26,7 +25,7 @@ def usage_view(curve: UsageCurve, needs: Needs, workload: Workload) -> UsageView
         resource,
         start,
         float(curve.steps.end_seconds),
-        Samples(curve.times, curve.amounts),
+        curve.samples,
         list(_values(needs, workload, resource, start)),
         [] if request is None else [Change(start, float(request))],
         [] if limit is None else [Change(start, float(limit))],

@@ -22,7 +22,7 @@ def samples(days: int, amount: Callable[[int], float] = lambda _: 0.1) -> Sample
     """A sample at the end of each step of *days* days from `MONDAY`: *amount* of the number of the step."""
     steps = range(days * DAY // STEP)
     times = np.array([MONDAY + STEP * (step + 1) for step in steps], dtype=np.float64)
-    return Samples(times, np.array([amount(step) for step in steps], dtype=np.float64))
+    return Samples.of(times, np.array([amount(step) for step in steps], dtype=np.float64))
 
 
 def usage_view(days: int = 14, **others: Any) -> UsageView:

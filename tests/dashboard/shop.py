@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from app.charts.downsampling import Samples
 from app.dashboard.curves import UsageCurve
 from app.dashboard.facts import (
     ClusterHealth,
@@ -59,7 +60,8 @@ def curve(resource: Resource, amount: float = 0.01) -> UsageCurve:
     """An hour of usage that stays the same, under pressure in its first step."""
     steps = StepRange(1, 12)
     times = np.arange(1, 13, dtype=np.float64) * STEP_SECONDS
-    return UsageCurve(resource, steps, times, np.full(12, amount), {PRESSURE_OF[resource]: [1]})
+    samples = Samples.of(times, np.full(12, amount))
+    return UsageCurve(resource, steps, samples, {PRESSURE_OF[resource]: [1]})
 
 
 @dataclass

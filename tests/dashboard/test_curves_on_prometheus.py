@@ -43,9 +43,9 @@ async def test_a_curve_with_the_time_of_a_kill(reached: Reached) -> None:
         curves = (await read_curves(usage, {APP: []}, with_pressure=True))[APP]
 
     cpu, memory = curves[Resource.CPU], curves[Resource.MEMORY]
-    assert 65 <= len(cpu.amounts) <= 73
-    assert cpu.amounts == pytest.approx(0.1, rel=0.02)
-    assert memory.amounts.max() == 1e8
+    assert 65 <= len(cpu.samples.times) <= 73
+    assert cpu.samples.sums == pytest.approx(0.1, rel=0.02)
+    assert memory.samples.highest.max() == 1e8
     killed = memory.pressure[Pressure.OOM_KILLED]
     assert len(killed) == 2
     assert (usage.steps.last - killed[0]) in range(33, 40)

@@ -300,17 +300,17 @@ async def test_a_prometheus_that_does_not_answer_keeps_nobody_waiting() -> None:
 
 
 async def test_the_curves_of_few_workloads_are_kept() -> None:
-    """Each has the samples of all its Pods: after 20 other workloads the first one is read again."""
+    """After 64 other workloads the first one is read again."""
     source = FakeSource()
     readings = Readings(source, Clock())
-    last = Workload("shop", "w19")
-    for workload in (WEB, *(Workload("shop", f"w{number}") for number in range(20)), last):
+    last = Workload("shop", "w63")
+    for workload in (WEB, *(Workload("shop", f"w{number}") for number in range(64)), last):
         await readings.curves(workload, ())
-    assert source.read.count("curves") == 21
+    assert source.read.count("curves") == 65
 
     await readings.curves(WEB, ())
 
-    assert source.read.count("curves") == 22
+    assert source.read.count("curves") == 66
 
 
 async def test_requests_at_one_time_share_one_reading() -> None:

@@ -3,10 +3,11 @@
 from decimal import Decimal
 
 import numpy as np
+import pytest
 
 from app.charts.usage_chart import Span
 from app.dashboard.connections import edge_rows
-from app.dashboard.curves import CurveBuilder, mean_of_pods
+from app.dashboard.curves import CurvesBuilder, mean_of_pods
 from app.dashboard.facts import Facts, Needs, index_edges, read_health
 from app.dashboard.links import ServedLinks
 from app.dashboard.namespaces import namespace_page, namespace_rows
@@ -245,13 +246,20 @@ def of_web(_: str, pod: str) -> Workload | None:
 
 
 def test_a_curve_has_the_samples_of_each_pod() -> None:
-    """Containers of a Pod add up (0.1 + 0.2), a missing sample is none, and others do not count."""
-    builder = CurveBuilder(WEB, StepRange(10, 12), of_web, ["app", "proxy"])
-    builder.add(
-        samples(Resource.CPU, 11, {("web-1", "app"): [0.1, np.nan], ("web-1", "proxy"): [0.2, np.nan]})
-    )
-    builder.add(samples(Resource.CPU, 10, {("web-2", "app"): [0.5], ("web-2", "debug"): [9.0]}))
-    builder.add(samples(Resource.CPU, 10, {("api-1", "app"): [7.0]}))
+    """Containers of a Pod add up (0.1 + 0.2), a missing sample is none, and others do not count.
+
+    So in step 11 the Pods have 0.3 and 0.5, and in step 10 one has 0.4.
+    """
+    builder = CurvesBuilder({WEB: ["app", "proxy"]}, StepRange(10, 12), of_web)
+    rows = {
+        ("web-1", "app"): [0.1, np.nan],
+        ("web-1", "proxy"): [0.2, np.nan],
+        ("web-2", "app"): [0.5, np.nan],
+        ("web-2", "debug"): [9.0, 9.0],
+        ("api-1", "app"): [7.0, 7.0],
+    }
+    builder.add(samples(Resource.CPU, 11, rows))
+    builder.add(samples(Resource.CPU, 10, {("web-1", "app"): [0.4]}))
     containers = (PodContainer("shop", "web-1", "app"),)
     one = np.array([0])
     builder.add_pressure(
@@ -260,12 +268,30 @@ def test_a_curve_has_the_samples_of_each_pod() -> None:
         )
     )
 
-    found = builder.build(Resource.CPU)
+    curves = builder.build()[WEB]
+    found = curves[Resource.CPU]
 
-    assert found.times.tolist() == [11 * 300.0, 10 * 300.0]
-    assert [round(amount, 3) for amount in found.amounts.tolist()] == [0.3, 0.5]
+    seen = found.samples
+    assert (seen.times.tolist(), seen.counts.tolist()) == ([10 * 300.0, 11 * 300.0], [1, 2])
+    for amounts, expected in ((seen.lowest, [0.4, 0.3]), (seen.sums, [0.4, 0.8]), (seen.highest, [0.4, 0.5])):
+        assert amounts.tolist() == pytest.approx(expected)
     assert found.pressure == {Pressure.CPU_THROTTLING: [11]}
-    assert len(builder.build(Resource.MEMORY).amounts) == 0
+    assert len(curves[Resource.MEMORY].samples.times) == 0
+
+
+def test_the_size_of_a_curve_does_not_depend_on_the_number_of_pods() -> None:
+    """14 days are 4,032 steps with five numbers of 8 bytes, 161 kB, also of 100 Pods, which have 3.2 MB."""
+    days = StepRange(1, 14 * 288)
+    builder = CurvesBuilder({WEB: ()}, days, of_web)
+    for day in days.by_day():
+        rows = {(f"web-{pod}", "app"): [0.001 * pod] * len(day) for pod in range(100)}
+        builder.add(samples(Resource.CPU, day.first, rows))
+
+    found = builder.build()[WEB][Resource.CPU].samples
+
+    parts = (found.times, found.lowest, found.sums, found.highest, found.counts)
+    assert sum(part.nbytes for part in parts) == 5 * 8 * 4032
+    assert (found.lowest[0], found.highest[-1], found.counts[0]) == (0.0, 0.099, 100)
 
 
 def test_usage_is_the_mean_of_the_pods() -> None:
