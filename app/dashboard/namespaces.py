@@ -21,7 +21,6 @@ class NamespaceRow:
     href: str
     workloads: int
     cards: Sequence[TotalCard]
-    money: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +36,12 @@ class NamespacePage:
 
 def namespace_rows(facts: Facts, links: Links) -> list[NamespaceRow]:
     """The namespaces of workloads with known requests, by name."""
-    return [_row(facts, links, group) for group in facts.needs.savings.by_namespace()] if facts.needs else []
+    return [_row(links, group) for group in facts.needs.savings.by_namespace()] if facts.needs else []
 
 
-def _row(facts: Facts, links: Links, group: Group) -> NamespaceRow:
-    prices = facts.needs.prices if facts.needs else None
-    money = f"{group.money(prices)[0]:,.2f}" if prices and prices.are_given else ""
+def _row(links: Links, group: Group) -> NamespaceRow:
     return NamespaceRow(
-        group.namespace, links.namespace(group.namespace), group.workloads, total_cards(group), money
+        group.namespace, links.namespace(group.namespace), group.workloads, total_cards(group)
     )
 
 
