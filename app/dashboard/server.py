@@ -30,7 +30,7 @@ ADDRESS = "127.0.0.1"
 # A browser opens six connections; there may be several windows.
 CLIENTS = ClientPolicy(limits=ConnectionLimits(total=64, per_address=64))
 _WRONG_HOST = "This server answers to 127.0.0.1 and localhost only."
-_WRONG_TOKEN = "This address has no valid token: open the one that the command printed."  # noqa: S105 - a text
+_WRONG_ADDRESS = "This address has no valid token: open the one that the command printed."
 _WRONG_METHOD = "This server only shows: it accepts GET and HEAD."
 
 
@@ -92,7 +92,7 @@ class Dashboard:
         if scope["method"] not in {"GET", "HEAD"}:
             return _text(_WRONG_METHOD, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
         if not is_token(token, self._token):
-            return _text(_WRONG_TOKEN, HTTPStatus.FORBIDDEN)
+            return _text(_WRONG_ADDRESS, HTTPStatus.FORBIDDEN)
         return None
 
     async def _overview(self, _query: str) -> Response:
