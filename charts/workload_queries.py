@@ -140,8 +140,10 @@ def _edges(metric: str) -> str:
 MESSAGES = _edges("job_profiler_connection_messages_per_minute")
 REQUEST_BYTES = _edges("job_profiler_connection_request_bytes_per_second")
 RESPONSE_BYTES = _edges("job_profiler_connection_response_bytes_per_second")
+# Of the directions that are measured: `+` would need both. The label keeps them apart.
+BYTES = f'sum by ({ENDS}) (label_replace({REQUEST_BYTES}, "direction", "out", "", "") or {RESPONSE_BYTES})'
 
 
 def largest_edges(count: int) -> str:
     """The connections with the most messages, and those with the most bytes."""
-    return f"(topk({count}, {MESSAGES}) or topk({count}, {REQUEST_BYTES} + {RESPONSE_BYTES}))"
+    return f"(topk({count}, {MESSAGES}) or topk({count}, {BYTES}))"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from dashboard_panels import DATASOURCE, Head, Json, curves, placed, row, stat, table
 from workload_queries import (
+    BYTES,
     CONTAINER,
     CPU,
     ENDS,
@@ -252,7 +253,7 @@ def _bytes() -> Json:
         "Bytes per second in both directions of the ten connections with most, as the profiles state them.",
         BYTES_UNIT,
     )
-    return curves(head, {EDGE_LEGEND: f"topk(10, {REQUEST_BYTES} + {RESPONSE_BYTES})"})
+    return curves(head, {EDGE_LEGEND: f"topk(10, {BYTES})"})
 
 
 def _left_out() -> Json:

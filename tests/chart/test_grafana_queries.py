@@ -175,18 +175,26 @@ def test_containers(ask: Ask) -> None:
 def test_a_selected_workload_alone_is_shown(ask: Ask) -> None:
     """With web selected: requested 1, needed 0.5, used 0.36 cores; of the connections its own."""
     assert [ask(f"Now: CPU {letter}", selected=WEB_ONLY)[""] for letter in "ABC"] == [1.0, 0.5, 0.36]
-    assert ask("Largest connections A", "source", "destination", selected=WEB_ONLY) == {"web db": 120}
+    assert ask("Largest connections A", "source", "destination", selected=WEB_ONLY) == {
+        "web db": 120,
+        "db web": 0,
+    }
 
 
 def test_connections(ask: Ask) -> None:
-    """A connection with bytes and no messages is listed too, each with the bytes of both directions."""
+    """A connection with bytes and no messages is listed too, each with the bytes that are measured."""
     table = [ask(f"Largest connections {letter}", "source", "destination") for letter in "ABC"]
 
     assert table == [
-        {"web db": 120, "nightly db": 0},
-        {"web db": 1000, "nightly db": 5_000_000},
+        {"web db": 120, "nightly db": 0, "db web": 0},
+        {"web db": 1000, "nightly db": 5_000_000, "db web": 700},
         {"web db": 2000, "nightly db": 2000},
     ]
+
+
+def test_bytes_of_a_connection_are_those_that_are_measured(ask: Ask) -> None:
+    """The sum of both directions; from db to web, of which one is not measured, that of the other."""
+    assert ask("Bytes A", "source", "destination") == {"web db": 3000, "nightly db": 5_002_000, "db web": 700}
 
 
 def test_nothing_is_left_out(ask: Ask) -> None:

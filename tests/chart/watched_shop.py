@@ -7,7 +7,8 @@
 | nightly, a CronJob | 1 | 0.3 cores | 1 core | 0.25 cores |
 | young, a Deployment | 1 | has no profile | | 0.9 cores |
 
-In memory each has as many times 100 MB. Both web and nightly call db.
+In memory each has as many times 100 MB. Both web and nightly call db. Of the connection from db to web only
+the bytes of one direction are measured.
 """
 
 from collections.abc import Iterator, Mapping
@@ -65,10 +66,13 @@ def profiles() -> Iterator[dict[str, Any]]:
                 {name: f"{request * factor:.3f}" for name, request in requests.items()},
                 replicas,
             )
-    for source, messages, sent in ((WEB, "120.00", "1000"), (NIGHTLY, "0.00", "5000000")):
-        edge = Connection(source, DB)
+    for edge, messages, sent, received in (
+        (Connection(WEB, DB), "120.00", "1000", "2000"),
+        (Connection(NIGHTLY, DB), "0.00", "5000000", "2000"),
+        (Connection(DB, WEB), "0.00", "700", None),
+    ):
         half = f"{float(messages) / 2:.2f}"
-        yield stored(ConnectionProfile(edge, messages, half, half, BASIS, sent, "2000"))
+        yield stored(ConnectionProfile(edge, messages, half, half, BASIS, sent, received))
 
 
 def state_page(_seconds: float) -> str:
