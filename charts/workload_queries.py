@@ -2,7 +2,7 @@
 
 kube-state-metrics has the owners of Pods, ReplicaSets and Jobs, which lead to workloads. The largest of
 several series counts: there are two while the leader changes, or with two kube-state-metrics.
-"""  # noqa: INP001 - part of a program, not of a package
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The dashboard for people who run workloads, `files/workloads-dashboard.json` of the chart."""  # noqa: INP001 - part of a program, not of a package
+"""The dashboard for people who run workloads, `files/workloads-dashboard.json` of the chart."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
