@@ -51,7 +51,7 @@ def series_count(profile: StoredProfile) -> int:
         return 1 + (profile.request_bytes is not None) + (profile.response_bytes is not None)
     state = profile.state or _NO_STATE
     of_replica = 1 + bool(state.request) + (state.desired_replicas is not None)
-    return of_replica + sum(1 + bool(container.request) for container in state.containers)
+    return of_replica + len(state.containers) + sum(map(bool, state.container_requests))
 
 
 def _largest(profiles: Iterable[StoredProfile], places: int) -> Iterator[StoredProfile]:
