@@ -1,4 +1,4 @@
-"""Panels of a Grafana dashboard on a data source that the reader chooses."""  # noqa: INP001 - part of a program, not of a package
+"""Panels of a Grafana dashboard on a data source that the reader chooses."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

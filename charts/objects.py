@@ -1,4 +1,4 @@
-"""Objects that Helm renders from the chart, and their text in an order that does not depend on Helm."""  # noqa: INP001 - part of a program, not of a package
+"""Objects that Helm renders from the chart, and their text in an order that does not depend on Helm."""
 
 import subprocess
 from collections.abc import Iterable, Sequence

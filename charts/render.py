@@ -3,7 +3,7 @@
 table of values in its README; and the dashboard for workloads.
 
 `python charts/render.py` writes the files that differ; with `--check` it only names them, with exit code 1.
-"""  # noqa: INP001 - a program, not a package
+"""
 
 import argparse
 import sys

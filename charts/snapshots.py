@@ -1,7 +1,7 @@
 """Snapshots of the rendered chart, which show every change, for several values and Kubernetes versions.
 
 The values are those in the chart's `ci/`. CRDs are left out: `crds/` has them.
-"""  # noqa: INP001 - part of a program, not of a package
+"""
 
 from objects import CHART, Manifest, as_text, key_of, render
 

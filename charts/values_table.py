@@ -1,4 +1,4 @@
-"""The table of values in the chart's README, made of `values.yaml` and its comments."""  # noqa: INP001 - part of a program, not of a package
+"""The table of values in the chart's README, made of `values.yaml` and its comments."""
 
 import re
 from collections.abc import Iterator

@@ -1,10 +1,11 @@
 """The PromQL of the dashboard for workloads: needs and requests of the profiler, usage of the kubelets.
 
-kube-state-metrics has the owners of Pods, ReplicaSets and Jobs, which lead to workloads. The largest of
+kube-state-metrics has the owners of Pods and of what controls them, which lead to workloads. The largest of
 several series counts: there are two while the leader changes, or with two kube-state-metrics.
-"""  # noqa: INP001 - part of a program, not of a package
+"""
 
 from dataclasses import dataclass
+from itertools import starmap
 
 IN_NAMESPACES = 'namespace=~"$namespace"'
 SELECTED = f'{IN_NAMESPACES}, workload=~"$workload"'
@@ -109,15 +110,15 @@ def _renamed(query: str) -> str:
     return query
 
 
-OWNERS = (
-    "max by (namespace, pod, workload_kind, workload) ("
-    + _renamed(
-        f"({_owned('ReplicaSet', 'replicaset')}"
-        f" or on (namespace, pod) {_owned('Job', 'job_name')}"
-        f' or on (namespace, pod) kube_pod_owner{{{IN_NAMESPACES}, owner_is_controller="true"}})'
-    )
-    + ")"
-)
+# The kinds that something may control, with the label of their name. What nothing controls is the workload.
+_CONTROLLED = {
+    "ReplicaSet": "replicaset",
+    "Job": "job_name",
+    "ReplicationController": "replicationcontroller",
+}
+_CONTROLLER = f'kube_pod_owner{{{IN_NAMESPACES}, owner_is_controller="true"}}'
+_BY_OWNER = " or on (namespace, pod) ".join((*starmap(_owned, _CONTROLLED.items()), _CONTROLLER))
+OWNERS = f"max by (namespace, pod, workload_kind, workload) ({_renamed(f'({_BY_OWNER})')})"
 # The series of a whole Pod and of its pause container would count its usage again.
 _CONTAINERS = f'{IN_NAMESPACES}, container!="", container!="POD"'
 _BY_CONTAINER = "max by (namespace, pod, container)"
@@ -140,8 +141,10 @@ def _edges(metric: str) -> str:
 MESSAGES = _edges("job_profiler_connection_messages_per_minute")
 REQUEST_BYTES = _edges("job_profiler_connection_request_bytes_per_second")
 RESPONSE_BYTES = _edges("job_profiler_connection_response_bytes_per_second")
+# Of the directions that are measured: `+` would need both. The label keeps them apart.
+BYTES = f'sum by ({ENDS}) (label_replace({REQUEST_BYTES}, "direction", "out", "", "") or {RESPONSE_BYTES})'
 
 
 def largest_edges(count: int) -> str:
     """The connections with the most messages, and those with the most bytes."""
-    return f"(topk({count}, {MESSAGES}) or topk({count}, {REQUEST_BYTES} + {RESPONSE_BYTES}))"
+    return f"(topk({count}, {MESSAGES}) or topk({count}, {BYTES}))"

@@ -1,10 +1,11 @@
-"""The dashboard for people who run workloads, `files/workloads-dashboard.json` of the chart."""  # noqa: INP001 - part of a program, not of a package
+"""The dashboard for people who run workloads, `files/workloads-dashboard.json` of the chart."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dashboard_panels import DATASOURCE, Head, Json, curves, placed, row, stat, table
 from workload_queries import (
+    BYTES,
     CONTAINER,
     CPU,
     ENDS,
@@ -117,6 +118,11 @@ def _titles(labels: str) -> dict[str, str]:
     }
 
 
+def _only(chosen: str, queries: Mapping[str, str]) -> dict[str, str]:
+    """The *queries*, each only on the series that the query *chosen* has too."""
+    return {name: f"{query} and {chosen}" for name, query in queries.items()}
+
+
 def _sums(queries: ResourceQueries) -> dict[str, str]:
     return {
         "Requested": f"sum({queries.request} * {REPLICAS})",
@@ -186,9 +192,8 @@ def _replica_over_time(queries: ResourceQueries) -> Json:
         "used by the largest": queries.used_by_replicas("max"),
     }
     largest = f"topk(5, {queries.need})"
-    return curves(
-        head, {f"{WORKLOAD_LEGEND} {text}": f"{query} and {largest}" for text, query in lines.items()}
-    )
+    shown = _only(largest, lines)
+    return curves(head, {f"{WORKLOAD_LEGEND} {text}": query for text, query in shown.items()})
 
 
 def _replicas(queries: ResourceQueries) -> Json:
@@ -205,7 +210,7 @@ def _replicas(queries: ResourceQueries) -> Json:
         "Largest usage": queries.used_by_replicas("max"),
         "Replicas": REPLICAS,
     }
-    listed = {column: f"{query} and {queries.largest_workloads}" for column, query in columns.items()}
+    listed = _only(queries.largest_workloads, columns)
     return table(head, _titles(WORKLOAD), listed, {"Replicas": "none"})
 
 
@@ -221,8 +226,7 @@ def _containers(queries: ResourceQueries) -> Json:
         "Request": queries.container("request"),
         "Usage": queries.used_by_containers,
     }
-    listed = {column: f"{query} and {queries.largest_containers}" for column, query in columns.items()}
-    return table(head, _titles(CONTAINER), listed)
+    return table(head, _titles(CONTAINER), _only(queries.largest_containers, columns))
 
 
 def _connections() -> Json:
@@ -233,7 +237,7 @@ def _connections() -> Json:
         BYTES_UNIT,
     )
     columns = {"Messages": MESSAGES, "Bytes out": REQUEST_BYTES, "Bytes back": RESPONSE_BYTES}
-    listed = {column: f"{query} and {largest_edges(50)}" for column, query in columns.items()}
+    listed = _only(largest_edges(50), columns)
     return table(head, _titles(ENDS), listed, {"Messages": MESSAGE_UNIT})
 
 
@@ -252,7 +256,7 @@ def _bytes() -> Json:
         "Bytes per second in both directions of the ten connections with most, as the profiles state them.",
         BYTES_UNIT,
     )
-    return curves(head, {EDGE_LEGEND: f"topk(10, {REQUEST_BYTES} + {RESPONSE_BYTES})"})
+    return curves(head, {EDGE_LEGEND: f"topk(10, {BYTES})"})
 
 
 def _left_out() -> Json:

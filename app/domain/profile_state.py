@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.annotations import profile_labels
 from app.domain.profiles import ResourceProfile
 from app.domain.quantities import need_quantity
-from app.domain.stored_state import ContainerRequest, StoredState
+from app.domain.stored_state import StoredState
 from app.domain.untyped import list_in, mapping_in, text_in
 from app.domain.value_history import ValueChange, from_items, pack, to_items
 from app.domain.workloads import Connection, Workload
@@ -50,7 +50,7 @@ def read_state(
 ) -> StoredState:
     """The state in a stored object; a field that is not of the schema's type counts as absent.
 
-    Containers have their requests only *with_requests*: few profiles have the same, which costs memory.
+    The requests of containers, which cost memory, are kept only *with_requests*.
     """
     workload = subject.source if isinstance(subject, Connection) else subject
     labels = mapping_in(metadata.get("labels"))
@@ -63,13 +63,9 @@ def read_state(
     return StoredState(
         pack(from_items(status.get("history"))),
         intern(text_in(mapping_in(status.get("risk")).get("level"))),
-        _shared(
-            tuple(
-                (text_in(container.get("name")), text_in(container.get("request")) if with_requests else "")
-                for container in containers
-            )
-        ),
+        _shared(tuple(text_in(container.get("name")) for container in containers)),
         tuple(intern(text_in(container.get("value"))) for container in containers),
+        _shared(tuple(text_in(container.get("request")) for container in containers if with_requests)),
         max((_share(signal.get("raisedBy")) for signal in signals), default=0.0),
         intern(text_in(status.get("request"))),
         intern(text_in(status.get("limit"))),
@@ -80,9 +76,9 @@ def read_state(
 
 
 @lru_cache(maxsize=20_000)
-def _shared(containers: tuple[tuple[str, str], ...]) -> tuple[ContainerRequest, ...]:
-    """The names and requests as one object for all profiles with the same."""
-    return tuple(ContainerRequest(intern(name), intern(request)) for name, request in containers)
+def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The *texts* as one object for all profiles with the same."""
+    return tuple(map(intern, texts))
 
 
 def _share(value: object) -> float:

@@ -1,15 +1,6 @@
 """The part of a stored CPU or memory profile that only the decision on the next write needs."""
 
-from typing import NamedTuple
-
 import msgspec
-
-
-class ContainerRequest(NamedTuple):
-    """A container and what it requests; an empty text if it requests nothing, or if that was not read."""
-
-    name: str
-    request: str = ""
 
 
 class StoredState(msgspec.Struct, frozen=True, gc=False):
@@ -18,12 +9,14 @@ class StoredState(msgspec.Struct, frozen=True, gc=False):
     `history` is packed, since tens of thousands of profiles are in memory: `value_history` reads it. An
     object of an older release, or of one whose schema dropped these fields, is not `is_complete`.
     `raised_by` is the largest raise by pressure. `containers` is one object for all profiles with the same.
+    The requests of containers, an empty text for one that requests nothing, are kept only for gauges.
     """
 
     history: bytes = b""
     risk: str = ""
-    containers: tuple[ContainerRequest, ...] = ()
+    containers: tuple[str, ...] = ()
     container_values: tuple[str, ...] = ()  # in the same order
+    container_requests: tuple[str, ...] = ()  # in the same order, if they are kept
     raised_by: float = 0.0
     request: str = ""
     limit: str = ""
@@ -32,11 +25,11 @@ class StoredState(msgspec.Struct, frozen=True, gc=False):
     has_labels: bool = False
 
     @property
-    def container_names(self) -> tuple[str, ...]:
-        """The names of the containers."""
-        return tuple(container.name for container in self.containers)
-
-    @property
     def values_by_container(self) -> dict[str, str]:
         """The value of each container by its name."""
-        return dict(zip(self.container_names, self.container_values, strict=True))
+        return dict(zip(self.containers, self.container_values, strict=True))
+
+    @property
+    def requests_by_container(self) -> dict[str, str]:
+        """The request of each container by its name; empty if they are not kept."""
+        return dict(zip(self.containers, self.container_requests, strict=False))

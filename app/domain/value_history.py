@@ -126,7 +126,7 @@ def reason_for_change(stored: StoredProfile, profile: ResourceProfile) -> Change
         return ChangeReason.CORRECTED
     if profile.risk and state.risk and profile.risk.level.value != state.risk:
         return ChangeReason.RISK_CHANGED
-    if state.containers and state.container_names != tuple(need.name for need in profile.containers):
+    if state.containers and state.containers != tuple(need.name for need in profile.containers):
         return ChangeReason.CONTAINERS_CHANGED
     strongest = max(profile.signals, key=lambda signal: signal.raised_by, default=None)
     raised_by = strongest.raised_by if strongest else 0.0

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import truediv
 
 from app.domain.fair_shares import fair_shares
 from app.domain.profiles import ProfileKind, StoredProfile
 from app.domain.quantities import amount_in
 from app.domain.stored_state import StoredState
-from app.domain.workloads import Connection
 
 _NO_STATE = StoredState()
 
@@ -51,16 +51,15 @@ def series_count(profile: StoredProfile) -> int:
         return 1 + (profile.request_bytes is not None) + (profile.response_bytes is not None)
     state = profile.state or _NO_STATE
     of_replica = 1 + bool(state.request) + (state.desired_replicas is not None)
-    return of_replica + sum(1 + bool(container.request) for container in state.containers)
+    return of_replica + len(state.containers) + sum(map(bool, state.container_requests))
 
 
 def _largest(profiles: Iterable[StoredProfile], places: int) -> Iterator[StoredProfile]:
     """The largest profiles of each namespace that fit in its share of *places*."""
     by_namespace: defaultdict[str, list[StoredProfile]] = defaultdict(list)
-    demands: defaultdict[str, int] = defaultdict(int)
     for profile in profiles:
         by_namespace[profile.tenant].append(profile)
-        demands[profile.tenant] += series_count(profile)
+    demands = {name: sum(map(series_count, of_one)) for name, of_one in by_namespace.items()}
     shares = fair_shares(demands, places)
     for namespace, of_namespace in by_namespace.items():
         left = shares[namespace]
@@ -75,19 +74,9 @@ def _largest_first(profiles: list[StoredProfile]) -> list[StoredProfile]:
     """By the largest share of one of their amounts in its sum; those that are equal by subject."""
     amounts = [_amounts(profile) for profile in profiles]
     totals = [sum(column) or 1.0 for column in zip(*amounts, strict=True)]
-    shares = [max(map(_ratio, each, totals)) for each in amounts]
-    order = sorted(range(len(profiles)), key=lambda number: (-shares[number], _subject(profiles[number])))
+    shares = [max(map(truediv, each, totals)) for each in amounts]
+    order = sorted(range(len(profiles)), key=lambda number: (-shares[number], profiles[number].subject))
     return [profiles[number] for number in order]
-
-
-def _ratio(amount: float, total: float) -> float:
-    return amount / total
-
-
-def _subject(profile: StoredProfile) -> tuple[str, ...]:
-    subject = profile.subject
-    ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
-    return tuple(text for end in ends for text in (end.namespace, end.name, end.kind))
 
 
 def _amounts(profile: StoredProfile) -> tuple[float, float]:

@@ -147,7 +147,7 @@ def _add_workload(families: _Families, profile: StoredProfile, workload: Workloa
     if state := profile.state:
         _add(families[gauges.request], labels, state.request)
         _add_containers(families[gauges.container_need], labels, state.values_by_container)
-        _add_containers(families[gauges.container_request], labels, dict(state.containers))
+        _add_containers(families[gauges.container_request], labels, state.requests_by_container)
 
 
 def _add_containers(family: GaugeMetricFamily, labels: list[str], amounts: Mapping[str, str]) -> None:

@@ -123,18 +123,18 @@ def test_the_choices_of_the_variables(watched: Watched) -> None:
         if query.label
     ]
 
-    assert choices == [["shop"], ["db", "nightly", "web"]]
+    assert choices == [["shop"], ["db", "nightly", "old", "web"]]
 
 
 @pytest.mark.parametrize(("name", "factor"), [("CPU", 1.0), ("memory", shop.BYTES_PER_CORE)])
 def test_sums_of_all_replicas(ask: Ask, name: str, factor: float) -> None:
-    """Of web and db: requested 2 * 0.5, needed 2 * 0.25 + 1, used 0.12 + 0.24 + 0.8 cores.
+    """Of web, db, old: requested 2 * 0.5 + 0.2, needed 2 * 0.25 + 1 + 0.2, used 0.12 + 0.24 + 0.8 + 0.1 cores.
 
     Waste is 2 * (0.5 - 0.25) of web; db lacks 1. The CronJob has no replicas, and young has no profile.
     """
     sums = [ask(f"Now: {name} {letter}")[""] for letter in "ABC"]
 
-    assert sums == [1.0 * factor, 1.5 * factor, 1.16 * factor]
+    assert sums == [1.2 * factor, 1.7 * factor, 1.26 * factor]
     assert ask(f"Waste: {name} A") == {"": 0.5 * factor}
     assert ask(f"Most {name} wasted A", "workload") == {"web": 0.5 * factor}
     assert ask(f"Most {name} lacking A", "workload") == {"db": 1.0 * factor}
@@ -147,14 +147,14 @@ def test_one_replica(ask: Ask, name: str, factor: float) -> None:
         column: ask(f"Replicas: {name} {letter}", "workload_kind", "workload")
         for column, letter in {"need": "A", "request": "B", "mean": "C", "max": "D", "replicas": "E"}.items()
     }
-    web, db, nightly = "Deployment web", "StatefulSet db", "CronJob nightly"
+    web, db, nightly, old = "Deployment web", "StatefulSet db", "CronJob nightly", "DeploymentConfig old"
 
     assert table == {
-        "need": {web: 0.25 * factor, db: factor, nightly: 0.3 * factor},
-        "request": {web: 0.5 * factor, nightly: factor},
-        "mean": {web: 0.18 * factor, db: 0.8 * factor, nightly: 0.25 * factor},
-        "max": {web: 0.24 * factor, db: 0.8 * factor, nightly: 0.25 * factor},
-        "replicas": {web: 2, db: 1},
+        "need": {web: 0.25 * factor, db: factor, nightly: 0.3 * factor, old: 0.2 * factor},
+        "request": {web: 0.5 * factor, nightly: factor, old: 0.2 * factor},
+        "mean": {web: 0.18 * factor, db: 0.8 * factor, nightly: 0.25 * factor, old: 0.1 * factor},
+        "max": {web: 0.24 * factor, db: 0.8 * factor, nightly: 0.25 * factor, old: 0.1 * factor},
+        "replicas": {web: 2, db: 1, old: 1},
     }
 
 
@@ -175,18 +175,26 @@ def test_containers(ask: Ask) -> None:
 def test_a_selected_workload_alone_is_shown(ask: Ask) -> None:
     """With web selected: requested 1, needed 0.5, used 0.36 cores; of the connections its own."""
     assert [ask(f"Now: CPU {letter}", selected=WEB_ONLY)[""] for letter in "ABC"] == [1.0, 0.5, 0.36]
-    assert ask("Largest connections A", "source", "destination", selected=WEB_ONLY) == {"web db": 120}
+    assert ask("Largest connections A", "source", "destination", selected=WEB_ONLY) == {
+        "web db": 120,
+        "db web": 0,
+    }
 
 
 def test_connections(ask: Ask) -> None:
-    """A connection with bytes and no messages is listed too, each with the bytes of both directions."""
+    """A connection with bytes and no messages is listed too, each with the bytes that are measured."""
     table = [ask(f"Largest connections {letter}", "source", "destination") for letter in "ABC"]
 
     assert table == [
-        {"web db": 120, "nightly db": 0},
-        {"web db": 1000, "nightly db": 5_000_000},
+        {"web db": 120, "nightly db": 0, "db web": 0},
+        {"web db": 1000, "nightly db": 5_000_000, "db web": 700},
         {"web db": 2000, "nightly db": 2000},
     ]
+
+
+def test_bytes_of_a_connection_are_those_that_are_measured(ask: Ask) -> None:
+    """The sum of both directions; from db to web, of which one is not measured, that of the other."""
+    assert ask("Bytes A", "source", "destination") == {"web db": 3000, "nightly db": 5_002_000, "db web": 700}
 
 
 def test_nothing_is_left_out(ask: Ask) -> None:

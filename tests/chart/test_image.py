@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.command_line.dashboard_extra import _PACKAGES
 from app.settings.environment import Settings
 from tests.chart.rendered import REPOSITORY
 
@@ -47,6 +48,15 @@ def test_what_is_copied_exists_and_is_sent() -> None:
 
     assert copied == let_through
     assert [source for source in sorted(copied) if not (REPOSITORY / source).exists()] == []
+
+
+def test_what_is_compiled_needs_no_package_of_the_dashboard() -> None:
+    """The image has none of them: each module that a build imports can be imported without."""
+    [program] = [found for run in instructions("RUN") for found in re.findall(r'-B -c "(.+?)" >', run)]
+    without = f"import sys; sys.modules.update(dict.fromkeys({_PACKAGES!r})); {program}"
+    run = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
+
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_the_process_is_not_root() -> None:

@@ -5,9 +5,11 @@
 | web, a Deployment | 2 | app 0.2, proxy 0.05 cores | app 500m | app 0.1 and 0.2, proxy 0.02 and 0.04 cores |
 | db, a StatefulSet | 1 | 1 core | nothing | 0.8 cores |
 | nightly, a CronJob | 1 | 0.3 cores | 1 core | 0.25 cores |
+| old, a DeploymentConfig | 1 | 0.2 cores | 200m | 0.1 cores |
 | young, a Deployment | 1 | has no profile | | 0.9 cores |
 
-In memory each has as many times 100 MB. Both web and nightly call db.
+In memory each has as many times 100 MB. Both web and nightly call db. Of the connection from db to web only
+the bytes of one direction are measured.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,9 +23,14 @@ from tests.profiler.stored_workloads import BASIS, stored, stored_workload
 
 BYTES_PER_CORE = 100e6
 NAMESPACE = "shop"
-WEB, DB, NIGHTLY = (
+WEB, DB, NIGHTLY, OLD = (
     Workload(NAMESPACE, name, kind)
-    for name, kind in (("web", "Deployment"), ("db", "StatefulSet"), ("nightly", "CronJob"))
+    for name, kind in (
+        ("web", "Deployment"),
+        ("db", "StatefulSet"),
+        ("nightly", "CronJob"),
+        ("old", "DeploymentConfig"),
+    )
 )
 
 
@@ -41,16 +48,19 @@ PODS = (
     ShopPod("web-6b6f9d7d5c-vhm4j", ("ReplicaSet", "web-6b6f9d7d5c"), {"app": 0.2, "proxy": 0.04}),
     ShopPod("db-0", ("StatefulSet", "db"), {"db": 0.8}),
     ShopPod("nightly-28394810-k7x2m", ("Job", "nightly-28394810"), {"job": 0.25}),
+    ShopPod("old-3-9wq4t", ("ReplicationController", "old-3"), {"app": 0.1}),
     ShopPod("young-7d4b9c6f8-6b6f9", ("ReplicaSet", "young-7d4b9c6f8"), {"app": 0.9}),
 )
 _CONTROLLERS = {
     "replicaset": {"web-6b6f9d7d5c": ("Deployment", "web"), "young-7d4b9c6f8": ("Deployment", "young")},
     "job": {"nightly-28394810": ("CronJob", "nightly")},
+    "replicationcontroller": {"old-3": ("DeploymentConfig", "old")},
 }
 _SIZES: tuple[tuple[Workload, Mapping[str, float], Mapping[str, float], int | None], ...] = (
     (WEB, {"app": 0.2, "proxy": 0.05}, {"app": 0.5}, 2),
     (DB, {"db": 1.0}, {}, 1),
     (NIGHTLY, {"job": 0.3}, {"job": 1.0}, None),
+    (OLD, {"app": 0.2}, {"app": 0.2}, 1),
 )
 
 
@@ -65,10 +75,13 @@ def profiles() -> Iterator[dict[str, Any]]:
                 {name: f"{request * factor:.3f}" for name, request in requests.items()},
                 replicas,
             )
-    for source, messages, sent in ((WEB, "120.00", "1000"), (NIGHTLY, "0.00", "5000000")):
-        edge = Connection(source, DB)
+    for edge, messages, sent, received in (
+        (Connection(WEB, DB), "120.00", "1000", "2000"),
+        (Connection(NIGHTLY, DB), "0.00", "5000000", "2000"),
+        (Connection(DB, WEB), "0.00", "700", None),
+    ):
         half = f"{float(messages) / 2:.2f}"
-        yield stored(ConnectionProfile(edge, messages, half, half, BASIS, sent, "2000"))
+        yield stored(ConnectionProfile(edge, messages, half, half, BASIS, sent, received))
 
 
 def state_page(_seconds: float) -> str:

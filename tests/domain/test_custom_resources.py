@@ -20,7 +20,7 @@ from app.domain.profiles import (
     StepRates,
 )
 from app.domain.protocols import Protocol
-from app.domain.stored_state import ContainerRequest, StoredState
+from app.domain.stored_state import StoredState
 from app.domain.value_history import ValueChange, pack
 from app.domain.workload_state import ContainerRequests, ResourceAmounts, WorkloadState
 from app.domain.workloads import Connection, Workload
@@ -255,8 +255,9 @@ def test_the_state_is_read_back() -> None:
     assert stored.state == StoredState(
         pack(CHANGES),
         "",
-        (ContainerRequest("web-svc", "100m"), ContainerRequest("zz-proxy")),
+        ("web-svc", "zz-proxy"),
         ("1.200", "0.034"),
+        ("100m", ""),
         0.0,
         "150m",
         "1",
@@ -275,7 +276,7 @@ def test_requests_of_containers_are_kept_for_gauges_only() -> None:
 
     assert stored
     assert stored.state
-    assert stored.state.containers == (ContainerRequest("web-svc"), ContainerRequest("zz-proxy"))
+    assert (stored.state.containers, stored.state.container_requests) == (("web-svc", "zz-proxy"), ())
 
 
 def test_a_webhook_keeps_nothing_of_it() -> None:
@@ -303,7 +304,7 @@ def test_an_object_of_an_older_release_is_read() -> None:
 
     assert stored
     assert (stored.value, stored.status_refreshed_at) == ("1.234", NOW)
-    assert stored.state == StoredState(containers=(ContainerRequest("web-svc"),), container_values=("1.234",))
+    assert stored.state == StoredState(containers=("web-svc",), container_values=("1.234",))
 
 
 @pytest.mark.parametrize(

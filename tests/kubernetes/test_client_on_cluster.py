@@ -1,8 +1,10 @@
 """Lists, errors and service account tokens against a real API server."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app.errors import ForbiddenError, NotFoundError
@@ -28,6 +30,22 @@ async def test_pages_make_the_whole_list(
 
     names = {item["metadata"]["name"] for item in listing.items}
     assert names == {f"map-{index}" for index in range(5)}
+
+
+async def test_a_list_from_memory_is_one_page(
+    cluster: ClusterClient, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API server applies no limit to it, and may have new objects in it a moment later."""
+    monkeypatch.setattr("app.kubernetes.client.PAGE_SIZE", 2)
+    for index in range(5):
+        await cluster.create(paths.config_maps(namespace), config_map(f"map-{index}"))
+    selection = ListOptions(paths.config_maps(namespace), label_selector=LABEL_SELECTOR, may_be_cached=True)
+    sizes: list[int] = []
+    async with asyncio.timeout(10):
+        while sum(sizes) < 5:
+            sizes = [len(page.items) async for page in cluster.pages(selection, msgspec.Raw)]
+
+    assert sizes == [5]
 
 
 async def test_a_real_refusal(cluster: ClusterClient, namespace: str) -> None:

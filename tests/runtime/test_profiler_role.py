@@ -6,7 +6,6 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from app.domain.profiles import ProfileKind, Resource
-from app.domain.stored_state import ContainerRequest
 from app.kubernetes.client import open_cluster
 from app.runtime.profiler_role import ProfilerRole
 from app.runtime.serving import profile_catalogue
@@ -47,10 +46,10 @@ async def test_metrics_name_no_workload_unless_asked(
     assert len([line for line in lines if line.startswith(GAUGES)]) == count
 
 
-@pytest.mark.parametrize(("is_wanted", "request_text"), [(False, ""), (True, "500m")])
+@pytest.mark.parametrize(("is_wanted", "requests"), [(False, ()), (True, ("500m",))])
 def test_requests_of_containers_are_in_memory_for_gauges_only(
     is_wanted: bool,  # noqa: FBT001 - a parameter of the test
-    request_text: str,
+    requests: tuple[str, ...],
 ) -> None:
     """A profiler keeps the request of each container only where the setting asks for its gauge."""
     manifest = stored_workload(WEB, Resource.CPU, {"web-svc": 0.2}, {"web-svc": "500m"})
@@ -59,4 +58,4 @@ def test_requests_of_containers_are_in_memory_for_gauges_only(
 
     [profile] = catalogue
     assert profile.state
-    assert profile.state.containers == (ContainerRequest("web-svc", request_text),)
+    assert (profile.state.containers, profile.state.container_requests) == (("web-svc",), requests)
