@@ -21,7 +21,12 @@ SITES = {"mkdocs": ROOT / "dist" / "site", "zensical": ROOT / "dist" / "site-zen
 
 _REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
 _REMOTE_STYLE = re.compile(r"""(?:@import\s+|url\()\s*["']?((?:https?:)?//[^"')\s]+)""", re.IGNORECASE)
-_LOADED = {"src", "srcset", "poster", "data"}
+_LOADED = {"src", "poster", "data"}
+# Images of which a browser loads one: each is an address and, after a space, its size.
+_SOURCE_SETS = {"srcset", "imagesrcset"}
+_SOURCES = re.compile(r"(?:^|,)\s*(\S*[^\s,])")
+# Elements of SVG that load what they refer to.
+_REFERRING = {"image", "use", "feimage"}
 # Relations of <link> that make a browser load or connect.
 _LOADED_RELATIONS = {
     "stylesheet",
@@ -42,18 +47,33 @@ class Resources(HTMLParser):
         super().__init__()
         self.loaded: list[str] = []
         self.followed: list[str] = []
+        self._in_style = False
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Sorts the addresses of one element."""
         values = {name: value or "" for name, value in attrs}
         addresses = [values[name] for name in _LOADED & values.keys()]
+        for name in _SOURCE_SETS & values.keys():
+            addresses += _SOURCES.findall(values[name])
+        if tag in _REFERRING:
+            addresses += [values.get("href", ""), values.get("xlink:href", "")]
         if tag == "link" and _LOADED_RELATIONS & set(values.get("rel", "").split()):
             addresses.append(values.get("href", ""))
         self.loaded += [address for address in addresses if _REMOTE.match(address)]
         self.loaded += _REMOTE_STYLE.findall(values.get("style", ""))
+        self._in_style = tag == "style"
         if tag == "a" and _REMOTE.match(values.get("href", "")):
             self.followed.append(values["href"])
+
+    def handle_endtag(self, _tag: str) -> None:
+        """No element is open in a style sheet."""
+        self._in_style = False
+
+    def handle_data(self, data: str) -> None:
+        """Finds the addresses in the text of <style>."""
+        if self._in_style:
+            self.loaded += _REMOTE_STYLE.findall(data)
 
 
 def main() -> int:

@@ -1,8 +1,8 @@
 """Writes the files of a release, and publishes nothing: `python -m supply_chain.dist DIRECTORY ...`.
 
-`DIRECTORY` is emptied first, and gets the wheel and the source archive, the chart's package, the plain
-manifests, the image, the bills of materials and `SHA256SUMS`. The same commit gives the same bytes, but for
-what the image has from its base.
+`DIRECTORY` gets the wheel and the source archive, the chart's package, the plain manifests, the image, the
+bills of materials and `SHA256SUMS`, in place of an earlier release; if it has any other file, nothing is
+changed. The same commit gives the same bytes, but for what the image has from its base.
 """
 
 import argparse
@@ -18,20 +18,20 @@ from pathlib import Path
 
 from supply_chain import sbom
 from supply_chain.image_archive import ImageName, platform_of, write_archive
+from supply_chain.release_folder import CHECKSUMS, ForeignFileError, files_in, make_empty
 from supply_chain.source_date import VARIABLE, source_date_epoch
 
 SOURCE = Path(__file__).parents[1]
 CHART = SOURCE / "charts" / "job-profiler"
 MANIFESTS = SOURCE / "webhook-config"
 IMAGE = "job-profiler"
-CHECKSUMS = "SHA256SUMS"
 MEGABYTE = 1_000_000
 
 
 def main(arguments: Sequence[str]) -> int:
     """Writes the files, and lists them."""
     parser = argparse.ArgumentParser(description="Writes the files of a release.")
-    parser.add_argument("directory", type=Path, help="where they are written; what it has is removed")
+    parser.add_argument("directory", type=Path, help="where they are written, in place of an earlier release")
     parser.add_argument("--builder", type=Path, required=True, help="the Python that has hatchling")
     parser.add_argument("--helm", type=Path, required=True, help="Helm 4")
     parser.add_argument("--image-layout", type=Path, required=True, help="the image as an OCI layout")
@@ -40,8 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     directory: Path = options.directory
     timestamp = source_date_epoch(SOURCE)
     os.environ[VARIABLE] = str(timestamp)  # hatchling and the bills of materials read it
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    try:
+        make_empty(directory)
+    except (ForeignFileError, OSError) as error:
+        sys.exit(f"error: {error}")
 
     build_packages(options.builder, directory)
     package_chart(options.helm, directory, timestamp)
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     write_archive(options.image_layout, archive, name, timestamp=timestamp)
     sbom.main([str(directory), "--image-root", str(options.image_root)])
     write_checksums(directory)
-    for file in sorted(directory.iterdir()):
+    for file in files_in(directory):
         print(f"{file.stat().st_size / MEGABYTE:9.3f} MB  {file}")
     return 0
 
@@ -93,7 +95,7 @@ def _write_joined(file: Path, parts: Iterable[Path]) -> None:
 def write_checksums(directory: Path) -> None:
     """SHA256SUMS, as `sha256sum --check` reads it."""
     lines = []
-    for file in sorted(directory.iterdir()):
+    for file in files_in(directory):
         with file.open("rb") as content:
             lines.append(f"{file_digest(content, 'sha256').hexdigest()}  {file.name}\n")
     (directory / CHECKSUMS).write_text("".join(lines))

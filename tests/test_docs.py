@@ -99,18 +99,41 @@ def test_pages_that_are_named_exist() -> None:
     assert [pair for pair in sorted(named) if not is_valid(pair[1], ROOT / "README.md")] == []
 
 
-def test_resources_of_other_hosts_are_found(tmp_path: Path) -> None:
-    """A script, an image, a font and a preconnection are loaded; a link of the reader is not."""
-    tmp_path.joinpath("page.html").write_text(
-        '<script src="https://cdn.org/a.js"></script><img srcset="//cdn.org/a.png"><a href="https://a.org">a</a>'
-        '<link rel="preconnect" href="https://fonts.org"><link rel="canonical" href="https://a.org/page">'
-    )
-    tmp_path.joinpath("style.css").write_text("@font-face { src: url('https://fonts.org/a.woff') }")
+@pytest.mark.parametrize(
+    ("page", "loaded"),
+    [
+        ('<script src="https://cdn.org/a.js"></script>', ["https://cdn.org/a.js"]),
+        ('<img src="a.png" srcset="a.png 1x, //cdn.org/a.png 2x">', ["//cdn.org/a.png"]),
+        ('<img srcset="//cdn.org/a.png">', ["//cdn.org/a.png"]),
+        ('<img srcset="data:image/png;base64,//8A 2x">', []),
+        ('<svg><image href="https://cdn.org/a.png"/></svg>', ["https://cdn.org/a.png"]),
+        ('<link rel="preconnect" href="https://fonts.org">', ["https://fonts.org"]),
+        ('<link rel="canonical" href="https://a.org/page"><a href="https://a.org">a</a>', []),
+        ('<p style="background: url(//cdn.org/a.png)">', ["//cdn.org/a.png"]),
+        ("<style>@import '//cdn.org/a.css';</style>", ["//cdn.org/a.css"]),
+        ("<style>p { color: red }</style><p>url(https://a.org)</p>", []),
+    ],
+)
+def test_resources_of_other_hosts_are_found(page: str, loaded: list[str]) -> None:
+    """Scripts, images, preconnections and style sheets of an element are loaded; a reader's link is not."""
+    assert Resources(page).loaded == loaded
 
-    found = [line.rpartition("/")[0].rpartition(" ")[2] for line in remote_resources(tmp_path)]
 
-    assert sorted(found) == ["//cdn.org", "https:/", "https://cdn.org", "https://fonts.org"]
-    assert Resources(tmp_path.joinpath("page.html").read_text()).followed == ["https://a.org"]
+def test_links_of_readers_are_found() -> None:
+    """They are counted, and not loaded."""
+    assert Resources('<a href="https://a.org">a</a><a href="page.html">b</a>').followed == ["https://a.org"]
+
+
+def test_each_file_of_a_site_is_searched(tmp_path: Path) -> None:
+    """A line names the file and the address, of pages and of style sheets."""
+    page, sheet = tmp_path / "page.html", tmp_path / "style.css"
+    page.write_text('<img src="//cdn.org/a.png">')
+    sheet.write_text("@font-face { src: url('https://fonts.org/a.woff') }")
+
+    assert list(remote_resources(tmp_path)) == [
+        f"{page}: loads //cdn.org/a.png",
+        f"{sheet}: loads https://fonts.org/a.woff",
+    ]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)

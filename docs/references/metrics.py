@@ -1,12 +1,11 @@
 """The page of metrics: every metric that the program registers, with labels and meaning."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Sequence
 
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
 
 from docs.references.markdown import code, table
-from tests.public_surface.metrics import collectors
+from tests.public_surface.metrics import collectors, described
 
 _INTRODUCTION = """\
 # Metrics
@@ -20,20 +19,10 @@ leader's work are in the leader alone.
 
 def page() -> str:
     """The text of the page."""
-    rows = sorted({row for collector in collectors() for row in _described(collector)})
+    rows = sorted({_row(*one) for collector in collectors() for one in described(collector)})
     return "\n".join([_INTRODUCTION, *table(("Metric", "Type", "Labels", "Meaning"), rows)])
 
 
-def _described(collector: Any) -> Iterator[tuple[str, str, str, str]]:
-    """A row for each metric of a collector; a described family has no names of labels if it is empty."""
-    if isinstance(collector, MetricWrapperBase):
-        [family] = collector.describe()
-        yield _row(family, collector._labelnames)  # noqa: SLF001 - the names have no other place
-        return
-    for one in collector.describe() if hasattr(collector, "describe") else collector.collect():
-        yield _row(one, one._labelnames)  # noqa: SLF001
-
-
-def _row(family: Any, labels: Iterable[str]) -> tuple[str, str, str, str]:
+def _row(family: Metric, labels: Sequence[str]) -> tuple[str, ...]:
     name = f"{family.name}_total" if family.type == "counter" else family.name
-    return code(name), str(family.type), ", ".join(map(code, labels)), family.documentation
+    return code(name), family.type, ", ".join(map(code, labels)), family.documentation

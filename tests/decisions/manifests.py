@@ -71,14 +71,19 @@ def container(
 
 
 def deployment(
-    name: str, *containers: Object, replicas: int = 2, labels: Mapping[str, str] = {}, **spec: Any
+    name: str,
+    *containers: Object,
+    namespace: str = "shop",
+    replicas: int | None = 2,
+    labels: Mapping[str, str] = {},
+    **spec: Any,
 ) -> Object:
-    """A Deployment of the namespace `shop`."""
+    """A Deployment, whose template has *spec* beside its containers."""
     template = {
         "metadata": {"labels": {"app": name, **labels}},
         "spec": {"containers": list(containers), **spec},
     }
     return {
-        "metadata": {"name": name, "namespace": "shop"},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template},
     }

@@ -11,7 +11,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.profile_crds import ensure_crds, remove_crds
 from tests.cluster.prometheus import Prometheus
 from tests.conftest import PrometheusFactory
-from tests.e2e.release import Release
+from tests.e2e.release import NAME, Release
 from tests.e2e.workloads import delete_deployments
 from tests.histories.emojivoto.metrics import write_past
 from tests.histories.lengths import days_from_midnight
@@ -59,8 +59,8 @@ def running(release: Release, values: dict[str, object]) -> Iterator[Release]:
         yield release
     finally:
         release.stop()
-        if "job-profiler" in release.helm.run("list", "--short", f"--namespace={release.namespace}"):
-            release.helm.uninstall("job-profiler", release.namespace)
+        if release.is_installed:
+            release.helm.uninstall(NAME, release.namespace)
         delete_deployments(kubectl, NAMESPACE)
         if release.brings_crds:
             remove_crds(kubectl)

@@ -67,6 +67,11 @@ class Release:
         """Runs `helm install`."""
         self.helm.install(NAME, CHART, self.namespace, values=values)
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether Helm lists the release."""
+        return NAME in self.helm.run("list", "--short", f"--namespace={self.namespace}").split()
+
     def start(self) -> None:
         """Starts one replica of each Deployment and waits until the caBundle is published."""
         self.processes = {}

@@ -1,6 +1,6 @@
 """Two profilers with the chart's Lease: the leader terminates, is killed or is paused.
 
-The Lease lasts 6 s; the chart's default is 15 s. Tests run in this order.
+The Lease lasts 6 s; the chart's default is 15 s.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""The main use case from `helm install` to `helm uninstall`, with Helm 3 and 4; tests run in this order.
+"""The main use case from `helm install` to `helm uninstall`, with Helm 3 and 4.
 
 Tests that do not depend on Helm run for the release of Helm 4 only.
 """
@@ -20,7 +20,7 @@ from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import running
 from tests.e2e.product import REPOSITORY
 from tests.e2e.release import CHART, KINDS, NAME, Release
-from tests.e2e.workloads import deployment, our_annotations, pods_of
+from tests.e2e.workloads import delete_deployments, deployment, our_annotations, pods_of
 from tests.webhook.profiles import (
     VOTE_BOT_TO_WEB,
     WEB_ANNOTATIONS,
@@ -32,15 +32,17 @@ from tests.webhook.profiles import (
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
+# CPU and memory of five Deployments, and four connections.
+PROFILES = 14
 # A report that changed in every cycle would fail each try.
 SETTLING_TRIES = 4
 
 
-once = pytest.mark.parametrize("release", ["helm4"], indirect=True, scope="module")
+once = pytest.mark.parametrize("installed", ["helm4"], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", params=["helm3", "helm4"])
-def release(
+def installed(
     request: pytest.FixtureRequest,
     control_plane: ControlPlane,
     kubectl: Kubectl,
@@ -48,26 +50,37 @@ def release(
     emojivoto_prometheus: Prometheus,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The running product, installed by one Helm version."""
+    """The running product, installed by one Helm version; a test may uninstall it."""
     helm = request.getfixturevalue(request.param)
     namespace = f"profiling-{request.param}"
     directory = work_directory / request.param
     directory.mkdir()
-    installed = Release(helm, control_plane, kubectl, namespace, directory)
-    installed.brings_crds = True
-    with running(installed, installed.values(emojivoto_prometheus.url)):
-        yield installed
+    release = Release(helm, control_plane, kubectl, namespace, directory)
+    release.brings_crds = True
+    with running(release, release.values(emojivoto_prometheus.url)):
+        yield release
 
 
-def profiles_of(release: Release, count: int) -> dict[str, dict[str, Any]]:
-    """Waits until there are *count* profiles, each with a status; returns them."""
+@pytest.fixture
+def release(installed: Release, emojivoto_prometheus: Prometheus) -> Release:
+    """The running product with all profiles, each with a status."""
+    if not installed.is_installed:
+        installed.install(installed.values(emojivoto_prometheus.url))
+        installed.start()
 
-    def complete() -> dict[str, dict[str, Any]]:
-        profiles = release.profiles()
-        is_complete = len(profiles) == count and all("status" in profile for profile in profiles.values())
-        return profiles if is_complete else {}
+    def are_complete() -> bool:
+        profiles = installed.profiles().values()
+        return len(profiles) == PROFILES and all("status" in profile for profile in profiles)
 
-    return wait_until(complete, 60, f"{count} profiles")
+    wait_until(are_complete, 60, f"{PROFILES} profiles")
+    return installed
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl, emojivoto: str) -> Iterator[str]:
+    """The namespace emojivoto, without Deployments and Pods before and after the test."""
+    yield emojivoto
+    delete_deployments(kubectl, emojivoto)
 
 
 def test_profiles_appear_with_the_right_values(release: Release) -> None:
@@ -79,7 +92,7 @@ def test_profiles_appear_with_the_right_values(release: Release) -> None:
     responses) = 114.00; vote-bot → web: 60 * 4.0 = 240.00. web-api → emoji: 60 * 8.0 during a quarter of the
     day = 120.00, within 2 % since `rate` extrapolates at the edge of the quarter.
     """
-    profiles = profiles_of(release, 14)
+    profiles = release.profiles()
 
     assert profiles[WEB_CPU]["spec"]["cpuProfiling"]["value"] == "0.021"
     assert profiles[WEB_MEMORY]["spec"]["memoryProfiling"]["value"] == "23005478"
@@ -107,39 +120,42 @@ def test_kubectl_shows_them(release: Release) -> None:
     [connection] = [row for row in rows if any(cell.endswith(WEB_TO_EMOJI) for cell in row)]
     assert {"web", "emoji", "240.00"} <= set(connection)
     listed = release.kubectl.json("get", "profiling", f"--namespace={release.namespace}")["items"]
-    assert len(listed) == 14
+    assert len(listed) == PROFILES
 
 
-def test_a_new_pod_carries_the_annotations_of_the_contract(release: Release, emojivoto: str) -> None:
+def test_a_new_pod_carries_the_annotations_of_the_contract(release: Release, namespace: str) -> None:
     """The Pod of a new Deployment `web` names its profiles from creation; the user's annotation stays."""
-    release.kubectl.apply(deployment("web", emojivoto))
+    release.kubectl.apply(deployment("web", namespace))
 
-    [pod] = pods_of(release.kubectl, "web", emojivoto, 1)
+    [pod] = pods_of(release.kubectl, "web", namespace, 1)
 
     assert our_annotations(pod) == WEB_ANNOTATIONS
     assert pod["metadata"]["annotations"]["example.org/kept"] == "yes"
 
 
-def test_scaling_gives_annotated_pods(release: Release, emojivoto: str) -> None:
+def test_scaling_gives_annotated_pods(release: Release, namespace: str) -> None:
     """Three replicas are three annotated Pods."""
-    release.kubectl.run("scale", "deployment/web", "--replicas=3", f"--namespace={emojivoto}")
+    release.kubectl.apply(deployment("web", namespace))
+    pods_of(release.kubectl, "web", namespace, 1)
 
-    pods = pods_of(release.kubectl, "web", emojivoto, 3)
+    release.kubectl.run("scale", "deployment/web", "--replicas=3", f"--namespace={namespace}")
+
+    pods = pods_of(release.kubectl, "web", namespace, 3)
 
     assert [our_annotations(pod) for pod in pods] == [WEB_ANNOTATIONS] * 3
 
 
 @once
-def test_a_forged_annotation_is_corrected(release: Release, emojivoto: str) -> None:
+def test_a_forged_annotation_is_corrected(release: Release, namespace: str) -> None:
     """A Pod whose template names another workload's profiles names its own; an extra key is removed."""
-    forged = deployment("voting", emojivoto)
+    forged = deployment("voting", namespace)
     forged["spec"]["template"]["metadata"]["annotations"] |= {
         "liqo.io/cpuProfile": WEB_CPU,
         "liqo.io/connectionProfile9": WEB_TO_EMOJI,
     }
     release.kubectl.apply(forged)
 
-    [pod] = pods_of(release.kubectl, "voting", emojivoto, 1)
+    [pod] = pods_of(release.kubectl, "voting", namespace, 1)
 
     assert our_annotations(pod) == {
         "liqo.io/cpuProfile": "cpuprofile-80ea9c2558c9dcb9608e57b48d117f8735783881",
@@ -149,11 +165,11 @@ def test_a_forged_annotation_is_corrected(release: Release, emojivoto: str) -> N
 
 
 @once
-def test_a_pod_without_owner_is_created_unchanged(release: Release, emojivoto: str) -> None:
+def test_a_pod_without_owner_is_created_unchanged(release: Release, namespace: str) -> None:
     """The API server creates a Pod without owner and without profile unchanged."""
-    release.kubectl.run("run", "bare", "--image=registry.example/x", f"--namespace={emojivoto}")
+    release.kubectl.run("run", "bare", "--image=registry.example/x", f"--namespace={namespace}")
 
-    pod = release.kubectl.json("get", "pod", "bare", f"--namespace={emojivoto}")
+    pod = release.kubectl.json("get", "pod", "bare", f"--namespace={namespace}")
 
     assert our_annotations(pod) == {}
 
@@ -186,7 +202,7 @@ def test_an_unchanged_cycle_writes_nothing(release: Release) -> None:
 
 @once
 def test_without_a_webhook_pods_are_still_created_and_repaired_later(
-    release: Release, emojivoto: str
+    release: Release, namespace: str
 ) -> None:
     """`failurePolicy: Ignore`: with both processes stopped a Pod is created; the profiler annotates it later.
 
@@ -195,22 +211,22 @@ def test_without_a_webhook_pods_are_still_created_and_repaired_later(
     webhook, profiler = release.processes["webhook"], release.processes["profiler"]
     webhook.stop()
     profiler.stop()
-    release.kubectl.apply(deployment("emoji", emojivoto))
-    [plain] = pods_of(release.kubectl, "emoji", emojivoto, 1)
+    release.kubectl.apply(deployment("emoji", namespace))
+    [plain] = pods_of(release.kubectl, "emoji", namespace, 1)
     assert our_annotations(plain) == {}
 
     profiler.start()
-    wait_until(lambda: _annotated_pod_of_emoji(release, emojivoto), 30, "the Pod to be repaired")
-    [repaired] = pods_of(release.kubectl, "emoji", emojivoto, 1)
+    wait_until(lambda: _annotated_pod_of_emoji(release, namespace), 30, "the Pod to be repaired")
+    [repaired] = pods_of(release.kubectl, "emoji", namespace, 1)
     assert repaired["metadata"]["uid"] == plain["metadata"]["uid"]
 
     webhook.start()
-    release.kubectl.run("delete", "pod", plain["metadata"]["name"], f"--namespace={emojivoto}")
-    wait_until(lambda: _annotated_pod_of_emoji(release, emojivoto), 30, "a new Pod with annotations")
+    release.kubectl.run("delete", "pod", plain["metadata"]["name"], f"--namespace={namespace}")
+    wait_until(lambda: _annotated_pod_of_emoji(release, namespace), 30, "a new Pod with annotations")
 
 
 def _annotated_pod_of_emoji(release: Release, namespace: str) -> bool:
-    """True if the one Pod names its WEB_CPU profile."""
+    """True if the one Pod names its CPU profile."""
     [pod] = pods_of(release.kubectl, "emoji", namespace, 1)
     return "liqo.io/cpuProfile" in our_annotations(pod)
 
@@ -298,12 +314,13 @@ def test_metrics_name_workloads_only_where_a_value_asks_for_it(release: Release,
 
 
 def test_an_upgrade_and_a_rollback_keep_data_and_trust(
-    release: Release, emojivoto_prometheus: Prometheus, emojivoto: str
+    release: Release, emojivoto_prometheus: Prometheus, namespace: str
 ) -> None:
     """Neither Helm version removes the caBundle or the certificates: the chart does not render them.
 
     The upgrade also sets monitoring.workloadMetrics: needs of 5 Deployments in CPU and memory are 10 gauges.
     """
+    release.kubectl.apply(deployment("web", namespace, replicas=3))
     ca_bundle, names = release.ca_bundle, release.profiles().keys()
     changed = release.values(
         emojivoto_prometheus.url, {"logLevel": "debug", "monitoring": {"workloadMetrics": True}}
@@ -315,17 +332,17 @@ def test_an_upgrade_and_a_rollback_keep_data_and_trust(
     assert release.processes["webhook"].environment["LOG_LEVEL"] == "debug"
     needs = ("job_profiler_profile_cpu_cores{", "job_profiler_profile_memory_bytes{")
     wait_until(
-        lambda: sum(line.startswith(needs) for line in _lines_about(release, emojivoto)) == 10,
+        lambda: sum(line.startswith(needs) for line in _lines_about(release, namespace)) == 10,
         30,
         "gauges of 5 Deployments",
     )
-    _assert_new_pods_annotated(release, emojivoto)
+    _assert_new_pods_annotated(release, namespace)
 
     release.helm.rollback(NAME, 1, release.namespace)
     assert (release.ca_bundle, release.profiles().keys()) == (ca_bundle, names)
     release.restart()
     assert release.processes["webhook"].environment["LOG_LEVEL"] == "info"
-    _assert_new_pods_annotated(release, emojivoto)
+    _assert_new_pods_annotated(release, namespace)
 
 
 def _lines_about(release: Release, namespace: str) -> list[str]:
@@ -340,7 +357,7 @@ def _assert_new_pods_annotated(release: Release, namespace: str) -> None:
     assert [our_annotations(pod) for pod in pods] == [WEB_ANNOTATIONS] * 3
 
 
-def test_an_uninstall_leaves_only_the_profiles(release: Release, emojivoto: str) -> None:
+def test_an_uninstall_leaves_only_the_profiles(release: Release, namespace: str) -> None:
     """Secrets, Lease and status go with the release; CRDs and profiles stay; Pods are still created."""
     release.stop()
     release.helm.uninstall(NAME, release.namespace)
@@ -358,6 +375,6 @@ def test_an_uninstall_leaves_only_the_profiles(release: Release, emojivoto: str)
         "--selector=app.kubernetes.io/part-of=job-profiler",
     )
     assert cluster_wide == ""
-    assert len(release.profiles()) == 14
-    release.kubectl.run("scale", "deployment/web", "--replicas=4", f"--namespace={emojivoto}")
-    assert len(pods_of(release.kubectl, "web", emojivoto, 4)) == 4
+    assert len(release.profiles()) == PROFILES
+    release.kubectl.apply(deployment("web", namespace))
+    assert len(pods_of(release.kubectl, "web", namespace, 1)) == 1

@@ -158,7 +158,7 @@ def test_the_logs_of_the_product_are_shown(sandbox: Sandbox, kubectl: Kubectl) -
 
     assert '"event": "started"' in typed(sandbox, f"kubectl logs {target}")
     assert len(typed(sandbox, f"kubectl logs {target} --tail=2").splitlines()) == 2
-    assert "Nothing runs in this Pod" in typed(sandbox, f"kubectl logs deploy/web -n {ZONE}")
+    assert "Nothing runs in this Pod" in typed(sandbox, f"kubectl logs deploy/web -n {EMOJIVOTO}")
     with pytest.raises(KubectlError, match="run the command on this machine"):
         kubectl.run("exec", f"deploy/{NAME}-webhook", f"--namespace={NAMESPACE}", "--", "true")
 

@@ -1,4 +1,4 @@
-"""Namespaces are selected by their labels, at run time; tests run in this order.
+"""Namespaces are selected by their labels, at run time; the first test is about the labels at the start.
 
 Three namespaces have the same history and the same Deployment `web`: one is selected, one is not, and one
 has opted out.
@@ -85,10 +85,11 @@ def release(
     threefold_past: Prometheus,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product with a namespace selector."""
+    """The product with a namespace selector, and the profiles of the namespace that it selects."""
     installed = Release(helm4, control_plane, kubectl, RELEASE, work_directory)
     extra = {"profiling": {"namespaceSelector": SELECTOR}}
     with running(installed, installed.values(threefold_past.url, extra)):
+        wait_until(lambda: profiled(installed) == {SELECTED: PROFILES}, 60, "the profiles of one namespace")
         yield installed
 
 
@@ -144,7 +145,6 @@ def web_cpu(release: Release, namespace: str) -> dict[str, Any]:
 
 def test_one_of_three_namespaces_with_the_same_past_is_profiled(release: Release) -> None:
     """14 profiles, all of the selected namespace; web's CPU is (0.016 + 0.004) cores * 1.0625 = 0.02125."""
-    wait_until(lambda: profiled(release) == {SELECTED: PROFILES}, 60, "the profiles of one namespace")
     await_cycles(release, 2)
 
     assert profiled(release) == {SELECTED: PROFILES}
@@ -168,6 +168,7 @@ def test_pods_elsewhere_are_left_as_they_are(release: Release) -> None:
 def test_a_namespace_that_is_labelled_comes_into_scope(release: Release) -> None:
     """A label adds a namespace without a restart: it gets the same 14 profiles, and its Pods name them."""
     starts = release.processes["profiler"].log.count('"started"')
+    scale(release, OTHER, 2)
     _await_age(release, OTHER)
     label(release, OTHER, "team=web")
     wait_until(
@@ -195,7 +196,9 @@ def _await_age(release: Release, namespace: str) -> None:
 
 def test_a_namespace_that_opts_out_keeps_what_it_has(release: Release) -> None:
     """Pods keep their annotations, even ones forged now; a new Pod gets those of its template only."""
-    before = annotations(release, SELECTED, 2)
+    scale(release, SELECTED, 2)
+    wait_until(lambda: is_named(annotations(release, SELECTED, 2)), 30, "two Pods with their annotations")
+    profiles, before = profiled(release), annotations(release, SELECTED, 2)
     label(release, SELECTED, f"{IGNORE}=true")
     wait_until(lambda: _is_left_alone(release), 30, "a forged Pod to stay so")
     scale(release, SELECTED, 3)
@@ -204,7 +207,7 @@ def test_a_namespace_that_opts_out_keeps_what_it_has(release: Release) -> None:
     after = annotations(release, SELECTED, 3)
     assert sorted(map(len, after)) == [1, 1, 5]
     assert [pod for pod in after if len(pod) == 5] == [before[0]]
-    assert profiled(release) == {SELECTED: PROFILES, OTHER: PROFILES}
+    assert profiled(release) == profiles
 
 
 def _is_left_alone(release: Release) -> bool:
@@ -226,7 +229,9 @@ def test_a_selector_that_matches_nothing_says_so(release: Release) -> None:
 
     One warning for each of three signals states the reason, in the status and as an Event.
     """
-    label(release, OTHER, "team-")
+    profiles = profiled(release)
+    for namespace in (SELECTED, OTHER):
+        label(release, namespace, "team-")
     profiler = release.processes["profiler"]
     profiler.stop()
     log_length = len(profiler.log)
@@ -238,7 +243,7 @@ def test_a_selector_that_matches_nothing_says_so(release: Release) -> None:
     assert {signal["state"] for signal in signals} == {"Empty"}
     assert "none matches PROFILING_NAMESPACE_SELECTOR" in signals[0]["message"]
     assert profiler.log.count("signal_changed", log_length) == 3
-    assert profiled(release) == {SELECTED: PROFILES, OTHER: PROFILES}
+    assert profiled(release) == profiles
     events = release.kubectl.run("get", "events", f"--namespace={RELEASE}")
     assert events.count("NoNamespaces") == 3
 

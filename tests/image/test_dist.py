@@ -80,7 +80,8 @@ def test_the_folder_has_the_release_and_nothing_else(dist: Path) -> None:
 def test_a_second_run_writes_the_same(
     dist: Path, layout: Path, container: Container, helm4: Helm, tmp_path: Path
 ) -> None:
-    """No file has the time or the place at which it was written."""
+    """In place of the first one; no file has the time or the place at which it was written."""
+    shutil.copytree(dist, tmp_path / "again")
     write_dist(tmp_path / "again", layout, container, helm4)
 
     assert (tmp_path / "again" / "SHA256SUMS").read_text() == (dist / "SHA256SUMS").read_text()

@@ -1,7 +1,7 @@
 """The metrics of every class in `app` that takes a registry: names, types, labels and buckets."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pkgutil import walk_packages
@@ -65,23 +65,26 @@ def _collectors(cls: type) -> list[Any]:
     return list(registry._collector_to_names)
 
 
-def _lines(collector: Any) -> Iterator[str]:
+def described(collector: Any) -> Iterator[tuple[Metric, Sequence[str]]]:
+    """The metrics of a collector with the names of their labels, which one without samples does not have."""
     if isinstance(collector, MetricWrapperBase):
-        bounds = [f"{bound:g}" for bound in getattr(collector, "_upper_bounds", [])]
-        yield _line(collector._name, str(collector._type), collector._labelnames, bounds)
+        [family] = collector.describe()
+        yield family, collector._labelnames
         return
     for family in collector.describe() if hasattr(collector, "describe") else collector.collect():
-        yield from _family_lines(family)
+        yield family, cast("Any", family)._labelnames
 
 
-def _family_lines(family: Metric) -> Iterator[str]:
-    label_sets = [sample.labels for sample in family.samples]
-    bounds = [f"{float(labels['le']):g}" for labels in label_sets if "le" in labels]
-    yield _line(family.name, family.type, cast("Any", family)._labelnames, bounds)
-    for labels in label_sets:
-        pairs = ",".join(f"{name}={value}" for name, value in sorted(labels.items()) if name != "le")
-        if pairs:
-            yield f"{family.name} with {pairs}"
+def _lines(collector: Any) -> Iterator[str]:
+    buckets = getattr(collector, "_upper_bounds", ())
+    for family, label_names in described(collector):
+        label_sets = [sample.labels for sample in family.samples]
+        bounds = buckets or [float(labels["le"]) for labels in label_sets if "le" in labels]
+        yield _line(family.name, family.type, label_names, [f"{bound:g}" for bound in bounds])
+        for labels in label_sets:
+            pairs = ",".join(f"{name}={value}" for name, value in sorted(labels.items()) if name != "le")
+            if pairs:
+                yield f"{family.name} with {pairs}"
 
 
 def _line(name: str, kind: str, labels: Any, bounds: list[str]) -> str:

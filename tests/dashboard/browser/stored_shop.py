@@ -7,11 +7,12 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from app.domain.custom_resources import KINDS
 from app.domain.profiles import ProfileKind
 from app.kubernetes import paths
-from tests.decisions.manifests import Object, container, edge, need
+from tests.decisions.manifests import Object, container, deployment, edge, need
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed
 
 MEBIBYTE = 1024**2
@@ -152,9 +153,7 @@ def _serve_status(server: FakeApiServer) -> None:
 
 
 def _cpu(stored: Stored) -> Object:
-    request = {"request": stored.requested_cores} if stored.requested_cores else {}
-    containers = ({"name": "app", "value": stored.cores, "samples": 2016, **request},)
-    more: Object = request | _replicas(stored)
+    more: Object = {}
     if stored.name == "web":
         more |= {
             "history": HISTORY,
@@ -175,25 +174,26 @@ def _cpu(stored: Stored) -> Object:
         }
     if stored.namespace == "attic":
         more["conditions"] = [{"type": "Stale", "status": "True", "reason": "NoNewSamples"}]
-    return _need("cpu", stored, stored.cores, containers, more)
+    return _need("cpu", stored, stored.cores, **more)
 
 
 def _memory(stored: Stored) -> Object:
-    amount = stored.requested_mebibytes
-    request = {"request": f"{amount}Mi"} if amount else {}
-    value = str(stored.mebibytes * MEBIBYTE)
-    containers = ({"name": "app", "value": value, "samples": 2016, **request},)
-    return _need("memory", stored, value, containers, request | _replicas(stored))
+    return _need("memory", stored, str(stored.mebibytes * MEBIBYTE))
 
 
-def _need(resource: str, stored: Stored, value: str, containers: tuple[Object, ...], more: Object) -> Object:
+def _need(resource: str, stored: Stored, value: str, **more: Any) -> Object:
+    """The profile of a workload with one container, which has all of its request."""
+    amount = _requests(stored).get(resource)
+    request = {"request": amount} if amount else {}
     return need(
         resource,
         stored.name,
         value,
         namespace=stored.namespace,
         kind=stored.kind,
-        containers=containers,
+        containers=({"name": "app", "value": value, "samples": 2016, **request},),
+        **request,
+        **_replicas(stored),
         **more,
     )
 
@@ -211,14 +211,15 @@ def _connection(call: Call) -> Object:
 
 
 def _workload(stored: Stored) -> Object:
-    requests = {"cpu": stored.requested_cores or "", "memory": f"{stored.requested_mebibytes}Mi"}
-    labels = {"app": "shop"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container(requests=requests)]}}
-    return {
-        "metadata": {"name": stored.name, "namespace": stored.namespace},
-        "spec": {
-            "replicas": stored.replicas,
-            "selector": {"matchLabels": labels},
-            "template": template,
-        },
-    }
+    app = container(requests=_requests(stored))
+    return deployment(stored.name, app, namespace=stored.namespace, replicas=stored.replicas)
+
+
+def _requests(stored: Stored) -> dict[str, str]:
+    """What one replica requests, by resource."""
+    requests = {}
+    if stored.requested_cores:
+        requests["cpu"] = stored.requested_cores
+    if stored.requested_mebibytes:
+        requests["memory"] = f"{stored.requested_mebibytes}Mi"
+    return requests
