@@ -1,4 +1,7 @@
-"""Views as HTML: the only place that writes it, by templates that escape every value."""
+"""Views as HTML: the only place that writes it, by templates.
+
+They escape every value but our own style, script and curves.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +10,6 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from app.charts.theme import document_stylesheet
 from app.dashboard.facts import Facts
@@ -33,15 +35,10 @@ ROWS_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawn curve as SVG, which must not come from anywhere but our own drawing; or why there is none."""
+    """A drawn curve as SVG, which templates don't escape: app.charts has drawn it; or why there is none."""
 
     svg: str = ""
     reason: str = ""
-
-    @property
-    def markup(self) -> Markup:
-        """The SVG, not escaped."""
-        return Markup(self.svg)  # noqa: S704 - drawn by app.charts, which escapes names
 
 
 Charts = Mapping[Resource, Chart]

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from markupsafe import Markup
 
 from app.dashboard import pages
 from app.dashboard.charting import DrawCurve, charts_of
@@ -67,8 +66,8 @@ def report(facts: Facts, details: Mapping[Workload, WorkloadDetails], draw: Draw
         with_faults(facts, faults),
         links,
         policy=content_policy(hashed(style), hashed(script), "'none'"),
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
+        style=style,
+        script=script,
         overview=overview(facts, links),
         rows=workload_rows(facts, links),
         edges=edge_rows(edges[:_MOST_EDGES], links),
