@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-
 from app.dashboard import pages
 from app.dashboard.charting import DrawCurve, charts_of
 from app.dashboard.connections import edge_rows

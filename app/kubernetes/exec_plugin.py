@@ -121,8 +121,8 @@ async def _output(plugin: ExecPlugin, environment: Mapping[str, str], *, is_inte
     except (asyncio.CancelledError, CredentialsError):
         with suppress(ProcessLookupError):
             process.kill()
-        # Ends what the plug-in itself has started; asyncio closes its pipes by no other way.
-        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
+        # Ends what the plug-in itself has started; asyncio has no public way to close its pipes.
+        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - as above
         await process.wait()  # the event loop may end next, and would leave a zombie
         raise
     if process.returncode:

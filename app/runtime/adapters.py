@@ -125,8 +125,13 @@ class ClusterReport:
 
     async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
         """Emit an Event on the status ConfigMap."""
-        kind = "Warning" if warning else "Normal"
-        await self._events.record(self._involved, reason, message, now=datetime.now(UTC), kind=kind)  # type: ignore[arg-type]
+        await self._events.record(
+            self._involved,
+            reason,
+            message,
+            now=datetime.now(UTC),
+            kind="Warning" if warning else "Normal",
+        )
 
 
 class ClusterEvents:

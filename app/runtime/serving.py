@@ -124,7 +124,7 @@ def _build_profiler(
     settings: Settings, client: ClusterClient, profiles: ProfileWatches, registry: CollectorRegistry
 ) -> "ProfilerRole":
     # Only this role imports numpy, which keeps the webhook's process small.
-    from app.runtime.profiler_role import ProfilerRole  # noqa: PLC0415
+    from app.runtime.profiler_role import ProfilerRole  # noqa: PLC0415 - as above
 
     return ProfilerRole(settings, client, profiles, registry)
 

@@ -139,7 +139,8 @@ def join_connections(
     has_sample = has_request | np.isfinite(request_bytes) | np.isfinite(response_bytes)
     reporters = np.array([rates.reporters.get(key, Reporters.SOURCE) for key in edges], dtype=np.uint8)
     source_keys = [naming.source_key(key) for key in edges]
-    sources, scraped = _sources(source_keys, has_sample, reporters, scrapes, naming, scope)
+    sources = _possible_sources([*scrapes.keys, *source_keys], naming, scope)
+    scraped = _scraped_steps(sources, source_keys, has_sample, reporters, scrapes)
     return ConnectionSamples(
         steps,
         tuple(edges.values()),
@@ -169,21 +170,24 @@ def _covers(scope: Scope, edge: Connection) -> bool:
     return scope.covers_edge(edge.source.namespace, edge.destination.namespace)
 
 
-def _sources(  # noqa: PLR0913, PLR0917
-    source_keys: Sequence[Key],
-    has_sample: NDArray[np.bool_],
-    reporters: NDArray[np.uint8],
-    scrapes: SeriesMatrix,
-    naming: EndpointNaming,
-    scope: Scope,
-) -> tuple[dict[Key, Workload], NDArray[np.bool_]]:
-    """Each possible source that is not excluded, and the steps in which it was scraped."""
-    workloads = {key: naming.source(key) for key in dict.fromkeys(chain(scrapes.keys, source_keys))}
-    sources = {
+def _possible_sources(keys: Sequence[Key], naming: EndpointNaming, scope: Scope) -> dict[Key, Workload]:
+    """The sources that can exist and are not excluded, each key once."""
+    workloads = {key: naming.source(key) for key in dict.fromkeys(keys)}
+    return {
         key: workload
         for key, workload in workloads.items()
         if workload and workload.namespace not in scope.excluded and _can_exist(workload)
     }
+
+
+def _scraped_steps(
+    sources: Mapping[Key, Workload],
+    source_keys: Sequence[Key],
+    has_sample: NDArray[np.bool_],
+    reporters: NDArray[np.uint8],
+    scrapes: SeriesMatrix,
+) -> NDArray[np.bool_]:
+    """The steps in which each source was scraped; *source_keys*, samples and reporters are of the edges."""
     scraped = align_rows(scrapes, sources, has_sample.shape[1]) >= _SCRAPES_FOR_A_RATE
     rows = {key: row for row, key in enumerate(sources)}
     numbers = np.array([rows[key] for key in source_keys], dtype=np.int64)
@@ -192,7 +196,7 @@ def _sources(  # noqa: PLR0913, PLR0917
     is_silent: NDArray[np.bool_] = np.asarray(~scraped.any(axis=1))
     by_servers = ~reports_itself & is_silent[numbers]
     np.logical_or.at(scraped, numbers[by_servers], has_sample[by_servers])
-    return sources, scraped
+    return scraped
 
 
 def align_rows(matrix: SeriesMatrix, keys: Collection[Key], steps: int) -> NDArray[np.float64]:
