@@ -16,8 +16,8 @@ MIN_RATIO, MAX_MEGABYTES = 0.9, 120
 def main() -> None:
     """Prints one line per run, memory, and the median ratio in the last line; fails if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--workloads", type=int, default=10_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-webhook-") as directory, Rig(Path(directory)) as rig:
