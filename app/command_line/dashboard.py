@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -28,8 +27,6 @@ from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
 _TOKEN_BYTES = 24
-# Profiles are trees without circles: looking for some among thousands takes half the time of a page.
-_COLLECTION_THRESHOLDS = 100_000, 50, 100
 _CHART_WIDTH, _CHART_HEIGHT = 960, 260
 
 
@@ -38,7 +35,6 @@ def serve_dashboard(settings: Settings, access: ClusterAccess, *, history: Path 
     configure_logs("warning", LogFormat.CONSOLE)
     if not 0 <= port <= 65535:
         raise SettingsError([f"--port is {port}: use 1 to 65535; 0 takes a free one"])
-    gc.set_threshold(*_COLLECTION_THRESHOLDS)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(settings, access, history, port))
 
