@@ -20,6 +20,7 @@ from app.backtest.replay import Replay, replay
 from app.backtest.report import document, format_day, scores_of, updater_scores_of
 from app.backtest.usage import Usage
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.output_files import writing
 from app.command_line.plot_files import is_plot_folder, write_plot
 from app.command_line.printout import Column, OutputFormat, Printout, Table
 from app.command_line.prometheus_access import reach_input
@@ -199,10 +200,8 @@ def _plot(result: Replay, target: Path) -> None:
         write_plot(target, plots.frontier(result))
         print_error(f"slack against risk written to {target}")
         return
-    try:
+    with writing("--plot", target):
         target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError([f"--plot is {str(target)!r}: cannot write to the folder: {error}"]) from error
     plotted = _plotted(result)
     write_plot(target / "frontier.svg", plots.frontier(result))
     for series in plotted:

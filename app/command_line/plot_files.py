@@ -6,6 +6,7 @@ from pathlib import Path
 from app.charts.render import png, svg_document
 from app.charts.vega import Spec
 from app.command_line.dashboard_extra import require_dashboard_extra
+from app.command_line.output_files import check_output_file, check_output_folder, writing
 from app.errors import SettingsError
 
 _WRITERS: Mapping[str, Callable[[Spec], bytes]] = {
@@ -19,6 +20,7 @@ def check_plot_file(path: Path) -> None:
     """Raises SettingsError if no chart can be written to *path*, before anything is computed for it."""
     if path.suffix.lower() not in _WRITERS:
         raise SettingsError([f"--plot is {str(path)!r}: the name must end in {_ENDINGS}"])
+    check_output_file("--plot", path)
     require_dashboard_extra("--plot")
 
 
@@ -32,6 +34,7 @@ def is_plot_folder(path: Path) -> bool:
     if not is_folder and path.suffix.lower() not in _WRITERS:
         fault = f"the name of a file must end in {_ENDINGS}, and a new folder's name has no ending"
         raise SettingsError([f"--plot is {str(path)!r}: {fault}"])
+    (check_output_folder if is_folder else check_output_file)("--plot", path)
     require_dashboard_extra("--plot")
     return is_folder
 
@@ -39,7 +42,5 @@ def is_plot_folder(path: Path) -> bool:
 def write_plot(path: Path, spec: Spec) -> None:
     """Draws the chart, and writes it in the format of the name's ending."""
     drawn = _WRITERS[path.suffix.lower()](spec)
-    try:
+    with writing("--plot", path):
         path.write_bytes(drawn)
-    except OSError as error:
-        raise SettingsError([f"--plot is {str(path)!r}: cannot write the file: {error}"]) from error

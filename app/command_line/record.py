@@ -8,6 +8,7 @@ import typer
 
 from app.backtest.recording import anonymise, record_usage
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.output_files import check_output_file, writing
 from app.command_line.prometheus_access import reach_input
 from app.command_line.usage_input import no_usage, open_usage, progress_bar
 from app.errors import SettingsError
@@ -24,16 +25,13 @@ def record_and_print(
     configure_logs("warning", LogFormat.CONSOLE)
     if days < 1:
         raise SettingsError([f"--days is {days}: must be 1 or more"])
-    if not output.parent.is_dir():
-        raise SettingsError([f"--output is {str(output)!r}: no such folder: {str(output.parent)!r}"])
+    check_output_file("--output", output)
     containers = asyncio.run(_record(settings, access, days))
     if anonymous:
         # The salt is not stored, so names cannot be guessed from the hashes.
         containers = anonymise(containers, secrets.token_bytes(32))
-    try:
+    with writing("--output", output):
         write_history_file(output, containers)
-    except OSError as error:
-        raise SettingsError([f"--output is {str(output)!r}: cannot write the file: {error}"]) from error
     samples = sum(len(container.timestamps) for container in containers)
     typer.echo(
         f"{output}: {len(containers)} containers, {samples} steps, {output.stat().st_size / 1e6:.1f} MB"

@@ -10,6 +10,7 @@ import typer
 
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.dashboard import draw, open_facts
+from app.command_line.output_files import check_output_file, writing
 from app.command_line.terminal import print_error
 from app.command_line.usage_input import progress_bar
 from app.dashboard.charting import containers_of
@@ -17,7 +18,7 @@ from app.dashboard.facts import Facts, Fault, Needs
 from app.dashboard.readings import Curves, FactSource, Readings, of_cluster, of_prometheus
 from app.dashboard.report import WorkloadDetails, most_to_say, report
 from app.domain.workloads import Workload
-from app.errors import ProfilerError, SettingsError
+from app.errors import ProfilerError
 from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
@@ -30,13 +31,11 @@ def write_report(settings: Settings, access: ClusterAccess, file: Path, *, histo
         ProfilerError: the profiles can't be read; other parts that can't be are named in the file.
     """
     configure_logs("warning", LogFormat.CONSOLE)
-    if not file.parent.is_dir():
-        raise SettingsError([f"FILE is {str(file)!r}: no such folder: {str(file.parent)!r}"])
+    check_output_file("FILE", file)
     facts, details = asyncio.run(_read(settings, access, history))
-    try:
-        file.write_text(report(facts, details, draw), encoding="utf-8")
-    except OSError as error:
-        raise SettingsError([f"FILE is {str(file)!r}: cannot write the file: {error}"]) from error
+    text = report(facts, details, draw)
+    with writing("FILE", file):
+        file.write_text(text, encoding="utf-8")
     for fault in facts.faults:
         print_error(f"{fault.subject}: {fault.message}")
     curves = sum(detail.curves is not None for detail in details.values())

@@ -225,17 +225,6 @@ def test_wrong_arguments_are_named(program: Program, arguments: list[str], messa
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_a_folder_that_can_not_be_written_is_named(program: Program, tmp_path: Path) -> None:
-    """A file at the path of the folder is an error."""
-    past, file = write_past(tmp_path / "usage.npz", 2), tmp_path / "plots"
-    file.touch()
-
-    outcome = program.run("backtest", "--history", past, "--plot", file)
-
-    assert outcome.code == 2
-    assert f"job-profiler: --plot is {str(file)!r}: cannot write to the folder" in outcome.err
-
-
 def test_selectors_need_a_cluster(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A namespace selector is rejected, because this command cannot read labels."""
     monkeypatch.setenv("PROFILING_NAMESPACE_SELECTOR", "team=web")

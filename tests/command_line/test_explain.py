@@ -148,14 +148,6 @@ def test_an_unknown_workload(program: Program, past: Path, named: str, code: int
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_a_plot_that_can_not_be_written_is_named(program: Program, past: Path) -> None:
-    """Exit code 2 and a message with the path."""
-    outcome = program.run("explain", "shop/web", "--history", past, "--plot", "/nowhere/web.svg")
-
-    assert outcome.code == 2
-    assert "job-profiler: --plot is '/nowhere/web.svg': cannot write the file" in outcome.err
-
-
 def test_value_and_bound_equal_those_of_the_profile(program: Program, past: Path) -> None:
     """`job-profiler profile` on the same file has the same values; its bound is rounded up to 0.1 %."""
     profiles = program.run("profile", "--history", past, *ALL, "-o", "json")

@@ -53,23 +53,12 @@ async def test_anonymous_files_hold_no_name(program: Program, prometheus: str, t
     assert not set(archives[0]["names"]) & set(archives[1]["names"])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["--output", "/nowhere/usage.npz"],
-            "--output is '/nowhere/usage.npz': no such folder: '/nowhere'",
-        ),
-        (["--output", "usage.npz", "--days", "0"], "--days is 0: must be 1 or more"),
-    ],
-)
-def test_wrong_arguments_are_named_before_any_query(
-    program: Program, arguments: list[str], message: str
-) -> None:
+def test_a_wrong_number_of_days_is_named_before_any_query(program: Program) -> None:
     """Exit code 2 and one message."""
-    outcome = program.run("record", *arguments)
+    outcome = program.run("record", "--output", "usage.npz", "--days", "0")
 
-    assert (outcome.code, outcome.out, outcome.err) == (2, "", f"job-profiler: {message}\n")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == "job-profiler: --days is 0: must be 1 or more\n"
 
 
 async def test_without_samples_nothing_is_written(
