@@ -130,7 +130,8 @@ def test_the_choices_of_the_variables(watched: Watched) -> None:
 def test_sums_of_all_replicas(ask: Ask, name: str, factor: float) -> None:
     """Of web, db and old, in cores: requested 2 * 0.5 + 0.2, needed 2 * 0.25 + 1 + 0.2.
 
-    Used are 0.12 + 0.24 + 0.8 + 0.1. Waste is 2 * (0.5 - 0.25) of web; db lacks 1. The CronJob has no replicas, and young has no profile.
+    Used are 0.12 + 0.24 + 0.8 + 0.1.
+    Waste is 2 * (0.5 - 0.25) of web; db lacks 1. The CronJob has no replicas, and young has no profile.
     """
     sums = [ask(f"Now: {name} {letter}")[""] for letter in "ABC"]
 
