@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.domain.profiles import ConnectionProfile, Profile
+from app.domain.policy_rule import PolicyRule
+from app.domain.profiles import ConnectionProfile, Profile, ResourceProfile
 from app.domain.value_history import ValueChange
 
 
@@ -30,6 +31,11 @@ class ProfileWrite:
     def manifest_time(self, now: datetime) -> datetime | None:
         """The time of the last change, to write the object with it; None if only the status is written."""
         return now if self.value_changed else self.unlabelled_since
+
+    @property
+    def policy(self) -> tuple[PolicyRule, ...]:
+        """The rules that a new profile is to have; the policy of a stored one is written on its own."""
+        return self.profile.policy if isinstance(self.profile, ResourceProfile) else ()
 
     @property
     def is_connection(self) -> bool:

@@ -30,6 +30,7 @@ from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.need_limits import ABSURD_NEED, absurd_needs, without_absurd
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.cycle.plan_events import plan_events
+from app.profiler.cycle.plan_policies import with_policies
 from app.profiler.cycle.publisher import Publisher, PublishResult
 from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.reporter import Reporter
@@ -164,12 +165,14 @@ class ProfilingCycle:
         wanted = wanted_steps(newest, self._policy.history_days)
         unlisted = self._watches.unlisted_namespaces() if self._watches else {}
         collected = await self._collector.collect(wanted, snapshot, progress, unlisted)
-        stored_values = StoredValues(await self._publisher.stored(), now, snapshot.state_of)
+        stored = await self._publisher.stored()
+        stored_values = StoredValues(stored, now, snapshot.state_of, snapshot.policy_of)
         derived = await self._derive(collected, newest, snapshot, stored_values)
         absurd = list(absurd_needs(derived.profiles, self._policy.limits.needs))
         published = await self._publisher.publish(
             without_absurd(derived.profiles, absurd), now, frozen_kinds=collected.unread_past
         )
+        await self._publisher.apply_policies(snapshot, now)
         removed = await self._publisher.apply_aging(
             derived.newest_samples,
             lambda identity: collected.is_answered(identity) and _knows_usage(snapshot, identity),
@@ -257,6 +260,7 @@ class ProfilingCycle:
             if not (collected.is_frozen(profile.identity) and stored.catalogue.get(profile.identity))
         ]
         profiles = with_states(with_roles(profiles, snapshot.templates), snapshot.state_of)
+        profiles = with_policies(profiles, snapshot)
         return replace(derived, profiles=with_replica_rates(profiles, snapshot.ready_replicas))
 
     def _reasons(
