@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from app.domain.container_roles import UNKNOWN_TEMPLATE
 from app.domain.profiles import Resource, ResourceProfile
-from app.domain.quantities import amount_in
 from app.domain.template_amounts import TemplateAmounts
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.profile_write import ProfileWrite
 from app.rightsizing.constraints import Constraints
+from app.rightsizing.needs import container_needs
 from app.rightsizing.pod_spec import ContainerResources, PodResources
 from app.rightsizing.policy import SchedulingPolicy
-from app.rightsizing.resizing import ContainerNeeds, resize
+from app.rightsizing.resizing import resize
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,11 @@ class RequestChanges:
     ) -> dict[str, str]:
         """The request of each container with these needs; that of the template if none is set."""
         pod = _template_pod(names, amounts)
-        needs = {name: amount for name, value in values.items() if (amount := amount_in(value))}
-        by_resource = {profile.resource: ContainerNeeds(needs, profile.basis.confidence)}
-        resizing = resize(pod, by_resource if needs else {}, Constraints(), self.policy)
+        needs = container_needs(
+            profile.workload, profile.resource, values, profile.basis.confidence, profile.policy
+        )
+        by_resource = {profile.resource: needs} if needs.containers else {}
+        resizing = resize(pod, by_resource, Constraints(), self.policy)
         key = profile.resource.value
         requests = {container.name: container.requests.get(key, "") for container in pod.containers}
         set_requests = {

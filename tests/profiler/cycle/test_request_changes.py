@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain.container_roles import TemplateContainers
+from app.domain.policy_rule import PolicyKey, PolicyRule, PolicySource
 from app.domain.profiles import Basis, ContainerNeed, Resource, ResourceProfile
 from app.domain.template_amounts import template_amounts
 from app.domain.workloads import Workload
@@ -64,6 +65,20 @@ def test_changes_by_container(before: dict[str, str] | None, after: dict[str, st
     5m and 7m are both set as 20m; 95m and 99m are within 15 % of the 100m in the template, which stay.
     """
     assert changes(write(before, after)) == text
+
+
+def test_the_policy_of_the_workload_counts() -> None:
+    """Of 90m only 50m are allowed, and the proxy is off."""
+    written = write(None, {"main": "0.090", "proxy": "0.090"})
+    policy = (
+        PolicyRule(PolicyKey.MAX_CPU, "50m", PolicySource.NAMESPACE),
+        PolicyRule(PolicyKey.OFF, "true", PolicySource.TEMPLATE, "proxy"),
+    )
+    assert isinstance(written.profile, ResourceProfile)
+
+    bounded = replace(written, profile=replace(written.profile, policy=policy))
+
+    assert changes(bounded) == "main: cpu request 100m → 50m"
 
 
 def test_other_namespaces_and_unknown_templates_have_no_changes() -> None:
