@@ -4,8 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from app.backtest.explanation import Explanation
 from app.backtest.profile_needs import ProfileNeed
+from app.domain.policy_rule import PolicyKey
 from app.domain.profiles import Resource
-from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, format_need
+from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, amount_in, format_need, need_quantity
+from app.domain.workload_policy import in_words
+from app.domain.workloads import Workload
 
 
 def counted(explanations: Iterable[Explanation], needs: Mapping[Resource, ProfileNeed]) -> list[Explanation]:
@@ -15,6 +18,24 @@ def counted(explanations: Iterable[Explanation], needs: Mapping[Resource, Profil
         for one in explanations
         if one.resource not in needs or one.container.container in needs[one.resource].values
     ]
+
+
+def policy_sentences(workload: Workload, needs: Mapping[Resource, ProfileNeed]) -> Iterator[str]:
+    """What annotations say of the workload: its risk, containers that stay as they are, and bounds."""
+    rules = dict.fromkeys(rule for need in needs.values() for rule in need.policy.rules)
+    for rule in rules:
+        if rule.key in {PolicyKey.RISK, PolicyKey.OFF}:
+            of = f"{rule.container}: " if rule.container else ""
+            yield f"Policy: {of}{in_words(rule, workload)}"
+    for resource, need in needs.items():
+        for container, value in need.values.items():
+            amount = amount_in(value)
+            bound = need.policy.bounds(resource, container).that_moves(amount) if amount else None
+            if bound:
+                yield (
+                    f"Policy: {container}, {RESOURCE_NAMES[resource]}: a request is"
+                    f" {in_words(bound.rule, workload)}; the need is {need_quantity(resource, value)}"
+                )
 
 
 def sentences(resource: Resource, need: ProfileNeed, explanations: Iterable[Explanation]) -> Iterator[str]:
