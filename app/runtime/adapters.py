@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS, stale_condition, to_manifest, to_status
@@ -163,4 +163,5 @@ class ClusterEvents:
         involved = InvolvedObject(
             event.api_version, workload.kind, workload.namespace, workload.name, event.uid
         )
-        await self._events.record(involved, event.reason, event.message, now=datetime.now(UTC))
+        kind: Literal["Normal", "Warning"] = "Warning" if event.reason.is_fault else "Normal"
+        await self._events.record(involved, event.reason, event.message, now=datetime.now(UTC), kind=kind)

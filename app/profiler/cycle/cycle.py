@@ -29,8 +29,9 @@ from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, St
 from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.need_limits import ABSURD_NEED, absurd_needs, without_absurd
 from app.profiler.cycle.plan_aging import AgingPolicy
-from app.profiler.cycle.plan_events import plan_events
+from app.profiler.cycle.plan_events import fault_events, plan_events
 from app.profiler.cycle.plan_policies import with_policies
+from app.profiler.cycle.policy_faults import AnnouncedFaults, policy_faults
 from app.profiler.cycle.publisher import Publisher, PublishResult
 from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.reporter import Reporter
@@ -127,6 +128,7 @@ class ProfilingCycle:
         )
         self._reporter = Reporter(cluster.sink)
         self._event_recorder = WorkloadEventRecorder(cluster.events)
+        self._announced_faults = AnnouncedFaults()
         history = UsageHistory(timeslots=policy.timeslots, retained_days=RETAINED_DAYS)
         self._learned = LearnedState(history.state, ConnectionHistory())
         self._collector = SampleCollector(source, history, self._learned, policy.limits)
@@ -183,9 +185,13 @@ class ProfilingCycle:
         faults = self._watch_faults() | question_faults(collected.failed)
         asking = frozenset(filter(self._in_scope, self._asking_namespaces()))
         collected.unheard_namespaces = () if self._policy.scheduling else asking
+        collected.policy_faults = policy_faults(snapshot, stored, self._in_scope)
         await self._reporter.report(collected, reasons, faults, published, now)
         changes = self._request_changes(snapshot, asking)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope, changes)
+        events += fault_events(self._announced_faults.take_new(collected.policy_faults), snapshot.uids)
+        dropped_events = await self._event_recorder.record(events, now)
+        self._announced_faults.forget(event.workload for event in dropped_events if event.reason.is_fault)
         return CycleReport(
             states=collected.states,
             identities=derived.newest_samples.keys(),
@@ -202,7 +208,7 @@ class ProfilingCycle:
             failed_writes=published.failed,
             postponed_writes=published.postponed,
             refused=published.refused,
-            events_dropped=await self._event_recorder.record(events, now),
+            events_dropped=len(dropped_events),
             checkpoints_written=await self._save(now),
             newest_step_times=self._newest_step_times(),
             lags_seconds=collected.lags_seconds,

@@ -1,6 +1,7 @@
 """Policies of workloads in profiling cycles: risk of values, policy in profiles, wrong annotations."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.domain.annotations import POLICY_PREFIX
@@ -13,6 +14,7 @@ from app.domain.profiles import Identity, Resource, StoredProfile
 from app.domain.workload_policy import NO_POLICY, WorkloadPolicy
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.cycle.event_recorder import MAX_EVENTS_PER_MINUTE
 from app.profiler.in_memory import InMemoryProfiles
 from app.profiler.ports import ClusterPorts
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
@@ -97,6 +99,12 @@ class ChangingCluster:
         """The level of a CPU profile, and its value."""
         status = self.status(workload)
         return status["risk"]["level"], status["need"]
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """The wrong annotations in the status report."""
+        found: Mapping[str, str] = self.sink.reports[-1].get("policyFaults", {})
+        return found
 
 
 async def test_each_workload_has_the_risk_of_its_own_policy() -> None:
@@ -198,3 +206,57 @@ async def test_a_policy_holds_while_prometheus_is_away() -> None:
     await cluster.cycle(5, snapshot({WEB: on(PolicySource.TEMPLATE, off="true")}))
 
     assert cluster.policy(WEB) == ["off=true Template"]
+
+
+async def test_wrong_annotations_are_reported_and_announced_once() -> None:
+    """One Event for each object, also if it was wrong before the leader began; none when it is right.
+
+    A container may be in the template or in Pods: the proxy is injected. An init container is not sized.
+    """
+    web = on(
+        PolicySource.TEMPLATE,
+        risk="lowest",
+        **{"max_cpu.web-srv": "1", "max_cpu.linkerd-proxy": "1", "max_cpu.wait": "1", "max_cpu.web-svc": "1"},
+    )
+    cluster = ChangingCluster()
+    await cluster.cycle(0, snapshot({WEB: web}, on(PolicySource.NAMESPACE, max_mem="1Gi")))
+    first = dict(cluster.faults)
+    await cluster.cycle(5)
+    events = cluster.events.lines
+    await cluster.cycle(10, snapshot())
+
+    assert first == {
+        "Namespace/emojivoto/emojivoto": "max-mem of the namespace is not known: did you mean max-memory?",
+        "emojivoto/web": (
+            "risk of the Pod template is 'lowest': use low, normal or high; "
+            "max-cpu.wait is of an init container, which is not sized; "
+            "max-cpu.web-srv is of a container that the Pod template does not have"
+        ),
+    }
+    prefix = "annotations job-profiler.liqo.io/… without effect: "
+    assert events == [(name, "InvalidPolicy", prefix + text) for name, text in first.items()]
+    assert cluster.faults == {}
+    assert cluster.events.lines == events
+
+
+async def test_events_over_the_rate_are_for_later_cycles() -> None:
+    """Of 30 wrong workloads 20 get their Event in the first minute, and 10 in the next cycle."""
+    cluster = ChangingCluster()
+    wrong = on(PolicySource.WORKLOAD, off="perhaps")
+    many = {Workload("emojivoto", f"w-{number:02}"): wrong for number in range(30)}
+    await cluster.cycle(0, replace(snapshot(many), uids=dict.fromkeys(many, "uid")))
+    first = len(cluster.events.lines)
+    await cluster.cycle(5)
+
+    assert (first, len(cluster.events.lines)) == (MAX_EVENTS_PER_MINUTE, 30)
+    assert len({name for name, *_ in cluster.events.lines}) == 30
+
+
+async def test_the_report_is_bounded() -> None:
+    """Of 3,000 wrong workloads 200 are listed, and all are counted."""
+    cluster = ChangingCluster()
+    wrong = on(PolicySource.WORKLOAD, **{f"max_cpu.c{number}": "x" * 30 for number in range(60)})
+    await cluster.cycle(0, snapshot({Workload("emojivoto", f"w-{number}"): wrong for number in range(3000)}))
+
+    assert 100 < len(cluster.faults) <= 200
+    assert cluster.sink.reports[-1]["policyFaultsTotal"] == 3000
