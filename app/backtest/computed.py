@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from app.backtest.explanation import Explanation
 from app.backtest.profile_needs import ProfileNeed
-from app.domain.policy_rule import PolicyKey
+from app.domain.policy_words import policy_effects
 from app.domain.profiles import Resource
-from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, amount_in, format_need, need_quantity
-from app.domain.workload_policy import in_words
+from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, amount_in, format_need
 from app.domain.workloads import Workload
 
 
@@ -22,20 +21,12 @@ def counted(explanations: Iterable[Explanation], needs: Mapping[Resource, Profil
 
 def policy_sentences(workload: Workload, needs: Mapping[Resource, ProfileNeed]) -> Iterator[str]:
     """What annotations say of the workload: its risk, containers that stay as they are, and bounds."""
-    rules = dict.fromkeys(rule for need in needs.values() for rule in need.policy.rules)
-    for rule in rules:
-        if rule.key in {PolicyKey.RISK, PolicyKey.OFF}:
-            of = f"{rule.container}: " if rule.container else ""
-            yield f"Policy: {of}{in_words(rule, workload)}"
-    for resource, need in needs.items():
-        for container, value in need.values.items():
-            amount = amount_in(value)
-            bound = need.policy.bounds(resource, container).that_moves(amount) if amount else None
-            if bound:
-                yield (
-                    f"Policy: {container}, {RESOURCE_NAMES[resource]}: a request is"
-                    f" {in_words(bound.rule, workload)}; the need is {need_quantity(resource, value)}"
-                )
+    amounts = {
+        resource: {name: amount for name, value in need.values.items() if (amount := amount_in(value))}
+        for resource, need in needs.items()
+    }
+    policies = {resource: need.policy for resource, need in needs.items()}
+    return (f"Policy: {effect}" for effect in policy_effects(workload, policies, amounts))
 
 
 def sentences(resource: Resource, need: ProfileNeed, explanations: Iterable[Explanation]) -> Iterator[str]:

@@ -106,6 +106,12 @@ class WorkloadPolicy:
         """Its rules alone."""
         return WorkloadPolicy(self.rules) if self.faults else self
 
+    def without_risk(self) -> "WorkloadPolicy":
+        """This policy without a level of its own."""
+        return WorkloadPolicy(
+            tuple(rule for rule in self.rules if rule.key is not PolicyKey.RISK), self.faults
+        )
+
     def stored_rules(self, resource: Resource, containers: Collection[str]) -> tuple[PolicyRule, ...]:
         """The rules for the profile of *resource* of a workload with these *containers*."""
         return tuple(

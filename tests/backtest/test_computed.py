@@ -36,7 +36,7 @@ def test_a_policy_in_words() -> None:
     assert list(policy_sentences(WEB, needs)) == [
         "Policy: low risk by risk of namespace shop",
         "Policy: proxy: turned off by annotation off.proxy of the Pod template",
-        "Policy: main, memory: a request is at most 512Mi by max-memory of Deployment web; the need is 700Mi",
+        "Policy: main, memory: at most 512Mi by max-memory of Deployment web (the need is 700Mi)",
     ]
 
 
