@@ -17,7 +17,7 @@ class ProfileWrite:
     `stored_value` is the value stored now; None if the profile does not exist. `history` has the last changes
     of the value, this one included. `unlabelled_since` is set for a stored object without labels that it can
     have: the time of its last change, with which it is written once more. `stored_containers` has the stored
-    value of each container.
+    value of each container, and `stored_policy` the stored rules of its policy.
     """
 
     profile: Profile
@@ -27,6 +27,7 @@ class ProfileWrite:
     history: tuple[ValueChange, ...] = ()
     unlabelled_since: datetime | None = None
     stored_containers: Mapping[str, str] = field(default_factory=dict)
+    stored_policy: tuple[PolicyRule, ...] = ()
 
     def manifest_time(self, now: datetime) -> datetime | None:
         """The time of the last change, to write the object with it; None if only the status is written."""

@@ -30,7 +30,7 @@ from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.need_limits import ABSURD_NEED, absurd_needs, without_absurd
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.cycle.plan_events import fault_events, plan_events
-from app.profiler.cycle.plan_policies import with_policies
+from app.profiler.cycle.plan_policies import PolicyChange, with_policies
 from app.profiler.cycle.policy_faults import AnnouncedFaults, policy_faults
 from app.profiler.cycle.publisher import Publisher, PublishResult
 from app.profiler.cycle.query_context import Progress
@@ -174,7 +174,7 @@ class ProfilingCycle:
         published = await self._publisher.publish(
             without_absurd(derived.profiles, absurd), now, frozen_kinds=collected.unread_past
         )
-        await self._publisher.apply_policies(snapshot, now)
+        policies = await self._publisher.apply_policies(snapshot, now)
         removed = await self._publisher.apply_aging(
             derived.newest_samples,
             lambda identity: collected.is_answered(identity) and _knows_usage(snapshot, identity),
@@ -187,7 +187,7 @@ class ProfilingCycle:
         collected.unheard_namespaces = () if self._policy.scheduling else asking
         collected.policy_faults = policy_faults(snapshot, stored, self._in_scope)
         await self._reporter.report(collected, reasons, faults, published, now)
-        changes = self._request_changes(snapshot, asking)
+        changes = self._request_changes(snapshot, asking, published.written, policies)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope, changes)
         events += fault_events(self._announced_faults.take_new(collected.policy_faults), snapshot.uids)
         dropped_events = await self._event_recorder.record(events, now)
@@ -217,11 +217,15 @@ class ProfilingCycle:
         )
 
     def _request_changes(
-        self, snapshot: ClusterSnapshot, asking: Collection[str]
-    ) -> Callable[[ProfileWrite], str]:
+        self,
+        snapshot: ClusterSnapshot,
+        asking: Collection[str],
+        written: Iterable[ProfileWrite],
+        policies: Iterable[PolicyChange],
+    ) -> Mapping[Identity, str]:
         if self._policy.scheduling is None:
-            return lambda _write: ""
-        return RequestChanges(self._policy.scheduling, snapshot, asking).of
+            return {}
+        return RequestChanges(self._policy.scheduling, snapshot, asking).of(written, policies)
 
     async def report_failure(self, error: ClusterError) -> None:
         """Report that cycles fail because of *error*."""
@@ -266,7 +270,7 @@ class ProfilingCycle:
             if not (collected.is_frozen(profile.identity) and stored.catalogue.get(profile.identity))
         ]
         profiles = with_states(with_roles(profiles, snapshot.templates), snapshot.state_of)
-        profiles = with_policies(profiles, snapshot)
+        profiles = list(with_policies(profiles, snapshot, stored.catalogue))
         return replace(derived, profiles=with_replica_rates(profiles, snapshot.ready_replicas))
 
     def _reasons(

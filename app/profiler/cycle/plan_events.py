@@ -32,6 +32,7 @@ _API_VERSIONS: Mapping[str, str] = {
     NAMESPACE: "v1",
 }
 _KIND_ORDER = list(ProfileKind)
+_NOTHING: Mapping[Identity, str] = {}
 _PREFIXES = {
     EventReason.EXPIRED: "no new samples, so removed: ",
     EventReason.REQUESTS: "the webhook sets for new Pods, within LimitRanges and quotas: ",
@@ -67,21 +68,17 @@ def plan_events(
     removed: Iterable[StoredProfile],
     uids: Mapping[Workload, str],
     in_scope: Callable[[str], bool],
-    request_changes: Callable[[ProfileWrite], str] = lambda _write: "",
+    request_changes: Mapping[Identity, str] = _NOTHING,
 ) -> list[WorkloadEvent]:
     """The Events after *written* was written and *removed* was removed, highest priority first.
 
     Of those with the same reason, namespaces have one each in turn: only so many are recorded.
     *uids* are those of the existing objects. Repeated runs are profiled under a common name; if no object has
-    that name, there is no Event. *request_changes* gives the change of what the webhook sets after a write;
-    empty for none.
+    that name, there is no Event. *request_changes* has the changes of what the webhook sets, by profile.
     """
     changes_by_event: dict[tuple[EventReason, Workload], list[_ProfileChange]] = {}
-    written = list(written)
     requests = (
-        _ProfileChange(EventReason.REQUESTS, write.profile.identity, text)
-        for write in written
-        if write.value_changed and (text := request_changes(write))
+        _ProfileChange(EventReason.REQUESTS, identity, text) for identity, text in request_changes.items()
     )
     for change in (*requests, *_written_changes(written), *_removed_changes(removed)):
         changes_by_event.setdefault((change.reason, change.workload), []).append(change)

@@ -7,6 +7,7 @@ says holds while Prometheus is away, and for the next run of what does not run n
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from app.domain.catalogue import ProfileCatalogue
 from app.domain.container_roles import UNKNOWN_TEMPLATE
 from app.domain.policy_rule import PolicyRule
 from app.domain.profiles import Profile, ProfileKind, Resource, ResourceProfile, StoredProfile
@@ -18,21 +19,30 @@ _RESOURCES = {resource.profile_kind: resource for resource in Resource}
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """A stored profile, and the rules that it is to have."""
+    """A stored profile of a workload, and the rules that it is to have."""
 
     profile: StoredProfile
+    workload: Workload
+    resource: Resource
     rules: tuple[PolicyRule, ...]
 
 
-def with_policies(profiles: Iterable[Profile], snapshot: ClusterSnapshot) -> list[Profile]:
-    """The profiles; those of CPU and memory have the rules of their workload, if these are known."""
-    return [
-        replace(profile, policy=rules)
-        if isinstance(profile, ResourceProfile)
-        and (rules := _rules(profile.resource, profile.workload, _names(profile), snapshot))
-        else profile
-        for profile in profiles
-    ]
+def with_policies(
+    profiles: Iterable[Profile], snapshot: ClusterSnapshot, stored: ProfileCatalogue
+) -> Iterator[Profile]:
+    """The profiles; those of CPU and memory have the rules of their workload.
+
+    Of a workload that is not known now they have the stored ones, which the webhook goes on to use.
+    """
+    for profile in profiles:
+        if isinstance(profile, ResourceProfile):
+            rules = _rules(profile.resource, profile.workload, _names(profile), snapshot)
+            if rules is None:
+                existing = stored.get(profile.identity)
+                rules = existing.policy if existing else ()
+            yield replace(profile, policy=rules) if rules else profile
+        else:
+            yield profile
 
 
 def plan_policies(stored: Iterable[StoredProfile], snapshot: ClusterSnapshot) -> Iterator[PolicyChange]:
@@ -41,9 +51,10 @@ def plan_policies(stored: Iterable[StoredProfile], snapshot: ClusterSnapshot) ->
         if profile.kind is ProfileKind.CONNECTION or isinstance(profile.subject, Connection):
             continue
         seen = profile.state.containers if profile.state else ()
-        rules = _rules(_RESOURCES[profile.kind], profile.subject, seen, snapshot)
+        resource = _RESOURCES[profile.kind]
+        rules = _rules(resource, profile.subject, seen, snapshot)
         if rules is not None and rules != profile.policy:
-            yield PolicyChange(profile, rules)
+            yield PolicyChange(profile, profile.subject, resource, rules)
 
 
 def _rules(

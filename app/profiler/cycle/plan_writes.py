@@ -82,7 +82,14 @@ def _rewrite(profile: Profile, stored: StoredProfile, now: datetime, *, value_ch
     unlabelled_since = stored.updated_at if stored.state and not stored.state.has_labels else None
     containers = stored.state.values_by_container if stored.state else {}
     return ProfileWrite(
-        profile, stored.name, value_changed, stored.value, history, unlabelled_since, containers
+        profile,
+        stored.name,
+        value_changed,
+        stored.value,
+        history,
+        unlabelled_since,
+        containers,
+        stored.policy,
     )
 
 

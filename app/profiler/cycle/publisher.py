@@ -17,7 +17,7 @@ from app.errors import ClusterError, ConflictError, UnavailableError
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.plan_aging import AgingPolicy, plan_aging
 from app.profiler.cycle.plan_limit import LimitPlan, plan_limit
-from app.profiler.cycle.plan_policies import plan_policies
+from app.profiler.cycle.plan_policies import PolicyChange, plan_policies
 from app.profiler.cycle.plan_writes import WriteOrder, order_writes, plan_writes
 from app.profiler.cycle.refusals import Refusals
 from app.profiler.ports import ProfileStore
@@ -170,8 +170,8 @@ class Publisher:
         """The stored profiles; raises ClusterError if they can't be read."""
         return await self._store.stored()
 
-    async def apply_policies(self, snapshot: ClusterSnapshot, now: datetime) -> None:
-        """Write the policies that differ from the annotations that hold now.
+    async def apply_policies(self, snapshot: ClusterSnapshot, now: datetime) -> list[PolicyChange]:
+        """Write the policies that differ from the annotations that hold now; returns those that are written.
 
         One that was written within the last hour is not written again: the watch may not have reported it
         yet, or the stored schema drops it.
@@ -192,15 +192,17 @@ class Publisher:
         self._policies = settling
         if len(due) > self._max_writes:
             due = take_turns(due, lambda change: change.profile.tenant, int(self._max_writes))
-        waiting = iter(due)
+        waiting, written = iter(due), []
 
         async def write_waiting() -> None:
             for change in waiting:
                 profile, rules = change.profile, change.rules
                 if await self._change_profile(profile, partial(self._store.set_policy, profile, rules), now):
                     settling[profile.name, rules] = now
+                    written.append(change)
 
         await asyncio.gather(*(write_waiting() for _ in range(_CONCURRENT_WRITES)))
+        return written
 
     async def apply_aging(
         self,

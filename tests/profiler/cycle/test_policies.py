@@ -11,6 +11,7 @@ from app.domain.policy_annotations import read_policy
 from app.domain.policy_rule import PolicyRule, PolicySource
 from app.domain.profile_names import contract_name
 from app.domain.profiles import Identity, Resource, StoredProfile
+from app.domain.template_amounts import template_amounts
 from app.domain.workload_policy import NO_POLICY, WorkloadPolicy
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -21,6 +22,7 @@ from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.prometheus_faults import refused
 from tests.profiler.scenario import DEPLOYMENTS, RecordingEvents, RecordingSink, Scenario
 from tests.profiler.varying_usage import varying_prometheus
+from tests.rightsizing.manifests import policy
 
 WEB, VOTING = Workload("emojivoto", "web"), Workload("emojivoto", "voting")
 ALL = NamespaceSelection()
@@ -70,9 +72,13 @@ class ChangingCluster:
     def __init__(self, prometheus: EmojivotoPrometheus | None = None) -> None:
         self.now = snapshot()
         self.profiles, self.sink, self.events = CountingProfiles(), RecordingSink(), RecordingEvents()
-        ports = ClusterPorts(self, self.profiles, self.sink, self.events)
+        ports = ClusterPorts(
+            self, self.profiles, self.sink, self.events, asking_namespaces=lambda: {"emojivoto"}
+        )
         self.prometheus = prometheus or varying_prometheus()
-        self._scenario = Scenario(self.prometheus, self.profiles, cluster=ports)
+        self._scenario = Scenario(
+            self.prometheus, self.profiles, cluster=ports, scheduling=policy(min_confidence=0)
+        )
 
     async def snapshot(self) -> ClusterSnapshot:
         """The annotations of now."""
@@ -195,6 +201,28 @@ async def test_what_is_not_known_stays() -> None:
 
     assert before[0][0] == "low"
     assert gone == before == (cluster.risk(WEB), cluster.policy(WEB))
+
+
+async def test_requests_that_annotations_change_are_announced() -> None:
+    """Once, as an Event on the workload, although its value stays; while they can't be read, nothing changes.
+
+    What web needs is more than a millicore.
+    """
+    cluster = ChangingCluster()
+    amounts = {WEB: template_amounts([("web-svc", {"cpu": "1"}, {})])}
+    bounded = replace(snapshot({}, on(PolicySource.NAMESPACE, max_cpu="1m")), amounts=amounts)
+    await cluster.cycle(0, replace(snapshot(), amounts=amounts))
+    cluster.events.recorded.clear()
+
+    await cluster.cycle(5, bounded)
+    announced = list(cluster.events.lines)
+    await cluster.cycle(10, replace(bounded, known_namespaces=NamespaceSelection(frozenset())))
+    await cluster.cycle(15, bounded)
+
+    (event,) = announced
+    assert event[:2] == ("emojivoto/web", "RequestsChanged")
+    assert event[2].endswith("m → 1m (at most 1m by max-cpu of namespace emojivoto)")
+    assert cluster.events.lines == announced
 
 
 async def test_a_policy_holds_while_prometheus_is_away() -> None:
