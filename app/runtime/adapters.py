@@ -40,14 +40,14 @@ class ClusterWorkloads:
         namespaces: Sequence[str],
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._client, self._namespaces = client, namespaces
+        self._client, self._namespaces, self._report = client, namespaces, report
         self._workloads = WorkloadClient(client, namespaces, report)
 
     async def snapshot(self) -> ClusterSnapshot:
         """The Pods and workloads that run now."""
         pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
         snapshot = build_snapshot(pods, await self._workloads.records())
-        policies = await list_policies(self._client, self._namespaces)
+        policies = await list_policies(self._client, self._namespaces, self._report)
         return replace(
             snapshot,
             unread=self._workloads.unread,

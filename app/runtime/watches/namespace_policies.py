@@ -4,11 +4,10 @@ An annotation can't be selected as a label can: the watch is of all namespaces, 
 name, because the account has no right to watch others.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 import msgspec
-import structlog
 
 from app.domain.policy_annotations import read_policy
 from app.domain.policy_rule import PolicySource
@@ -19,8 +18,6 @@ from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.object_types import LeftOut, readable
 from app.kubernetes.reflector import Reflector, run_reflectors
 from app.profiler.registries.namespace_policies import NamespacePolicies, NamespacePolicy
-
-log = structlog.get_logger(__name__)
 
 
 class NamespacePolicyWatches:
@@ -40,8 +37,13 @@ class NamespacePolicyWatches:
         await run_reflectors(self.reflectors)
 
 
-async def list_policies(client: ClusterClient, namespaces: Collection[str]) -> NamespacePolicies:
-    """The policies now, from one list per selection; those that may not be listed are not known."""
+async def list_policies(
+    client: ClusterClient, namespaces: Collection[str], report: Callable[[str], None]
+) -> NamespacePolicies:
+    """The policies now, from one list per selection.
+
+    Those that may not be listed are not known; *report* gets a sentence on them.
+    """
     registry = NamespacePolicies()
     for selection in _selections(namespaces):
         receiver = registry.new_receiver(selection.namespace)
@@ -53,7 +55,7 @@ async def list_policies(client: ClusterClient, namespaces: Collection[str]) -> N
                     left_out.clear()
                 policies += readable(page.items, _read_namespace, left_out.add)
         except (ForbiddenError, NotFoundError) as error:
-            log.warning("not_listed", error=str(error))
+            report(f"Namespaces can't be listed, so their annotations don't count: {error}")
         else:
             receiver.replace(policies)
             left_out.log()

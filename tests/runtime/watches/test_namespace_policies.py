@@ -73,11 +73,14 @@ async def test_a_single_run_lists_them(client: ClusterClient, server: FakeApiSer
     """Each listed namespace by its name; what may not be listed is not known."""
     server.on("GET", PATH, listed(annotated("shop", risk="low")))
 
-    found = await list_policies(client, ("shop",))
+    sentences: list[str] = []
+    found = await list_policies(client, ("shop",), sentences.append)
     server.on("GET", PATH, refuses(403))
-    unknown = await list_policies(client, ())
+    unknown = await list_policies(client, (), sentences.append)
 
     assert rules(found.current()) == {"shop": ["risk=low"]}
     assert found.known().covers("shop")
     assert not unknown.known().covers("shop")
+    (sentence,) = sentences
+    assert sentence.startswith("Namespaces can't be listed, so their annotations don't count: GET /api/v1/")
     assert server.received("GET")[0].query["fieldSelector"] == "metadata.name=shop"
