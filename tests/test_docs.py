@@ -217,7 +217,7 @@ def test_architecture_has_a_line_for_every_folder() -> None:
 def test_every_step_of_a_walk_names_a_definition_of_its_file() -> None:
     """The third column is a class, function or variable that is in the file of the second column.
 
-    Five walks: a review, a sample, an edge, a setting and a certificate.
+    Six walks: a review, a sample, an edge, a setting, an annotation and a certificate.
     """
     steps = re.findall(r"^\| \d+ \| `([\w./-]+)` \| `(\w+)` \|", ARCHITECTURE, re.MULTILINE)
     walks = re.findall(r"^### ", ARCHITECTURE, re.MULTILINE)
@@ -227,6 +227,6 @@ def test_every_step_of_a_walk_names_a_definition_of_its_file() -> None:
         if not re.search(rf"(def |class |^|name: ){name}\b", (ROOT / file).read_text(), re.MULTILINE)
     ]
 
-    assert len(walks) == 5
+    assert len(walks) == 6
     assert len(steps) == len(re.findall(r"^\| \d+ \|", ARCHITECTURE, re.MULTILINE))
     assert missing == []

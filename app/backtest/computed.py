@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from app.backtest.explanation import Explanation
 from app.backtest.profile_needs import ProfileNeed
+from app.domain.policy_words import policy_effects
 from app.domain.profiles import Resource
-from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, format_need
+from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, amount_in, format_need
+from app.domain.workloads import Workload
 
 
 def counted(explanations: Iterable[Explanation], needs: Mapping[Resource, ProfileNeed]) -> list[Explanation]:
@@ -15,6 +17,16 @@ def counted(explanations: Iterable[Explanation], needs: Mapping[Resource, Profil
         for one in explanations
         if one.resource not in needs or one.container.container in needs[one.resource].values
     ]
+
+
+def policy_sentences(workload: Workload, needs: Mapping[Resource, ProfileNeed]) -> Iterator[str]:
+    """What annotations say of the workload: its risk, containers that stay as they are, and bounds."""
+    amounts = {
+        resource: {name: amount for name, value in need.values.items() if (amount := amount_in(value))}
+        for resource, need in needs.items()
+    }
+    policies = {resource: need.policy for resource, need in needs.items()}
+    return (f"Policy: {effect}" for effect in policy_effects(workload, policies, amounts))
 
 
 def sentences(resource: Resource, need: ProfileNeed, explanations: Iterable[Explanation]) -> Iterator[str]:

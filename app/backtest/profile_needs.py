@@ -10,6 +10,7 @@ from app.domain.custom_resources import from_manifest
 from app.domain.profiles import Identity, Resource
 from app.domain.quantities import parse_time
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
+from app.domain.workload_policy import NO_POLICY, WorkloadPolicy, policy_in
 from app.domain.workloads import Workload
 
 
@@ -29,7 +30,8 @@ class ProfileNeed:
 
     Its value is computed from usage between `since` and `as_of`. `containers` maps each container's name to
     its number of siblings, and `values` to the container's value. `signals` are the entries of
-    `status.signals`, `roles` the containers and the value of each in `status.roles`. `unreadable` counts the
+    `status.signals`, `roles` the containers and the value of each in `status.roles`, `policy` the
+    annotations that hold. `unreadable` counts the
     containers and signals that are not of the schema's types.
     """
 
@@ -47,6 +49,7 @@ class ProfileNeed:
     signals: tuple[ProfileSignal, ...]
     unreadable: int = 0
     roles: tuple[tuple[tuple[str, ...], str], ...] = ()
+    policy: WorkloadPolicy = NO_POLICY
 
 
 def read_need(workload: Workload, resource: Resource, manifest: Mapping[str, Any]) -> ProfileNeed | None:
@@ -75,6 +78,7 @@ def read_need(workload: Workload, resource: Resource, manifest: Mapping[str, Any
         signals=signals,
         unreadable=len(containers) - len(named) + len(listed) - len(signals),
         roles=_roles(status.get("roles")),
+        policy=policy_in(manifest),
     )
 
 

@@ -1,10 +1,12 @@
 """The profiles of the cluster, with a copy of all of them for printing."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from app.command_line.terminal import print_error
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS
+from app.domain.policy_rule import PolicyRule
 from app.domain.profiles import ProfileKind, StoredProfile
 from app.domain.untyped import mapping_in
 from app.kubernetes import paths
@@ -34,6 +36,11 @@ class TeeProfileStore:
         """Writes to the cluster, then to the copy."""
         await self._remote.write(write, now)
         await self._local.write(write, now)
+
+    async def set_policy(self, profile: StoredProfile, rules: Sequence[PolicyRule]) -> None:
+        """Sets it in the cluster, then in the copy."""
+        await self._remote.set_policy(profile, rules)
+        await self._local.set_policy(profile, rules)
 
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
         """Marks the profile in the cluster, then in the copy."""

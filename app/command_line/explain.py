@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.backtest.collecting import collect_usage
-from app.backtest.computed import counted, sentences
+from app.backtest.computed import counted, policy_sentences, sentences
 from app.backtest.explanation import (
     BoundScale,
     ContainerUsage,
@@ -72,13 +72,17 @@ def explain_and_print(
     settings = _narrowed(settings, wanted, history)
     (usage, workload, last_step), (needs, reason) = asyncio.run(_read(settings, access, wanted, history))
     bound = bound_scale_of(usage, settings.risk)
-    explanations = _explanations(usage, workload, settings.risk, bound)
+    risk = _risk_of(needs, settings.risk)
+    explanations = _explanations(usage, workload, risk, bound)
     out = console()
     out.print(f"{workload}, as of {format_time(step_time(last_step))}")
     _print_needs(out, needs, reason, explanations)
+    for sentence in policy_sentences(workload, needs):
+        out.print(sentence)
     explanations = counted(explanations, needs)
     _print(out, explanations, bound)
     if reads_cluster:
+        settings = settings.model_copy(update={"risk": risk})
         _print_stored(out, settings, access, workload, explanations)
     else:
         _print_closing(out)
@@ -173,6 +177,11 @@ def _print_needs(
                 out.print(sentence)
         else:
             out.print(f"Profile, {RESOURCE_NAMES[resource]}: none{f' ({reason})' if reason else ''}")
+
+
+def _risk_of(needs: Mapping[Resource, ProfileNeed], risk: RiskLevel) -> RiskLevel:
+    """The level that annotations of the cluster set, else *risk*."""
+    return next((level for need in needs.values() if (level := need.policy.risk)), risk)
 
 
 def _explanations(usage: Usage, workload: Workload, risk: RiskLevel, bound: BoundScale) -> list[Explanation]:

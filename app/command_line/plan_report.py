@@ -29,6 +29,7 @@ _COLUMNS = (
     _old_and_new("MEMORY", "memory"),
     _old_and_new("MEMORY LIMIT", "memoryLimit", is_optional=True),
     Column("STAYS BECAUSE", "reason", is_optional=True),
+    Column("POLICY", "policy", is_optional=True),
 )
 _TOTALS = (
     Column("NAMESPACE", "namespace"),
@@ -71,7 +72,7 @@ def _rows(plan: WorkloadPlan) -> Iterable[Row]:
     if not plan.containers:
         yield shared | {"reason": plan.reason}
     for container in plan.containers:
-        yield {**shared, **_cells(container)}
+        yield {**shared, **_cells(container), "policy": policy_of(plan, container)}
     for name in plan.added:
         yield shared | {"container": name, "reason": "not in the Pod template: it is added to Pods later"}
 
@@ -102,6 +103,14 @@ def reason_of(container: ContainerPlan) -> str:
     if len(reasons) == len(Resource) and len(set(reasons.values())) == 1:
         return next(iter(reasons.values()))
     return "; ".join(f"{resource}: {reason}" for resource, reason in reasons.items())
+
+
+def policy_of(plan: WorkloadPlan, container: ContainerPlan) -> str:
+    """What annotations change of a container's requests."""
+    bounds = [
+        f"{resource}: {change.policy}" for resource, change in container.changes.items() if change.policy
+    ]
+    return "; ".join([*([plan.risk] if plan.risk else []), *bounds])
 
 
 def _by_namespace(plans: Sequence[WorkloadPlan]) -> list[tuple[str, list[WorkloadPlan]]]:
@@ -161,6 +170,8 @@ def _item(plan: WorkloadPlan) -> dict[str, Any]:
     ]
     if plan.reason:
         item["reason"] = plan.reason
+    if plan.risk:
+        item["policy"] = plan.risk
     return item | ({"addedLater": list(plan.added)} if plan.added else {})
 
 
@@ -168,4 +179,5 @@ def _amounts(change: AmountChange) -> dict[str, Any]:
     fields = {"old": number(change.old), "new": number(change.new)}
     if change.old_limit is not None or change.new_limit is not None:
         fields |= {"oldLimit": number(change.old_limit), "newLimit": number(change.new_limit)}
-    return fields | ({"reason": change.reason} if change.reason else {})
+    words = {"reason": change.reason, "policy": change.policy}
+    return fields | {key: text for key, text in words.items() if text}

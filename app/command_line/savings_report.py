@@ -62,6 +62,7 @@ def _workloads(
         Column("PRICE /MONTH", "price", signed, is_number=True, is_optional=True),
         Column("LIMIT BELOW NEED", "limitsBelow", _joined, is_optional=True),
         Column("SCALED BY", "autoscalers", _joined, is_optional=True),
+        Column("POLICY", "policy", "; ".join, is_optional=True),
     )
     shown = rows[: options.top or len(rows)]
     return Table(title, columns, [_row(each, options, is_over=is_over) for each in shown])
@@ -91,7 +92,7 @@ def _row(each: WorkloadSaving, options: SavingsOptions, *, is_over: bool) -> Row
         row["price"] = _money(price)
     if not is_over:
         row["limitsBelow"] = list(each.limits_below)
-    row["autoscalers"] = list(map(str, each.governors))
+    row |= {"autoscalers": list(map(str, each.governors)), "policy": list(each.policy)}
     return row
 
 
@@ -169,6 +170,11 @@ def _sentences(
             "SCALED BY: an HPA scales on the share of the request that is used, so another request changes"
             " the replicas; a VPA sets the requests itself."
         )
+    if any(each.policy for each in found.workloads):
+        yield (
+            "POLICY: what annotations do to requests. Savings are those of the need; `plan` shows what the"
+            " webhook would set."
+        )
     yield from options.notes
 
 
@@ -200,7 +206,7 @@ def _item(each: WorkloadSaving, prices: Prices) -> dict[str, Any]:
             "amount": number(max(saving.difference, Decimal(0))),
         }
     item["limitsBelowNeed"] = list(each.limits_below)
-    item["autoscalers"] = list(map(str, each.governors))
+    item |= {"autoscalers": list(map(str, each.governors)), "policy": list(each.policy)}
     return item | ({"pricePerMonth": _money(each.money(prices))} if prices.are_given else {})
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.domain.annotations import SCHEDULING_LABEL
 from app.domain.untyped import count_in, list_in, mapping_in
+from app.domain.workloads import NAMESPACE
 
 _DROPPED = {
     "ImpossibleName": "an end has a name that no object can have",
@@ -25,6 +26,7 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
             " job in CONTAINER_METRICS_MATCHER"
         )
     yield from _unheard_namespaces(report)
+    yield from _policy_faults(report)
     if clusters := list_in(report.get("recognizedClusters")):
         own = "; ".join(map(str, clusters))
         yield f"Prometheus has several clusters; only series of this one count, known by its Pods: {own}"
@@ -55,6 +57,16 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
             " profiles under another name, or name no workload: they take no place of MAX_PROFILES, and who"
             " made them may delete them"
         )
+
+
+def _policy_faults(report: Mapping[str, Any]) -> Iterator[str]:
+    faults = mapping_in(report.get("policyFaults"))
+    for subject, text in faults.items():
+        kind, _, name = str(subject).rpartition("/")
+        shown = f"namespace {name}" if kind.startswith(NAMESPACE) else subject
+        yield f"Annotations without effect on {shown}: {text}"
+    if (more := count_in(report.get("policyFaultsTotal")) - len(faults)) > 0:
+        yield f"Annotations without effect on {more} more workloads and namespaces"
 
 
 def _unheard_namespaces(report: Mapping[str, Any]) -> Iterator[str]:

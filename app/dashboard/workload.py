@@ -106,7 +106,10 @@ class PlannedPatch:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPage:
-    """The values of the view; `callers` and `callees` are the first of all that there are."""
+    """The values of the view; `callers` and `callees` are the first of all that there are.
+
+    `policy` says what annotations do, in words.
+    """
 
     workload: Workload
     row: WorkloadRow
@@ -116,6 +119,7 @@ class WorkloadPage:
     callees: Sequence[PeerRow]
     callers_total: int
     callees_total: int
+    policy: Sequence[str] = ()
 
 
 def workload_page(facts: Facts, needs: Needs, links: Links, workload: Workload) -> WorkloadPage:
@@ -135,6 +139,7 @@ def workload_page(facts: Facts, needs: Needs, links: Links, workload: Workload) 
         [_peer(peer, links) for peer in callees[:_MOST_PEERS]],
         len(callers),
         len(callees),
+        needs.figures[workload].policy,
     )
 
 

@@ -1,14 +1,16 @@
 """Need, request, limit and replicas of workloads, from the manifests of their CPU and memory profiles."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from app.domain.custom_resources import KINDS, from_manifest
+from app.domain.policy_words import policy_effects
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import amount_in
 from app.domain.untyped import list_in, mapping_in, text_in
+from app.domain.workload_policy import policy_in
 from app.domain.workloads import Workload
 
 ZERO = Decimal(0)
@@ -45,7 +47,7 @@ class WorkloadFigures:
     """All amounts of one workload; `cluster` is empty if there is only one.
 
     `replicas` is None if it is not known, as of what runs to completion; `has_template` is False if its
-    requests are not known, which is not the same as none.
+    requests are not known, which is not the same as none. `policy` says what annotations do, in words.
     """
 
     workload: Workload
@@ -53,6 +55,7 @@ class WorkloadFigures:
     replicas: int | None = None
     has_template: bool = False
     cluster: str = ""
+    policy: Sequence[str] = ()
 
 
 def read_workloads(
@@ -84,13 +87,32 @@ def _workload(
         resource: _replica(resource, manifest, statuses[resource], risk)
         for resource, manifest in manifests.items()
     }
+    amounts = {resource: one for resource, one in read.items() if one}
     return WorkloadFigures(
         workload,
-        {resource: amounts for resource, amounts in read.items() if amounts},
+        amounts,
         max(replicas, default=None),
         has_template=bool(replicas) or any("request" in status for status in statuses.values()),
         cluster=cluster,
+        policy=tuple(_policy(workload, manifests, amounts, risk)),
     )
+
+
+def _policy(
+    workload: Workload,
+    manifests: Mapping[Resource, Manifest],
+    amounts: Mapping[Resource, ReplicaFigures],
+    risk: RiskLevel | None,
+) -> Iterator[str]:
+    """What annotations do; needs that are at *risk* are not at the level that an annotation sets."""
+    policies = {resource: policy_in(manifests[resource]) for resource in amounts}
+    if risk:
+        policies = {resource: policy.without_risk() for resource, policy in policies.items()}
+    needs = {
+        resource: {container.name: container.need for container in one.containers}
+        for resource, one in amounts.items()
+    }
+    return policy_effects(workload, policies, needs)
 
 
 def _replica(

@@ -13,12 +13,15 @@ import msgspec
 
 from app.decisions.figures import ZERO
 from app.decisions.templates import Manifest, WorkloadObject, new_pod
+from app.domain.policy_rule import PolicyKey
 from app.domain.profiles import Resource
+from app.domain.workload_policy import in_words
 from app.domain.workloads import Workload
 from app.rightsizing.amounts import ContainerAmounts, read_amounts, round_up
+from app.rightsizing.needs import ContainerNeeds
 from app.rightsizing.pod_spec import PodResources
 from app.rightsizing.policy import SchedulingPolicy
-from app.rightsizing.resizing import ContainerNeeds
+from app.rightsizing.sizing import wanted_range
 from app.rightsizing.summaries import NO_PROFILE
 from app.webhook.decisions import AdmissionState, decide
 from app.webhook.need_index import NeedIndex
@@ -46,7 +49,8 @@ _encode = msgspec.json.encode
 class AmountChange:
     """One resource of one container: its request and limit now and then; None if not set.
 
-    `reason` says why the request stays; it is empty if the request or the limit changes.
+    `reason` says why the request stays; it is empty if the request or the limit changes. `policy` is the rule
+    of the workload's policy that moved the amount.
     """
 
     old: Decimal | None
@@ -54,6 +58,7 @@ class AmountChange:
     old_limit: Decimal | None = None
     new_limit: Decimal | None = None
     reason: str = ""
+    policy: str = ""
 
     @property
     def is_change(self) -> bool:
@@ -73,13 +78,14 @@ class ContainerPlan:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPlan:
-    """One workload; a `reason` is for all its containers."""
+    """One workload; a `reason` is for all its containers, and so is the `risk` that an annotation sets."""
 
     workload: Workload
     replicas: int | None
     containers: Sequence[ContainerPlan] = ()
     reason: str = ""
     added: Sequence[str] = ()
+    risk: str = ""
 
     @property
     def has_changes(self) -> bool:
@@ -118,8 +124,18 @@ class Planner:
         if decision.reason in _SKIPPED:
             reason = _SKIPPED[decision.reason]
         needs = self._needs.needs(workload)
-        containers = _Comparison(before, after, decision.reasons_to_keep, needs, self._policy, reason)
-        return WorkloadPlan(workload, replicas, tuple(containers.plans()), reason, _added(before, needs))
+        containers = _Comparison(
+            before, after, decision.reasons_to_keep, needs, self._policy, reason, workload
+        )
+        risk = self._needs.policy(workload).rule(PolicyKey.RISK)
+        return WorkloadPlan(
+            workload,
+            replicas,
+            tuple(containers.plans()),
+            reason,
+            _added(before, needs),
+            in_words(risk, workload) if risk else "",
+        )
 
 
 def _review(namespace: str, pod: Manifest) -> AdmissionRequest:
@@ -136,7 +152,8 @@ def _patched(pod: Manifest, operations: Sequence[Mapping[str, Any]]) -> PodResou
 def _added(pod: PodResources, needs: Mapping[Resource, ContainerNeeds]) -> tuple[str, ...]:
     """The containers with a need that the template doesn't name: an injector adds them to the Pod."""
     named = {container.name for containers in pod.groups.values() for container in containers}
-    return tuple(sorted({name for need in needs.values() for name in need.containers} - named))
+    known = (name for need in needs.values() for name in (*need.containers, *need.kept))
+    return tuple(sorted(set(known) - named))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +166,7 @@ class _Comparison:
     needs: Mapping[Resource, ContainerNeeds]
     policy: SchedulingPolicy
     reason: str
+    workload: Workload
 
     def plans(self) -> Iterator[ContainerPlan]:
         """The long-running containers, in the order of the spec; none if an amount can't be read."""
@@ -166,20 +184,32 @@ class _Comparison:
                 yield ContainerPlan(container.name, container.group, container.index, changes)
 
     def _change(self, resource: Resource, old: ContainerAmounts, new: ContainerAmounts) -> AmountChange:
-        change = AmountChange(old.request, new.request, old.limit, new.limit)
+        moved_by = self._rule_that_moves(resource, old.name)
+        change = AmountChange(old.request, new.request, old.limit, new.limit, policy=moved_by)
         if change.is_change:
             return change
         reason = self.reason or self.reasons_to_keep.get(resource) or self._reason(resource, old)
-        return AmountChange(old.request, old.request, old.limit, old.limit, reason)
+        return AmountChange(old.request, old.request, old.limit, old.limit, reason, moved_by)
+
+    def _rule_that_moves(self, resource: Resource, container: str) -> str:
+        """The rule that bounds the need of a container, in words; empty if none does."""
+        needs = self.needs.get(resource)
+        need = needs.containers.get(container) if needs and not self.reason else None
+        bounds = needs.bounds.get(container) if needs else None
+        if need is None or bounds is None or resource in self.reasons_to_keep:
+            return ""
+        bound = bounds.that_moves(need)
+        return in_words(bound.rule, self.workload) if bound else ""
 
     def _reason(self, resource: Resource, container: ContainerAmounts) -> str:
         """The reason why the request of one container stays although the resource is sized."""
         needs = self.needs.get(resource)
         need = needs.containers.get(container.name) if needs else None
-        if need is None:
-            return NO_PROFILE
-        bounds, request = self.policy.bounds[resource], container.request
-        target = round_up(resource, min(max(need, bounds.floor), bounds.ceiling))
+        if needs is None or need is None:
+            return needs.kept.get(container.name, NO_PROFILE) if needs else NO_PROFILE
+        request = container.request
+        wanted = wanted_range(self.policy.bounds[resource], needs, container.name)
+        target = round_up(resource, wanted.nearest(need))
         if request is None:
             return "no amount is allowed by its LimitRanges and quotas"
         if abs(request - target) <= self.policy.deadband * target:

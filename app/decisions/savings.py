@@ -61,13 +61,17 @@ class ResourceSaving:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadSaving:
-    """One workload; `governors` are the autoscalers that set its requests or act on them."""
+    """One workload; `governors` are the autoscalers that set its requests or act on them.
+
+    `policy` says what annotations do, in words.
+    """
 
     cluster: str
     workload: Workload
     replicas: int
     resources: Mapping[Resource, ResourceSaving]
     governors: Sequence[Governor] = ()
+    policy: Sequence[str] = ()
 
     def difference(self, resource: Resource) -> Decimal:
         """The amount that could be saved; negative if it is missing."""
@@ -209,7 +213,7 @@ def savings(
 
 def _saving(each: WorkloadFigures, replicas: int, governors: Sequence[Governor]) -> WorkloadSaving:
     resources = {resource: _of_resource(amounts, replicas) for resource, amounts in each.amounts.items()}
-    return WorkloadSaving(each.cluster, each.workload, replicas, resources, governors)
+    return WorkloadSaving(each.cluster, each.workload, replicas, resources, governors, each.policy)
 
 
 def _of_resource(amounts: ReplicaFigures, replicas: int) -> ResourceSaving:

@@ -24,6 +24,9 @@ IGNORE_LABEL = "job-profiler.liqo.io/ignore"
 # "true" on a namespace or a Pod enables requests from profiles; a Pod's label overrides its namespace's.
 SCHEDULING_LABEL = "job-profiler.liqo.io/scheduling"
 
+# The annotations of a policy on a namespace, a workload or a Pod template: `policy_annotations` reads them.
+POLICY_PREFIX = "job-profiler.liqo.io/"
+
 # The API server rejects Pods with more than 262,144 bytes of annotations; the rest is for other writers.
 MAX_ANNOTATIONS_BYTES = 200 * 1024
 

@@ -31,6 +31,7 @@ from app.domain.quantities import format_risk, format_share, format_time, parse_
 from app.domain.reporters import Reporters
 from app.domain.untyped import list_in, mapping_in, text_in
 from app.domain.value_history import ValueChange
+from app.domain.workload_policy import from_items
 from app.domain.workloads import Connection, Workload
 
 GROUP = "webapp.liqo.io.profiling"
@@ -297,6 +298,7 @@ def from_manifest(
         request_bytes=_bytes(status.get(_REQUEST_BYTES)),
         response_bytes=_bytes(status.get(_RESPONSE_BYTES)),
         state=read_state(metadata, status, subject, with_requests=with_requests) if with_last_write else None,
+        policy=from_items(status.get("policy")),
     )
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from app.domain.policy_rule import PolicyRule
 from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters, declaring_namespace
 from app.domain.stored_state import StoredState
@@ -181,6 +182,7 @@ class ResourceProfile:
     it is the sum over those of the largest of `roles`. `newest` is the latest choice if it differs from a
     value that stays because a change would save too little; else it is empty. `left_out` are the containers
     of the last day that do not count. `workload_state` is None if the workload's object is not known.
+    `policy` has the annotations of the workload that hold.
     """
 
     workload: Workload
@@ -195,6 +197,7 @@ class ResourceProfile:
     roles: tuple[RoleNeed, ...] = ()
     left_out: tuple[LeftOutContainer, ...] = ()
     workload_state: WorkloadState | None = None
+    policy: tuple[PolicyRule, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -278,6 +281,7 @@ class StoredProfile(msgspec.Struct, frozen=True, gc=False):
     request_bytes: float | None = None
     response_bytes: float | None = None
     state: StoredState | None = None  # of CPU and memory, where times are read
+    policy: tuple[PolicyRule, ...] = ()  # the annotations of the workload that hold
 
     @property
     def identity(self) -> Identity:

@@ -46,7 +46,7 @@ _WORDS: Mapping[str, str] = {
     ChangeReason.PRESSURE_EASED: "earlier pressure (throttling, OOM kills or stalls) has not come again",
     ChangeReason.LONGER_HISTORY: "a longer history needs a smaller raise for what was not seen yet",
     ChangeReason.CONTAINERS_CHANGED: "other containers run in the Pods",
-    ChangeReason.RISK_CHANGED: "the setting RISK was changed",
+    ChangeReason.RISK_CHANGED: "the risk was changed, by the setting RISK or by an annotation",
     ChangeReason.CORRECTED: "the stored value was not the last one on record: another writer had changed it",
 }
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
 from app.domain.template_amounts import NO_TEMPLATE_AMOUNTS, TemplateAmounts
+from app.domain.workload_policy import NO_POLICY, WorkloadPolicy
 from app.domain.workloads import Workload
 
 
@@ -11,7 +12,7 @@ from app.domain.workloads import Workload
 class WorkloadRecord:
     """An object that creates Pods, or a CronJob; `cron_job` is the CronJob that created a Job.
 
-    `desired_replicas` is None for what runs to completion.
+    `desired_replicas` is None for what runs to completion. `policy` is that of the object and its template.
     """
 
     workload: Workload
@@ -21,3 +22,4 @@ class WorkloadRecord:
     ready_replicas: int = 0
     desired_replicas: int | None = None
     amounts: TemplateAmounts = NO_TEMPLATE_AMOUNTS
+    policy: WorkloadPolicy = NO_POLICY

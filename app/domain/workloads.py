@@ -23,7 +23,9 @@ NAMED_KINDS = frozenset(
         "CronJob",
     }
 )
-NODE, POD, JOB, CRON_JOB = "Node", "Pod", "Job", "CronJob"
+NODE, POD, JOB, CRON_JOB, NAMESPACE = "Node", "Pod", "Job", "CronJob", "Namespace"
+# The kinds whose objects the profiler reads; of others it knows the Pods.
+READ_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", JOB, CRON_JOB})
 
 # The suffix that `generateName` adds: without vowels, so that few words look like it.
 GENERATED = "[bcdfghjklmnpqrstvwxz2456789]{5}"

@@ -10,6 +10,7 @@ FIELD_MANAGER = "job-profiler"
 # status, each apply would remove the fields of the other.
 STATUS_FIELD_MANAGER = "job-profiler-status"
 CONDITIONS_FIELD_MANAGER = "job-profiler-conditions"
+POLICY_FIELD_MANAGER = "job-profiler-policy"
 _KIND_OF_PLURAL = {kind.plural: kind.kind for kind in KINDS.values()}
 
 
@@ -26,12 +27,17 @@ class ProfileWriter:
         await self._client.apply(path, manifest, field_manager=FIELD_MANAGER)
 
     async def apply_status(self, plural: str, name: str, status: Object) -> None:
-        """Set the status of an existing profile, except for its conditions."""
+        """Set the status of an existing profile, except for its conditions and its policy."""
         await self._apply_to_status(plural, name, status, STATUS_FIELD_MANAGER)
 
     async def apply_condition(self, plural: str, name: str, condition: Object) -> None:
         """Set one condition of an existing profile."""
         await self._apply_to_status(plural, name, {"conditions": [condition]}, CONDITIONS_FIELD_MANAGER)
+
+    async def apply_policy(self, plural: str, name: str, rules: list[dict[str, str]]) -> None:
+        """Set the policy of an existing profile; without *rules*, remove it."""
+        status: Object = {"policy": rules} if rules else {}
+        await self._apply_to_status(plural, name, status, POLICY_FIELD_MANAGER)
 
     async def _apply_to_status(self, plural: str, name: str, status: Object, field_manager: str) -> None:
         manifest = {

@@ -13,9 +13,12 @@ import msgspec
 from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, opted_out
 from app.domain.container_roles import template_containers
 from app.domain.pod_record import PodRecord
+from app.domain.policy_annotations import read_policy
+from app.domain.policy_rule import PolicySource
 from app.domain.profiles import Resource
 from app.domain.template_amounts import TemplateAmounts, template_amounts
 from app.domain.untyped import mapping_in
+from app.domain.workload_policy import NO_POLICY
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, JOB, POD, Owner, Workload, bare_pod, owner_workload
 from app.errors import ClusterError, ForbiddenError, NotFoundError
@@ -83,6 +86,7 @@ class _PodSpec(msgspec.Struct, rename="camel", frozen=True):
 
 
 class _Template(msgspec.Struct, frozen=True):
+    metadata: Any = None
     spec: _PodSpec = _PodSpec()
 
 
@@ -228,6 +232,10 @@ class WorkloadDecoder:
             (container.name for container in template.spec.containers),
         )
         amounts = _template_amounts(template.spec, containers.sidecars)
+        template_annotations = mapping_in(mapping_in(template.metadata).get("annotations"))
+        policy = read_policy(template_annotations, PolicySource.TEMPLATE).over(
+            read_policy(metadata.annotations, PolicySource.WORKLOAD)
+        )
         return WorkloadRecord(
             Workload(self._intern(metadata.namespace, metadata.namespace), metadata.name, self._kind),
             metadata.uid,
@@ -238,6 +246,7 @@ class WorkloadDecoder:
             if spec.replicas is None
             else spec.replicas,
             amounts=self._intern(amounts, amounts),
+            policy=self._intern(policy, policy) if policy is not NO_POLICY else NO_POLICY,
         )
 
 

@@ -7,8 +7,9 @@ from app.domain.container_roles import TemplateContainers
 from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import Resource
 from app.domain.template_amounts import TemplateAmounts
+from app.domain.workload_policy import NO_POLICY, WorkloadPolicy
 from app.domain.workload_state import WorkloadState
-from app.domain.workloads import CRON_JOB, JOB, POD, Workload
+from app.domain.workloads import CRON_JOB, JOB, POD, READ_KINDS, Workload
 
 UnreadKinds = frozenset[tuple[str, str]]
 
@@ -21,10 +22,12 @@ class ClusterSnapshot:
     to completion and have a Pod that runs. `templates` has the containers of the known Pod templates, by the
     workload that is profiled; `ephemeral` has those that were added to running Pods to debug them.
     `ready_replicas` has the ready Pods of long-running workloads that have some, and `desired_replicas` those
-    that are asked for. `amounts` has the requests and limits in the known Pod templates. `listed` are the
-    namespaces of which all Pods and workloads are in the snapshot: what is not in it does not exist there.
-    `unread` are the kinds that can't be read now, each with a namespace or the empty one for all: their state
-    may be out of date.
+    that are asked for. `amounts` has the requests and limits in the known Pod templates. `policies` has
+    what annotations of each known workload and of its template say, `namespace_policies` those of namespaces,
+    which are known of the `known_namespaces`. `listed` are the namespaces
+    of which all Pods and workloads are in the snapshot: what is not in it does not exist there. `unread` are
+    the kinds that can't be read now, each with a namespace or the empty one for all: their state may be out
+    of date.
     """
 
     pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
@@ -36,6 +39,9 @@ class ClusterSnapshot:
     ready_replicas: Mapping[Workload, int] = field(default_factory=dict)
     desired_replicas: Mapping[Workload, int] = field(default_factory=dict)
     amounts: Mapping[Workload, TemplateAmounts] = field(default_factory=dict)
+    policies: Mapping[Workload, WorkloadPolicy] = field(default_factory=dict)
+    namespace_policies: Mapping[str, WorkloadPolicy] = field(default_factory=dict)
+    known_namespaces: NamespaceSelection = field(default_factory=lambda: NamespaceSelection(frozenset()))
     living: frozenset[Workload] = frozenset()
     listed: NamespaceSelection = field(default_factory=lambda: NamespaceSelection(frozenset()))
     unread: UnreadKinds = frozenset()
@@ -47,6 +53,16 @@ class ClusterSnapshot:
             return None
         ready = None if desired is None else self.ready_replicas.get(workload, 0)
         return WorkloadState(amounts.of(resource), ready, desired)
+
+    def policy_of(self, workload: Workload) -> WorkloadPolicy | None:
+        """The policy of *workload*; None if its object or its namespace is not known.
+
+        Kinds whose objects are not read have that of their namespace.
+        """
+        own = self.policies.get(workload, NO_POLICY if workload.kind not in READ_KINDS else None)
+        if own is None or not self.known_namespaces.covers(workload.namespace):
+            return None
+        return own.over(self.namespace_policies.get(workload.namespace, NO_POLICY).without_faults())
 
     @property
     def knows_all_pods(self) -> bool:

@@ -1,6 +1,6 @@
 """In-memory profile store and report sink for runs without a cluster: the demo, and one-shot computations."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,12 +8,15 @@ import structlog
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import stale_condition, to_manifest, to_status
+from app.domain.policy_rule import PolicyRule
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
 from app.domain.quantities import format_time
+from app.domain.workload_policy import to_items
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.profile_write import ProfileWrite
 
 log = structlog.get_logger(__name__)
+_OF_OTHERS = ("conditions", "policy")  # parts of a status that are not written with it
 
 
 class InMemoryProfiles:
@@ -55,10 +58,19 @@ class InMemoryProfiles:
                 write.profile, name=write.name, namespace=self._namespace, updated_at=changed_at
             )
             manifest["status"] = status
-        kept = {key: value for key, value in manifest.get("status", {}).items() if key == "conditions"}
+        kept = {key: value for key, value in manifest.get("status", {}).items() if key in _OF_OTHERS}
+        if write.stored_value is None and write.policy:
+            kept["policy"] = to_items(write.policy)
         manifest["status"] = to_status(write.profile, refreshed_at=now, history=write.history) | kept
         self.manifests[write.name] = manifest
         self.catalogue.upsert(write.profile.identity.kind, manifest)
+
+    async def set_policy(self, profile: StoredProfile, rules: Sequence[PolicyRule]) -> None:
+        """Replace the rules of its policy."""
+        manifest = self.manifests[profile.name]
+        status = {key: value for key, value in manifest.get("status", {}).items() if key != "policy"}
+        manifest["status"] = status | ({"policy": to_items(rules)} if rules else {})
+        self.catalogue.upsert(profile.identity.kind, manifest)
 
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
         """Set or clear the condition `Stale`."""

@@ -1,6 +1,6 @@
 """The protocols that the profiler uses; `app.sources`, `app.kubernetes` and the demo implement them."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.pod_record import PodRecord
+from app.domain.policy_rule import PolicyRule
 from app.domain.profiles import ProfileKind, Resource, StoredProfile
 from app.history.samples import (
     ConnectionSamples,
@@ -96,6 +97,9 @@ class ProfileStore(Protocol):
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Carry out one write; raises ClusterError."""
+
+    async def set_policy(self, profile: StoredProfile, rules: Sequence[PolicyRule]) -> None:
+        """Replace the rules of its policy; raises ClusterError."""
 
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
         """Set or clear the condition `Stale`; raises ClusterError."""

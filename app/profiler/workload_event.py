@@ -13,11 +13,17 @@ class EventReason(StrEnum):
     CHANGED = "ProfileChanged"
     CREATED = "ProfileCreated"
     EXPIRED = "ProfileExpired"
+    INVALID_POLICY = "InvalidPolicy"
+
+    @property
+    def is_fault(self) -> bool:
+        """True for annotations that a user has to correct."""
+        return self is EventReason.INVALID_POLICY
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadEvent:
-    """One Event on a workload's object; the UID is empty if it is unknown."""
+    """One Event on a workload's object, or on a Namespace; the UID is empty if it is unknown."""
 
     workload: Workload
     api_version: str

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.recommendation import cpu_cost, memory_cost
-from app.recommendation.array_types import BoolArray, Float32Array, Float64Array, FloatArray
+from app.recommendation.array_types import BoolArray, Float32Array, Float64Array, FloatArray, Price
 from app.recommendation.bands import BAND_SHARES
 from app.recommendation.cost import costs_of, past_maxima
 from app.recommendation.day_summaries import DaySummaries
@@ -21,26 +21,26 @@ from app.recommendation.short_past import short_past_raise
 _OUTGROWN_DAYS = 2.0
 
 
-def choose(days: DaySummaries, rule: ResourceRule) -> Float64Array:
-    """The value of least cost of every series, raised for a short past, [n]."""
-    chosen: Float64Array = choose_at(days, rule, (rule.price,))[:, 0]
+def choose(days: DaySummaries, rule: ResourceRule, price: Price | None = None) -> Float64Array:
+    """The value of least cost of every series at *price* or the rule's, raised for a short past, [n]."""
+    chosen: Float64Array = choose_at(days, rule, (rule.price if price is None else price,))[:, 0]
     return chosen
 
 
-def choose_at(days: DaySummaries, rule: ResourceRule, prices: Sequence[float]) -> Float64Array:
+def choose_at(days: DaySummaries, rule: ResourceRule, prices: Sequence[Price]) -> Float64Array:
     """The choices that `choose` would make at each of *prices*, [n, prices]; costs little more than one."""
     raised = 1 + short_past_raise(days, rule)
     chosen: Float64Array = _least_costs(days, rule, prices) * raised[:, np.newaxis]
     return chosen
 
 
-def least_cost(days: DaySummaries, rule: ResourceRule) -> Float64Array:
-    """The value of least cost of every series, before any raise, [n]."""
-    least: Float64Array = _least_costs(days, rule, (rule.price,))[:, 0]
+def least_cost(days: DaySummaries, rule: ResourceRule, price: Price | None = None) -> Float64Array:
+    """The value of least cost of every series at *price* or the rule's, before any raise, [n]."""
+    least: Float64Array = _least_costs(days, rule, (rule.price if price is None else price,))[:, 0]
     return least
 
 
-def _least_costs(days: DaySummaries, rule: ResourceRule, prices: Sequence[float]) -> Float64Array:
+def _least_costs(days: DaySummaries, rule: ResourceRule, prices: Sequence[Price]) -> Float64Array:
     if rule.by_maximum:
         values = memory_cost.least_cost_at_prices(past_maxima(days, rule), prices)
     else:
@@ -81,10 +81,10 @@ def exceeded_today(
         exceeded: BoolArray = (share > 0) & (today[:, -1] > published)
         return exceeded
     over = np.maximum(today[:, :-1] - published[:, np.newaxis], 0) @ BAND_SHARES
-    return is_outgrown(published, over * share, rule)
+    return is_outgrown(published, over * share, rule.price)
 
 
-def is_outgrown(values: FloatArray, overuse: FloatArray, rule: ResourceRule) -> BoolArray:
+def is_outgrown(values: FloatArray, overuse: FloatArray, price: float | FloatArray) -> BoolArray:
     """True where today's *overuse* of CPU so far, as a mean over the whole day, is too large for *values*."""
-    outgrown: BoolArray = (1 + rule.price) * overuse > _OUTGROWN_DAYS * values
+    outgrown: BoolArray = (1 + price) * overuse > _OUTGROWN_DAYS * values
     return outgrown

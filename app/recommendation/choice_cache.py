@@ -20,27 +20,34 @@ _SERIES_AT_ONCE = 1000  # series that are chosen for in one go: about 10 MB
 
 
 class ChoiceCache:
-    """The choices of one resource, made on request at each of *prices*, of which the rule's is one."""
+    """The choices of one resource, made on request at the price of each risk level, in *prices*.
+
+    `levels` has the number of each series' own level.
+    """
 
     def __init__(self, summaries: DaySummaryCache, prices: Sequence[float]) -> None:
         self._summaries, self.prices = summaries, prices
+        self.levels: Int64Array = np.empty(0, dtype=np.int64)
         self._version: tuple[int, ResourceRule] | None = None
         self.at_prices = np.empty((0, len(prices)))  # [series, prices]; NaN without a choice
-        self._own = 0  # the position of the rule's price
         self.sibling_count = np.empty(0, dtype=np.int64)  # siblings whose median is the value; 0 if it is not
         self.has_short_history = np.empty(0, dtype=np.bool_)
 
-    @property
-    def value(self) -> Float64Array:
-        """The choice for each series at the rule's price, [series]; NaN without a choice."""
-        return self.at_prices[:, self._own]
+    def value(self, series: Int64Array) -> Float64Array:
+        """The choice for each of *series* at its own level, [n]; NaN without a choice."""
+        value: Float64Array = self.at_prices[series, self.levels[series]]
+        return value
 
-    def refresh(self, rule: ResourceRule) -> bool:
-        """Drop the choices that are no longer valid; True if all were dropped."""
+    def price(self, series: Int64Array) -> Float64Array:
+        """The price of each of *series* at its own level, [n]."""
+        return np.array(self.prices)[self.levels[series]]
+
+    def refresh(self, rule: ResourceRule, levels: Int64Array) -> bool:
+        """Drop the choices that are no longer valid; True if all were dropped. *levels* are the new ones."""
+        self.levels = levels
         version, size = (self._summaries.closed_version, rule), self._summaries.size
         is_valid = version == self._version and size >= len(self.at_prices)
         self._version, self._rule, kept = version, rule, slice(None if is_valid else 0)
-        self._own = self.prices.index(rule.price)
         self.at_prices = pad(self.at_prices[kept], size, np.nan)
         self.sibling_count = pad(self.sibling_count[kept], size, 0)
         self.has_short_history = self._summaries.closed_time_seen_days() < 1
@@ -53,12 +60,12 @@ class ChoiceCache:
 
     def choose_missing(self, series: Int64Array, groups: Int64Array) -> None:
         """Make the missing choices of *series*; *groups* are the sibling groups of all series."""
-        missing = series[np.isnan(self.value[series])]
+        missing = series[np.isnan(self.value(series))]
         short = missing[self.has_short_history[missing]]
         siblings = short
         if len(short):
             siblings = np.flatnonzero(~self.has_short_history & np.isin(groups, groups[short]))
-        for block in split_blocks(np.union1d(missing, siblings[np.isnan(self.value[siblings])])):
+        for block in split_blocks(np.union1d(missing, siblings[np.isnan(self.value(siblings))])):
             self._choose(block)
         self._apply_sibling_medians(short, siblings, groups)
 
@@ -71,7 +78,7 @@ class ChoiceCache:
         for group in np.unique(groups[short][np.isin(groups[short], groups[siblings])]):
             sibling_choices = self.at_prices[siblings[groups[siblings] == group]]
             own, medians = short[groups[short] == group], np.median(sibling_choices, axis=0)
-            self.sibling_count[own[self.value[own] < medians[self._own]]] = len(sibling_choices)
+            self.sibling_count[own[self.value(own) < medians[self.levels[own]]]] = len(sibling_choices)
             self.at_prices[own] = np.maximum(self.at_prices[own], medians)
 
 

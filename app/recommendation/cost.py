@@ -6,21 +6,24 @@ Costs are in cores or bytes, so that those of a workload's containers can be add
 import numpy as np
 
 from app.recommendation import cpu_cost, memory_cost
-from app.recommendation.array_types import Float32Array, FloatArray
+from app.recommendation.array_types import Float32Array, FloatArray, Price
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.memory_cost import PastMaxima
 from app.recommendation.recency import recency_weights
 from app.recommendation.rules import ResourceRule
 
 
-def costs_of(values: Float32Array, days: DaySummaries, rule: ResourceRule) -> Float32Array:
-    """The cost of each of *values* [n, m], in cores or bytes, [n, m]."""
+def costs_of(
+    values: Float32Array, days: DaySummaries, rule: ResourceRule, price: Price | None = None
+) -> Float32Array:
+    """The cost of each of *values* [n, m], in cores or bytes, [n, m]; without a *price* at the rule's."""
+    price = rule.price if price is None else price
     if rule.by_maximum:
         past = past_maxima(days, rule)
-        relative = memory_cost.memory_cost(values, past, rule.price)
+        relative = memory_cost.memory_cost(values, past, price)
         in_bytes: Float32Array = relative * past.recent[:, np.newaxis]
         return in_bytes
-    return cpu_cost.cpu_cost(values, days.bands, recency_weights(days.share), rule.price)
+    return cpu_cost.cpu_cost(values, days.bands, recency_weights(days.share), price)
 
 
 def risk_of(values: FloatArray, days: DaySummaries, rule: ResourceRule) -> Float32Array:

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.recommendation.array_types import Float32Array
+from app.recommendation.array_types import Float32Array, Price
 from app.recommendation.bands import BAND_SHARES
 
 _ROUNDING = 1e-6
 
 
-def least_cost_at_prices(bands: Float32Array, weights: Float32Array, prices: Sequence[float]) -> Float32Array:
+def least_cost_at_prices(bands: Float32Array, weights: Float32Array, prices: Sequence[Price]) -> Float32Array:
     """The value of least cost of every series at each of *prices*, [n, prices]; sorts the bands once.
 
     *bands* [n, days, bands] are the quantiles of the days' bands, *weights* [n, days] sum to 1.
@@ -52,7 +52,8 @@ def time_above(values: Float32Array, bands: Float32Array, weights: Float32Array)
     return above
 
 
-def cpu_cost(values: Float32Array, bands: Float32Array, weights: Float32Array, price: float) -> Float32Array:
+def cpu_cost(values: Float32Array, bands: Float32Array, weights: Float32Array, price: Price) -> Float32Array:
     """The cost of each of *values* [n, m], in cores, [n, m]."""
-    cost: Float32Array = values + np.float32(1 + price) * overuse(values, bands, weights)
+    factor = np.asarray(1 + price, dtype=np.float32)
+    cost: Float32Array = values + factor * overuse(values, bands, weights)
     return cost

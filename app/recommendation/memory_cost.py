@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.recommendation.array_types import Float32Array
+from app.recommendation.array_types import Float32Array, Price
 
 _LEAST_BYTES = 1.0
 # Values are e^-2 to e^0.8 times the recent maximum: first 8 % apart, then 2 % apart around the best of these.
@@ -56,13 +56,14 @@ def maximum_width(maxima: Float32Array, share: Float32Array, spread: MaximumSpre
     return width
 
 
-def memory_cost(values: Float32Array, past: PastMaxima, price: float) -> Float32Array:
+def memory_cost(values: Float32Array, past: PastMaxima, price: Price) -> Float32Array:
     """The cost of each of *values* [n, m], [n, m]."""
     return _cost(values, _danger(values, past), past, price)
 
 
-def _cost(values: Float32Array, danger: Float32Array, past: PastMaxima, price: float) -> Float32Array:
-    cost: Float32Array = values / past.recent[:, np.newaxis] + np.float32(price) * danger
+def _cost(values: Float32Array, danger: Float32Array, past: PastMaxima, price: Price) -> Float32Array:
+    factor = np.asarray(price, dtype=np.float32)
+    cost: Float32Array = values / past.recent[:, np.newaxis] + factor * danger
     return cost
 
 
@@ -77,7 +78,7 @@ def _danger(values: Float32Array, past: PastMaxima) -> Float32Array:
     return danger
 
 
-def least_cost_at_prices(past: PastMaxima, prices: Sequence[float]) -> Float32Array:
+def least_cost_at_prices(past: PastMaxima, prices: Sequence[Price]) -> Float32Array:
     """The value of least cost of every series at each of *prices*: no other one costs 2 % less, [n, prices].
 
     The coarse values are the same for all prices, and so is their danger.

@@ -1,9 +1,10 @@
 """Estimation policy: small frozen values, built from the settings and passed to the arithmetic."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.domain.profiles import Pressure, RiskLevel
+from app.domain.workloads import Workload
 
 LEARNING_DAYS = 28  # closed days from which a value is chosen
 
@@ -28,12 +29,16 @@ RAISES: Mapping[Pressure, PressurePolicy] = {
 
 @dataclass(frozen=True, slots=True)
 class EstimationPolicy:
-    """The window with today, the least number of samples, the risk level, and the raises by pressure."""
+    """The window with today, the least number of samples, the risk level, and the raises by pressure.
+
+    `risk_of` gives the level of each workload, if not all have the same one.
+    """
 
     window_days: int = LEARNING_DAYS + 1
     min_samples: int = 12
     risk: RiskLevel = RiskLevel.NORMAL
     raises: Mapping[Pressure, PressurePolicy] = field(default_factory=lambda: RAISES)
+    risk_of: Callable[[Workload], RiskLevel] | None = None
 
 
 def confidence(hours_seen: float) -> float:

@@ -38,6 +38,7 @@ from app.recommendation.stabilization import SeriesGroups, StabilizationState
 from app.recommendation.stated_risk import exceedance_bound, expected_exceedance, worst_past_day
 
 _WORKLOADS_AT_ONCE = 500  # bounds memory
+_LEVELS = list(RiskLevel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,6 @@ class ProfileBuilder:
     """Builds the profiles of one resource as of one step; the fields are common to all of them."""
 
     resource: Resource
-    risk: RiskLevel
     rule: ResourceRule
     table: SeriesTable
     summaries: DaySummaryCache
@@ -99,6 +99,7 @@ class ProfileBuilder:
             positions = order[bounds[number] : bounds[number + 1]]
             roles = members.roles.of_group(number)
             series = members.series[positions]
+            risk = _LEVELS[self.choices.levels[series[0]]]
             value = format_need(self.resource, float(stabilized.value[number]))
             newest = format_need(self.resource, float(stabilized.need[number]))
             yield ResourceProfile(
@@ -110,7 +111,7 @@ class ProfileBuilder:
                 tuple(self._containers(positions, series, at_risks, rules)),
                 tuple(self._pressure(series)),
                 StatedRisk(
-                    self.risk,
+                    risk,
                     float(expected[positions].max()),
                     None if at_most is None else float(at_most[positions].max()),
                 ),
@@ -128,21 +129,21 @@ class ProfileBuilder:
     def _values_at_risks(
         self, stabilized: StabilizedValues, days: DaySummaries, values: Float64Array
     ) -> Float64Array:
-        """Each series' value at each risk level, [series, levels]: at the own level it is that in *values*.
+        """Each series' value at each risk level, [series, levels]: at its own level it is that in *values*.
 
         The others are choices that nothing stabilizes: a lower risk has at least the published value, and a
         higher one at most.
         """
-        state, levels = stabilized.state, list(RiskLevel)
+        state = stabilized.state
         chosen = self.choices.at_prices[stabilized.members.series]
         closed = ~self.choices.has_short_history[stabilized.members.series]
         if (with_today := np.flatnonzero(state.today_counts & closed)).size:
             chosen[with_today] = choose_at(days[with_today], self.rule, self.choices.prices)
         at_risks = chosen * (1 + state.pressure_raises)[:, np.newaxis]
-        own, published = levels.index(self.risk), values[:, np.newaxis]
-        at_risks[:, :own] = np.maximum(at_risks[:, :own], published)
-        at_risks[:, own + 1 :] = np.minimum(at_risks[:, own + 1 :], published)
-        at_risks[:, own] = values
+        own, published = self.choices.levels[stabilized.members.series], values[:, np.newaxis]
+        is_lower = np.arange(len(_LEVELS)) < own[:, np.newaxis]
+        at_risks = np.where(is_lower, np.maximum(at_risks, published), np.minimum(at_risks, published))
+        at_risks[np.arange(len(own)), own] = values
         return at_risks
 
     def _stated_risk(
@@ -176,7 +177,8 @@ class ProfileBuilder:
         state, series = stabilized.state, stabilized.members.series
         days, counts = self.summaries.slots(series)
         history = 1 + short_past_raise(self.choices.days(series), self.rule)
-        by_slot = [least_cost(slot_days, self.rule) for slot_days in days]
+        price = self.choices.price(series)[:, np.newaxis]
+        by_slot = [least_cost(slot_days, self.rule, price) for slot_days in days]
         raised = np.stack(by_slot, axis=1) * (history * (1 + state.pressure_raises))[:, np.newaxis]
         return np.minimum(raised, values[:, np.newaxis]), counts
 
@@ -211,14 +213,13 @@ class ProfileBuilder:
     def _containers(
         self, positions: Int64Array, series: Int64Array, at_risks: Float64Array, rules: list[ChosenRule]
     ) -> list[ContainerNeed]:
-        own = list(RiskLevel).index(self.risk)
         needs = []
         for position, number in zip(positions.tolist(), series.tolist(), strict=True):
             amounts = [format_need(self.resource, amount) for amount in at_risks[position].tolist()]
             needs.append(
                 ContainerNeed(
                     self.table.containers[number],
-                    amounts[own],
+                    amounts[self.choices.levels[number]],
                     int(self.sample_counts[number]),
                     rule=rules[position],
                     values=RiskValues(*amounts),

@@ -1,6 +1,6 @@
 """Recommendations of one resource: the profiles that are new, have moved or are due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -32,15 +32,20 @@ from app.recommendation.stabilization import SeriesGroups, StabilizationState, S
 from app.recommendation.stated_risk import BOUND_SCALE
 
 _MILLICORES = 1000
+_LEVELS = list(RiskLevel)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedValue:
-    """A workload's published value, the time of its last change, and whether its profile is due anyway."""
+    """A workload's published value, the time of its last change, and whether its profile is due anyway.
+
+    `risk` is the level of the value; None if it is not known.
+    """
 
     value: float
     changed_at_seconds: float
     is_due: bool = False
+    risk: RiskLevel | None = None
 
 
 FindPublishedValue = Callable[[Workload], PublishedValue | None]
@@ -85,7 +90,7 @@ class ResourceRecommender:
         """The recommendations for the workloads of *table* as of the newest step."""
         rule, today = rules_at(request.policy.risk)[self._resource], day_of(request.newest_step)
         self._summaries.read(request.histograms, request.newest_step, request.policy.window_days)
-        self._refresh(rule, table)
+        self._refresh(rule, table, request.policy)
         spans = SeriesSpans(*request.histograms.spans(today=today, window_days=request.policy.window_days))
         sample_counts = self._summaries.sample_counts()
         running = running_series(table, request.histograms, spans, request.checks, request.together)
@@ -97,7 +102,6 @@ class ResourceRecommender:
         stabilized = self._stabilize(table, rule, numbers, members, request)
         builder = ProfileBuilder(
             self._resource,
-            request.policy.risk,
             rule,
             table,
             self._summaries,
@@ -116,8 +120,9 @@ class ResourceRecommender:
             _newest_samples(table, numbers, members, spans),
         )
 
-    def _refresh(self, rule: ResourceRule, table: SeriesTable) -> None:
-        is_invalid = self._choices.refresh(rule)
+    def _refresh(self, rule: ResourceRule, table: SeriesTable, policy: EstimationPolicy) -> None:
+        levels = _levels(table.workloads, policy)[table.owner[: self._summaries.size]]
+        is_invalid = self._choices.refresh(rule, levels)
         self._stabilizer.refresh(is_invalid=is_invalid)
         if self._is_scale_due:
             self._scale = None
@@ -137,7 +142,9 @@ class ResourceRecommender:
         request: RecommendationRequest,
     ) -> StabilizedValues:
         """The stabilized values of the workloads with profiles that are new, have moved or are due."""
-        stored = [request.find_published(table.workloads[number]) for number in numbers.tolist()]
+        stored = self._published_at_levels(
+            members, [request.find_published(table.workloads[number]) for number in numbers.tolist()]
+        )
         published = np.array([value.value if value else np.nan for value in stored])
         changed_at = np.array([value.changed_at_seconds if value else 0.0 for value in stored])
         is_due = np.array([value is None or value.is_due for value in stored], dtype=np.bool_)
@@ -152,7 +159,7 @@ class ResourceRecommender:
             (changed_at < due_step * STEP_SECONDS)[decides]
             | self._has_short_history(members)
             | self._is_foreign(workloads, published[decides]),
-            self._choices.value[members.series],
+            self._choices.value(members.series),
             request.raises.by[members.series],
             self._choices.has_short_history[members.series].copy(),
         )
@@ -164,6 +171,17 @@ class ResourceRecommender:
         is_reported = is_due[decides] | (value != state.published)
         return _select(StabilizedValues(workloads, members, state, value, need), is_reported)
 
+    def _published_at_levels(
+        self, members: SeriesGroups, stored: list[PublishedValue | None]
+    ) -> list[PublishedValue | None]:
+        """The values without those of another risk level than is wanted: new choices replace them at once."""
+        levels = np.zeros(members.count, dtype=np.int64)
+        levels[members.group] = self._choices.levels[members.series]
+        return [
+            None if value and value.risk and value.risk is not _LEVELS[level] else value
+            for value, level in zip(stored, levels.tolist(), strict=True)
+        ]
+
     def _bound_scale(self, table: SeriesTable, rule: ResourceRule) -> float:
         """The scale of the stated bound, computed once for each set of closed days.
 
@@ -174,7 +192,8 @@ class ResourceRecommender:
         if self._scale is None:
             sampled = table.sampled_series[table.sampled_series < self._summaries.size]
             without_today = np.zeros(len(sampled), dtype=np.bool_)
-            self._scale = bound_scale(self._summaries.days(sampled, without_today), rule)
+            days = self._summaries.days(sampled, without_today)
+            self._scale = bound_scale(days, rule, self._choices.price(sampled))
         return self._scale
 
     def _is_foreign(self, workloads: list[Workload], published: Float64Array) -> BoolArray:
@@ -191,6 +210,13 @@ class ResourceRecommender:
         if self._resource is Resource.MEMORY:
             return np.maximum(np.rint(amounts), 1)
         return np.maximum(np.ceil(amounts * _MILLICORES - 0.01), 1) / _MILLICORES
+
+
+def _levels(workloads: Sequence[Workload], policy: EstimationPolicy) -> Int64Array:
+    """The number of the risk level of each of *workloads*."""
+    if policy.risk_of is None:
+        return np.full(len(workloads), _LEVELS.index(policy.risk), dtype=np.int64)
+    return np.array([_LEVELS.index(policy.risk_of(one)) for one in workloads], dtype=np.int64)
 
 
 def _select(whole: StabilizedValues, selected: BoolArray) -> StabilizedValues:

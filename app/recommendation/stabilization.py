@@ -102,6 +102,7 @@ class Stabilizer:
         # By series: the kept value that was priced, the cost of the choice, and what the choice saves.
         self._kept = np.empty(0)
         self._saving, self._cost = (np.empty(0, dtype=np.float32) for _ in range(2))
+        self._price = np.empty(0)  # at which they were priced
 
     def refresh(self, *, is_invalid: bool) -> None:
         """Make room for new series; drop all prices if *is_invalid*, that is if the closed days have changed.
@@ -109,7 +110,7 @@ class Stabilizer:
         The prices of series with a short history are always dropped, because today's samples count for them.
         """
         size, kept = self._summaries.size, slice(0 if is_invalid else None)
-        self._kept = pad(self._kept[kept], size, np.nan)
+        self._kept, self._price = pad(self._kept[kept], size, np.nan), pad(self._price[kept], size, 0)
         self._saving, self._cost = pad(self._saving[kept], size, 0), pad(self._cost[kept], size, 0)
         self._kept[self._choices.has_short_history] = np.nan
 
@@ -130,16 +131,17 @@ class Stabilizer:
         return values
 
     def update_prices(self, members: SeriesGroups, state: StabilizationState, rule: ResourceRule) -> None:
-        """Update the cached saving and cost of the series whose kept value changed."""
+        """Update the cached saving and cost of the series whose kept value or price changed."""
         is_published = state.published[members.group] > 0
         series, chosen = members.series[is_published], state.chosen[is_published]
-        kept = state.kept_values(members)[is_published]
-        for block in split_blocks(np.flatnonzero(self._kept[series] != kept)):
+        kept, price = state.kept_values(members)[is_published], self._choices.price(series)
+        is_old = (self._kept[series] != kept) | (self._price[series] != price)
+        for block in split_blocks(np.flatnonzero(is_old)):
             part = series[block]
             values = np.stack((kept[block], chosen[block]), axis=1).astype(np.float32)
-            cost = costs_of(values, self._choices.days(part), rule)
+            cost = costs_of(values, self._choices.days(part), rule, price[block, np.newaxis])
             self._saving[part], self._cost[part] = cost[:, 0] - cost[:, 1], cost[:, 1]
-        self._kept[series] = kept
+        self._kept[series], self._price[series] = kept, price
 
     def _exceeded_today(self, members: SeriesGroups, values: Float64Array, rule: ResourceRule) -> BoolArray:
         """True for each series to choose again with today's samples; short histories contain them already."""
@@ -149,7 +151,8 @@ class Stabilizer:
         if rule.by_maximum:
             exceeded = today.maxima(len(by_series)) > by_series
         else:
-            exceeded = is_outgrown(by_series, today.overuse(by_series), rule)
+            price = self._choices.price(np.arange(len(by_series)))
+            exceeded = is_outgrown(by_series, today.overuse(by_series), price)
         return (exceeded & ~self._choices.has_short_history)[members.series]
 
     def _raise_within_day(
@@ -164,17 +167,18 @@ class Stabilizer:
         selected = members.select(workloads)
         with_today = np.ones(len(selected.series), dtype=np.bool_)
         days = self._summaries.days(selected.series, with_today)
+        price = self._choices.price(selected.series)[:, np.newaxis]
         is_selected = workloads[members.group]
         new_state = StabilizationState(
             state.published[workloads],
             state.may_fall[workloads],
-            choose(days, rule),
+            choose(days, rule, price),
             state.pressure_raises[is_selected],
             with_today,
         )
         needs = new_state.needs(selected)
         priced = np.stack((new_state.kept_values(selected), new_state.chosen), axis=1).astype(np.float32)
-        cost = costs_of(priced, days, rule)
+        cost = costs_of(priced, days, rule, price)
         saving, new_cost = selected.total(cost[:, 0] - cost[:, 1]), selected.total(cost[:, 1])
         rises = (needs > new_state.published) & is_worthwhile(saving, new_cost, rule)
         values[np.flatnonzero(workloads)[rises]] = needs[rises]

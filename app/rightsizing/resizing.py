@@ -7,26 +7,18 @@ summary, changes nothing and gives the same summary.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from app.domain.profiles import Resource
 from app.rightsizing.admission_rules import QualityOfService, quality_of_service, violations
 from app.rightsizing.amounts import PodAmounts, format_amount, read_amounts
 from app.rightsizing.constraints import Constraints
+from app.rightsizing.needs import ContainerNeeds
 from app.rightsizing.pod_spec import ContainerResources, PodResources
 from app.rightsizing.policy import SchedulingPolicy
 from app.rightsizing.sizing import ContainerSizer, allowance
 from app.rightsizing.summaries import NO_PROFILE, Summary, unchanged
 
 __all__ = ["ContainerChange", "ContainerNeeds", "ContainerResources", "PodResources", "Resizing", "resize"]
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerNeeds:
-    """The needs of containers in one resource, by name, in cores or bytes."""
-
-    containers: Mapping[str, Decimal]
-    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +70,7 @@ def resize(
             final[resource] = sized
     if quality_of_service(final) is QualityOfService.GUARANTEED:
         return _unchanged("the Pod would become Guaranteed")
-    sizable = {resource: needs[resource].containers for resource in Resource if resource not in reasons}
+    sizable = {resource: needs[resource] for resource in Resource if resource not in reasons}
     summary = Summary(sizable, reasons, constraints, policy)
     return Resizing(tuple(_changes(pod, original, final)), summary.text(original, final, earlier), reasons)
 
@@ -114,12 +106,14 @@ def _size(
         return "a HorizontalPodAutoscaler scales on it"
     if needs is None:
         return NO_PROFILE
+    if needs.reason_to_keep:
+        return needs.reason_to_keep
     if needs.confidence < policy.min_confidence:
         return "confidence below the minimum"
     sizer = ContainerSizer(
         resource, allowance(resource, constraints), policy.bounds[resource], policy.deadband
     )
-    sized = sizer.size(original, needs.containers)
+    sized = sizer.size(original, needs)
     if violations(resource, sized, constraints) <= violations(resource, original, constraints):
         return sized
     return "a LimitRange would reject it"

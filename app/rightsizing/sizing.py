@@ -11,6 +11,7 @@ from decimal import Decimal
 from app.domain.profiles import Resource
 from app.rightsizing.amounts import ContainerAmounts, PodAmounts, floor_to_unit, round_up
 from app.rightsizing.constraints import CONTAINER, POD, Constraints, LimitRangeRule
+from app.rightsizing.needs import ContainerNeeds
 from app.rightsizing.policy import RequestBounds
 
 _NOTHING, _EVERYTHING = Decimal(0), Decimal("Infinity")
@@ -33,6 +34,9 @@ class AmountRange:
     def nearest(self, amount: Decimal) -> Decimal:
         """The amount in the range that is nearest to *amount*."""
         return min(max(amount, self.lower), self.upper)
+
+
+_ANY = AmountRange(_NOTHING, _EVERYTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,26 @@ def _smallest(bounds: Iterable[Decimal | None]) -> Decimal:
     return min((bound for bound in bounds if bound is not None), default=_EVERYTHING)
 
 
+def own_range(needs: ContainerNeeds, container: str) -> AmountRange:
+    """The amounts that annotations allow for *container*."""
+    own = needs.bounds.get(container)
+    if own is None:
+        return _ANY
+    return AmountRange(
+        own.minimum.amount if own.minimum else _NOTHING, own.maximum.amount if own.maximum else _EVERYTHING
+    )
+
+
+def wanted_range(bounds: RequestBounds, needs: ContainerNeeds, container: str) -> AmountRange:
+    """The amounts within the bounds of annotations, which replace those of the settings."""
+    own = needs.bounds.get(container)
+    lower = own.minimum.amount if own and own.minimum else bounds.floor
+    upper = own.maximum.amount if own and own.maximum else bounds.ceiling
+    if lower <= upper or own is None:
+        return AmountRange(lower, upper)
+    return AmountRange(upper, upper) if own.maximum else AmountRange(lower, lower)
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerSizer:
     """Sizes the containers of a Pod in one resource."""
@@ -83,28 +107,33 @@ class ContainerSizer:
     bounds: RequestBounds
     deadband: Decimal
 
-    def size(self, pod: PodAmounts, needs: Mapping[str, Decimal]) -> PodAmounts:
+    def size(self, pod: PodAmounts, needs: ContainerNeeds) -> PodAmounts:
         """The Pod with new requests, and new limits if the policy sets limits.
 
         A container without a need or without an allowed amount stays unchanged.
         """
         targets = {
-            _place(container): self._target(container, needs[container.name])
+            _place(container): self._target(container, needs)
             for container in pod
-            if container.is_long_running and container.name in needs
+            if container.is_long_running and container.name in needs.containers
         }
         shares = self._shares(pod, {place: target for place, target in targets.items() if target})
         return tuple(
-            self._resize(container, targets[_place(container)], shares[_place(container)])
+            self._resize(
+                container,
+                targets[_place(container)],
+                shares[_place(container)],
+                own_range(needs, container.name),
+            )
             if _place(container) in shares
             else container
             for container in pod
         )
 
-    def _target(self, container: ContainerAmounts, need: Decimal) -> Decimal:
+    def _target(self, container: ContainerAmounts, needs: ContainerNeeds) -> Decimal:
         """The need within the bounds that do not depend on other containers or on the present request."""
-        within_policy = min(max(need, self.bounds.floor), self.bounds.ceiling)
-        return self._fixed_range(container).nearest(within_policy)
+        wanted = wanted_range(self.bounds, needs, container.name)
+        return self._fixed_range(container).nearest(wanted.nearest(needs.containers[container.name]))
 
     def _fixed_range(self, container: ContainerAmounts) -> AmountRange:
         if self.bounds.limit_ratio or container.limit is None:
@@ -127,8 +156,10 @@ class ContainerSizer:
             for place, target in targets.items()
         }
 
-    def _resize(self, container: ContainerAmounts, target: Decimal, share: AmountRange) -> ContainerAmounts:
-        request = self._request(container, target, share)
+    def _resize(
+        self, container: ContainerAmounts, target: Decimal, share: AmountRange, own: AmountRange
+    ) -> ContainerAmounts:
+        request = self._request(container, target, share, own)
         if request is None:
             return container
         if not self.bounds.limit_ratio or (container.limit is None and self.allowance.counts_limits):
@@ -136,28 +167,37 @@ class ContainerSizer:
         limit = self._limit(container, request, share.upper)
         return container if limit is None else replace(container, request=request, limit=limit)
 
-    def _request(self, container: ContainerAmounts, target: Decimal, share: AmountRange) -> Decimal | None:
+    def _request(
+        self, container: ContainerAmounts, target: Decimal, share: AmountRange, own: AmountRange
+    ) -> Decimal | None:
         allowed = self._fixed_range(container) & share
         if self.allowance.counts_requests:
             allowed &= AmountRange(_NOTHING, container.request or _NOTHING)
         if self.allowance.counts_limits and container.limit is not None:
             allowed &= AmountRange(_NOTHING, container.limit)
-        return self._choose(container.request, target, allowed)
+        return self._choose(container.request, target, allowed, own)
 
     def _limit(self, container: ContainerAmounts, request: Decimal, upper: Decimal) -> Decimal | None:
         ratio = self.allowance.max_limit_request_ratio
         allowed = self.allowance.container & AmountRange(request, min(request * ratio, upper))
         if self.allowance.counts_limits and container.limit is not None:
             allowed &= AmountRange(_NOTHING, container.limit)
-        return self._choose(container.limit, request * self.bounds.limit_ratio, allowed)
+        return self._choose(container.limit, request * self.bounds.limit_ratio, allowed, _ANY)
 
-    def _choose(self, present: Decimal | None, target: Decimal, allowed: AmountRange) -> Decimal | None:
-        """The amount to set: *present* if it is within the deadband; None if no amount is allowed."""
-        rounded = round_up(self.resource, allowed.nearest(target))
-        amount = min(rounded, floor_to_unit(self.resource, allowed.upper))
+    def _choose(
+        self, present: Decimal | None, target: Decimal, allowed: AmountRange, own: AmountRange
+    ) -> Decimal | None:
+        """The amount to set: *present* if it is within the deadband; None if no amount is allowed.
+
+        No amount is outside of the workload's *own* bounds unless the others allow no other one.
+        """
+        nearest = allowed.nearest(target)
+        upper = min(allowed.upper, own.upper) if nearest <= own.upper else allowed.upper
+        amount = min(round_up(self.resource, nearest), floor_to_unit(self.resource, upper))
         if not amount or amount not in allowed:
             return None
-        if present and present in allowed and abs(present - amount) <= self.deadband * amount:
+        is_within = present and present in allowed and (present in own or amount not in own)
+        if present and is_within and abs(present - amount) <= self.deadband * amount:
             return present
         return amount
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from app.domain.profiles import Resource
 from app.rightsizing.amounts import ContainerAmounts, PodAmounts, format_amount
 from app.rightsizing.constraints import Constraints
+from app.rightsizing.needs import ContainerNeeds
 from app.rightsizing.policy import SchedulingPolicy
 
 NO_PROFILE = "no profile"
@@ -31,7 +32,7 @@ def unchanged(reason: str) -> str:
 class Summary:
     """The summary of a Pod with sized resources in `needs` and unchanged resources in `reasons`."""
 
-    needs: Mapping[Resource, Mapping[str, Decimal]]
+    needs: Mapping[Resource, ContainerNeeds]
     reasons: Mapping[Resource, str]
     constraints: Constraints
     policy: SchedulingPolicy
@@ -83,8 +84,10 @@ class Summary:
         after: tuple[ContainerAmounts, ...],
         known: Mapping[str, str],
     ) -> str:
-        if not any(after[0].name in needs for needs in self.needs.values()):
-            return unchanged(NO_PROFILE)
+        name = after[0].name
+        reasons = {needs.kept.get(name, NO_PROFILE) for needs in self.needs.values()}
+        if len(reasons) == 1 and not any(name in needs.containers for needs in self.needs.values()):
+            return unchanged(reasons.pop())
         return ", ".join(
             f"{resource} {self._amounts(resource, old, new, known)}"
             for resource, old, new in zip(self.needs, before, after, strict=True)
@@ -93,8 +96,8 @@ class Summary:
     def _amounts(
         self, resource: Resource, before: ContainerAmounts, after: ContainerAmounts, known: Mapping[str, str]
     ) -> str:
-        if after.name not in self.needs[resource]:
-            return unchanged(NO_PROFILE)
+        if after.name not in self.needs[resource].containers:
+            return unchanged(self.needs[resource].kept.get(after.name, NO_PROFILE))
         if after.request is None:
             is_counted = self.constraints.count_requests(resource)
             return unchanged("a ResourceQuota counts it" if is_counted else "no amount is allowed")

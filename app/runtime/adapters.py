@@ -4,12 +4,14 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS, stale_condition, to_manifest, to_status
+from app.domain.policy_rule import PolicyRule
 from app.domain.profiles import ProfileKind, StoredProfile
 from app.domain.quantities import format_time
+from app.domain.workload_policy import to_items
 from app.errors import NotFoundError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder, InvolvedObject
@@ -23,6 +25,7 @@ from app.profiler.cycle.status_report import report_faults
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.registries.workloads import build_snapshot
 from app.profiler.workload_event import WorkloadEvent
+from app.runtime.watches.namespace_policies import list_policies
 
 
 class ClusterWorkloads:
@@ -37,13 +40,20 @@ class ClusterWorkloads:
         namespaces: Sequence[str],
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._client, self._namespaces, self._report = client, namespaces, report
         self._workloads = WorkloadClient(client, namespaces, report)
 
     async def snapshot(self) -> ClusterSnapshot:
         """The Pods and workloads that run now."""
         pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
         snapshot = build_snapshot(pods, await self._workloads.records())
-        return replace(snapshot, unread=self._workloads.unread)
+        policies = await list_policies(self._client, self._namespaces, self._report)
+        return replace(
+            snapshot,
+            unread=self._workloads.unread,
+            namespace_policies=policies.current(),
+            known_namespaces=policies.known(),
+        )
 
 
 class ClusterProfiles:
@@ -90,8 +100,15 @@ class ClusterProfiles:
         if changed_at := write.manifest_time(now):
             manifest = to_manifest(profile, name=write.name, namespace=self._namespace, updated_at=changed_at)
             await self._writer.apply(plural, manifest)
+        if write.stored_value is None and (rules := write.policy):
+            # Before the status: the webhook never knows the needs of a workload without its policy.
+            await self._writer.apply_policy(plural, write.name, to_items(rules))
         status = to_status(profile, refreshed_at=now, history=write.history)
         await self._writer.apply_status(plural, write.name, status)
+
+    async def set_policy(self, profile: StoredProfile, rules: Sequence[PolicyRule]) -> None:
+        """Replace the rules of its policy."""
+        await self._writer.apply_policy(KINDS[profile.identity.kind].plural, profile.name, to_items(rules))
 
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
         """Set or clear the condition `Stale`."""
@@ -146,4 +163,5 @@ class ClusterEvents:
         involved = InvolvedObject(
             event.api_version, workload.kind, workload.namespace, workload.name, event.uid
         )
-        await self._events.record(involved, event.reason, event.message, now=datetime.now(UTC))
+        kind: Literal["Normal", "Warning"] = "Warning" if event.reason.is_fault else "Normal"
+        await self._events.record(involved, event.reason, event.message, now=datetime.now(UTC), kind=kind)

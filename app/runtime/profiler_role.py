@@ -33,6 +33,7 @@ from app.runtime.health_metrics import HealthMetrics
 from app.runtime.policies import cycle_policy
 from app.runtime.prometheus import check_access, open_usage_source
 from app.runtime.watches.faults import TermWatches, clock_fault
+from app.runtime.watches.namespace_policies import NamespacePolicyWatches
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.profiles import ProfileWatches
@@ -105,7 +106,9 @@ class ProfilerRole:
             check_access(settings)
         self._leading = False
         self._authority = authority_secret(client, settings)
-        self._watched: list[PodWatches | WorkloadWatches | NamespaceWatches | SchedulingLabelWatches] = []
+        self._watched: list[
+            PodWatches | WorkloadWatches | NamespaceWatches | NamespacePolicyWatches | SchedulingLabelWatches
+        ] = []
         self._events = EventRecorder(client, identity_of(settings))
         self._prober = Prober(client, probe_policy(settings), self._events, registry)
         if settings.workload_metrics:
@@ -167,7 +170,8 @@ class ProfilerRole:
         self._set_leading(leading=True)
         namespaces = NamespaceWatches(self._client, self._settings)
         pods = PodWatches(self._client, self._settings.profiling_namespace)
-        workloads = WorkloadWatches(self._client, self._settings.profiling_namespace, pods)
+        policies = NamespacePolicyWatches(self._client, self._settings.profiling_namespace)
+        workloads = WorkloadWatches(self._client, self._settings.profiling_namespace, pods, policies)
         asking = SchedulingLabelWatches(self._client, self._settings.profiling_namespace)
         try:
             async with asyncio.TaskGroup() as group:
@@ -189,7 +193,8 @@ class ProfilerRole:
                     )
                     group.create_task(workloads.run(), name="watch of workloads")
                     group.create_task(asking.run(), name="watch of scheduling labels")
-                    self._watched += [workloads, asking]
+                    group.create_task(policies.run(), name="watch of policies of namespaces")
+                    self._watched += [workloads, asking, policies]
                 if self._backfill:
                     backfill = self._backfill.run(
                         pods, workloads.registry, namespaces.scope, self._profiles.have_settled

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Identity, Resource, StoredProfile
-from app.domain.quantities import amount_in
+from app.domain.profiles import Identity, Resource
+from app.domain.workload_policy import WorkloadPolicy, ordered
 from app.domain.workloads import Connection, Workload
-from app.rightsizing.resizing import ContainerNeeds
+from app.rightsizing.needs import ContainerNeeds, container_needs
 
 _NOTHING: Mapping[Resource, ContainerNeeds] = {}
 
@@ -41,18 +41,28 @@ class NeedIndex:
                 self._needs[profiled] = needs
         return needs
 
+    def policy(self, workload: Workload) -> WorkloadPolicy:
+        """The policy in its profiles; for explanations, since it is read on each call."""
+        profiled = self._index.profiled(workload)
+        profiles = [
+            self._catalogue.get(Identity(resource.profile_kind, profiled)) if profiled else None
+            for resource in Resource
+        ]
+        return WorkloadPolicy(ordered(rule for profile in profiles if profile for rule in profile.policy))
+
     def _from_profiles(self, workload: Workload) -> Mapping[Resource, ContainerNeeds]:
         profiles = {
             resource: self._catalogue.get(Identity(resource.profile_kind, workload)) for resource in Resource
         }
-        needs = {resource: _needs(profile) for resource, profile in profiles.items() if profile}
-        return {resource: need for resource, need in needs.items() if need.containers}
+        needs = {
+            resource: container_needs(
+                workload, resource, profile.containers, profile.confidence, profile.policy
+            )
+            for resource, profile in profiles.items()
+            if profile
+        }
+        return {resource: need for resource, need in needs.items() if need.containers or need.kept}
 
     def _invalidate(self, identity: Identity) -> None:
         if not isinstance(identity.subject, Connection):
             self._needs.pop(identity.subject, None)
-
-
-def _needs(profile: StoredProfile) -> ContainerNeeds:
-    amounts = {name: amount_in(value) for name, value in profile.containers.items()}
-    return ContainerNeeds({name: amount for name, amount in amounts.items() if amount}, profile.confidence)

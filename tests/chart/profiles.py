@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.custom_resources import KINDS, MAX_CONTAINERS, to_manifest, to_status
+from app.domain.policy_rule import PolicyKey, PolicyRule, PolicySource
 from app.domain.profile_names import contract_name
 from app.domain.profiles import (
     Basis,
@@ -27,6 +28,7 @@ from app.domain.profiles import (
     StepRates,
 )
 from app.domain.value_history import ValueChange
+from app.domain.workload_policy import to_items
 from app.domain.workload_state import ContainerRequests, ResourceAmounts, WorkloadState
 from app.domain.workloads import Connection, Workload
 
@@ -53,6 +55,10 @@ def _state(request: str, limit: str) -> WorkloadState:
 HISTORY = {
     "cpu": (ValueChange(int(NOON.timestamp()), "0.024", "0.020", "UsageFell"),),
     "memory": (ValueChange(int(NOON.timestamp()), "16106488", "17106488", "OOMKilled"),),
+}
+POLICIES = {
+    "cpu": (PolicyRule(PolicyKey.MAX_CPU, "500m", PolicySource.TEMPLATE, "web-svc"),),
+    "memory": (PolicyRule(PolicyKey.RISK, "low", PolicySource.NAMESPACE),),
 }
 PROFILES: dict[str, Profile] = {
     "cpu": ResourceProfile(
@@ -120,8 +126,9 @@ def manifest_of(resource: str, namespace: str) -> dict[str, Any]:
 
 
 def status_of(resource: str) -> dict[str, Any]:
-    """The status, as the profiler applies it."""
-    return to_status(PROFILES[resource], refreshed_at=NOON, history=HISTORY.get(resource, ()))
+    """The status, as the profiler applies it with the policy."""
+    policy = {"policy": to_items(POLICIES[resource])} if resource in POLICIES else {}
+    return to_status(PROFILES[resource], refreshed_at=NOON, history=HISTORY.get(resource, ())) | policy
 
 
 def crowded(resource: str) -> list[dict[str, Any]]:

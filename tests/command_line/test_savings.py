@@ -180,6 +180,22 @@ async def test_profiles_of_an_older_release(program: Program, cluster: FakeApiSe
     assert json.loads(document.out)["total"]["cpu"]["requested"] == 2.5
 
 
+async def test_marks_of_a_policy(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """A need of 200m of which 100m may be requested: the saving is that of the need, with a mark."""
+    rules = [{"annotation": "max-cpu", "value": "100m", "source": "Namespace"}]
+    bounded = need("cpu", "web", "0.200", request="500m", replicas={"desired": 3}, policy=rules)
+    cluster.on("GET", paths.profiles("cpuprofiles", "profiling"), listed(bounded))
+
+    as_json = await program.run_beside(*against(cluster, tmp_path, "savings", "-o", "json"))
+    wide = (await program.run_beside(*against(cluster, tmp_path, "savings", "-o", "wide"))).out
+
+    words = "app, CPU: at most 100m by max-cpu of namespace shop (the need is 200m)"
+    policies = {one["name"]: one["policy"] for one in json.loads(as_json.out)["workloads"]}
+    assert (policies["web"], policies["api"]) == ([words], [])
+    assert " POLICY" in wide
+    assert "POLICY: what annotations do to requests." in wide
+
+
 async def test_requests_and_replicas_are_those_of_now(
     program: Program, cluster: FakeApiServer, tmp_path: Path
 ) -> None:

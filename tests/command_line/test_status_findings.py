@@ -38,6 +38,20 @@ def test_each_finding_has_a_line() -> None:
     assert ignored.startswith("Ignored: 2 objects, such as cpuprofiles/backup, memoryprofiles/copy. ")
 
 
+def test_wrong_annotations_have_a_line_for_each_object() -> None:
+    """Of 7 workloads and namespaces two are listed."""
+    faults = {
+        "Namespace/shop/shop": "maxmemory of the namespace is not known: did you mean max-memory?",
+        "StatefulSet/shop/db": "off of the workload is 'yes': use true or false",
+    }
+
+    assert list(finding_lines({"policyFaults": faults, "policyFaultsTotal": 7})) == [
+        f"Annotations without effect on namespace shop: {faults['Namespace/shop/shop']}",
+        "Annotations without effect on StatefulSet/shop/db: off of the workload is 'yes': use true or false",
+        "Annotations without effect on 5 more workloads and namespaces",
+    ]
+
+
 def test_a_report_of_an_older_release_has_none() -> None:
     """It has none of the keys; one scrape job alone is no finding."""
     assert list(finding_lines({})) == []

@@ -11,6 +11,7 @@ import pytest
 from app.dashboard.facts import Facts, Fault
 from app.dashboard.report import WorkloadDetails, report
 from app.domain.profiles import Resource
+from app.domain.workloads import Workload
 from app.kubernetes import paths
 from tests.command_line.conftest import Program, api_server, program
 from tests.command_line.decided_cluster import against, serve_cluster
@@ -68,6 +69,17 @@ def test_the_file_has_all_workloads_and_sections_of_those_with_details() -> None
     assert page.text.count("no Prometheus") == 1
     assert [text in page.text for text in ("attic/", "+1.42", "usage fell", "kubectl patch")] == [True] * 4
     assert sum(tag == "svg" and not attributes for tag, attributes in page.tags) == 2
+
+
+def test_a_section_says_what_annotations_do() -> None:
+    """One line for all of them; a section without any has none."""
+    rules = [{"annotation": "risk", "value": "low", "source": "Template"}]
+    bounded = Workload("shop", "bounded")
+    details = {bounded: WorkloadDetails({}), API: WorkloadDetails({})}
+    html = report(facts(need("cpu", "bounded", "0.100", policy=rules)), details, lambda _view: "")
+
+    assert Elements(html).text.count("Policy: low risk by risk of the Pod template.") == 1
+    assert html.count("Policy: ") == 1
 
 
 def test_hostile_names_are_text_in_a_report() -> None:

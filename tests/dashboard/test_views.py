@@ -114,6 +114,17 @@ def test_the_view_of_a_workload() -> None:
     assert [section.title for section in page.sections] == ["CPU", "Memory"]
 
 
+def test_the_view_says_what_annotations_do() -> None:
+    """In the words of `explain`; other workloads have no such line."""
+    rules = [{"annotation": "max-cpu", "value": "100m", "source": "Namespace"}]
+    of_job = facts(need("cpu", "job", "0.200", policy=rules))
+
+    assert workload_page(of_job, stored(of_job), LINKS, Workload("shop", "job")).policy == (
+        "app, CPU: at most 100m by max-cpu of namespace shop (the need is 200m)",
+    )
+    assert workload_page(of_job, stored(of_job), LINKS, WEB).policy == ()
+
+
 def test_what_the_status_says_of_a_need() -> None:
     """Risk, slots, containers at each level, pressure in words, and the explanation as it is stored."""
     container = {"name": "app", "value": "0.8", "limit": "2", "values": {"low": "1.0", "high": "0.5"}}

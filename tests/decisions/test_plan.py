@@ -45,6 +45,57 @@ def test_within_the_deadband() -> None:
     assert not found.has_changes
 
 
+def with_policy(profile: Object, **values: str) -> Object:
+    """The profile with a policy of the namespace; an underscore stands for a dash."""
+    rules = [
+        {"annotation": key.replace("_", "-"), "value": value, "source": "Namespace"}
+        for key, value in values.items()
+    ]
+    return profile | {"status": {**profile["status"], "policy": rules}}
+
+
+def test_annotations_that_move_a_request() -> None:
+    """347Mi are needed at low risk and 64Mi allowed; 26m are within the bounds of CPU."""
+    found = plan(
+        deployment("web", container(requests=WRITTEN)),
+        with_policy(CPU, max_cpu="1", risk="low"),
+        with_policy(MEMORY, max_memory="64Mi", risk="low"),
+    )
+
+    (app,) = found.containers
+    cpu, memory = app.changes[Resource.CPU], app.changes[Resource.MEMORY]
+    assert (cpu.new, cpu.policy) == (Decimal("0.026"), "")
+    assert (memory.new, memory.policy) == (Decimal(64 * MIB), "at most 64Mi by max-memory of namespace shop")
+    assert found.risk == "low risk by risk of namespace shop"
+
+
+def test_a_request_that_is_near_a_bound() -> None:
+    """60Mi is within 15 % of the 64Mi that are allowed, and stays for that reason."""
+    found = plan(
+        deployment("web", container(requests={"memory": "60Mi"})), with_policy(MEMORY, max_memory="64Mi")
+    )
+
+    (app,) = found.containers
+    memory = app.changes[Resource.MEMORY]
+    assert (memory.reason, memory.policy) == (
+        "within 15% of its need",
+        "at most 64Mi by max-memory of namespace shop",
+    )
+
+
+def test_a_workload_that_is_off() -> None:
+    """Each resource has the annotation as its reason."""
+    found = plan(
+        deployment("web", container(requests=WRITTEN)),
+        with_policy(CPU, off="true"),
+        with_policy(MEMORY, off="true"),
+    )
+
+    assert reasons(found) == ["turned off by annotation off of namespace shop"] * 2
+    assert not found.has_changes
+    assert found.added == ()
+
+
 def test_a_container_without_a_need() -> None:
     """The profile has a need for `app` only; `proxy`, which has one, is not in the template."""
     containers = tuple({"name": name, "value": "0.026", "samples": 1} for name in ("app", "proxy"))

@@ -225,3 +225,34 @@ def test_autoscalers_mark_their_target() -> None:
 
     assert found == {WEB: [Governor("HPA", (Resource.CPU,)), Governor("VPA")]}
     assert [str(one) for one in found[WEB]] == ["HPA cpu", "VPA"]
+
+
+RULES = (
+    {"annotation": "risk", "value": "low", "source": "Namespace"},
+    {"annotation": "max-cpu", "value": "100m", "source": "Workload"},
+    {"annotation": "off.proxy", "value": "true", "source": "Template"},
+)
+
+
+def test_what_annotations_do_is_said_in_words() -> None:
+    """The need of 200m stays the measure: 0.5 - 0.2 cores could be saved, although at most 100m are set."""
+    manifest = need("cpu", "web", "0.200", request="500m", replicas={"desired": 1}, policy=list(RULES))
+
+    (web,) = savings(read_workloads([manifest])).workloads
+
+    assert web.difference(Resource.CPU) == Decimal("0.3")
+    assert web.policy == (
+        "low risk by risk of namespace shop",
+        "proxy: turned off by annotation off.proxy of the Pod template",
+        "app, CPU: at most 100m by max-cpu of Deployment web (the need is 200m)",
+    )
+
+
+def test_a_level_that_is_asked_for_goes_before_that_of_annotations() -> None:
+    """At high risk the need is 50m, which the bound of 100m does not move; "low risk" would be wrong."""
+    listed = ({"name": "app", "value": "0.200", "values": {"high": "0.050"}},)
+    manifest = need("cpu", "web", "0.200", containers=listed, policy=list(RULES[:2]))
+
+    (web,) = read_workloads([manifest], RiskLevel.HIGH)
+
+    assert web.policy == ()

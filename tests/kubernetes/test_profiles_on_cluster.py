@@ -4,10 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.domain.annotations import POLICY_PREFIX
 from app.domain.catalogue import ProfileCatalogue, ProfileSink
-from app.domain.custom_resources import to_manifest, to_status
+from app.domain.custom_resources import KINDS, to_manifest, to_status
+from app.domain.policy_annotations import read_policy
+from app.domain.policy_rule import PolicyRule, PolicySource
 from app.domain.profile_names import separated_name
 from app.domain.profiles import Basis, Identity, ProfileKind, Resource, ResourceProfile
+from app.domain.workload_policy import policy_in, to_items
 from app.domain.workloads import Workload
 from app.errors import NotFoundError
 from app.kubernetes import paths
@@ -148,3 +152,42 @@ async def test_a_status_creates_no_profile(
     """The API server refuses the status of a profile that does not exist."""
     with pytest.raises(NotFoundError):
         await ProfileWriter(cluster, namespace).apply_status("cpuprofiles", CPU_NAME, {"samples": 1})
+
+
+async def test_a_policy_comes_and_goes_beside_the_status(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
+) -> None:
+    """Every annotation fits the schemas; rules are replaced and removed, which no write of a status does."""
+    writer, basis = (
+        ProfileWriter(cluster, namespace),
+        Basis(NOON, NOON, samples=12, coverage=1, confidence=0.5),
+    )
+    for resource, value in ((Resource.CPU, "0.020"), (Resource.MEMORY, "20000000")):
+        profile, plural = (
+            ResourceProfile(WEB, resource, value, basis),
+            KINDS[resource.profile_kind].plural,
+        )
+        status, path = to_status(profile, refreshed_at=NOON), paths.profile(plural, namespace, CPU_NAME)
+        rules = every_rule(resource)
+        stored = []
+        await writer.apply(plural, to_manifest(profile, name=CPU_NAME, namespace=namespace, updated_at=NOON))
+        for applied in (to_items(rules), to_items(rules[:2]), []):
+            await writer.apply_policy(plural, CPU_NAME, applied)
+            await writer.apply_status(plural, CPU_NAME, status)
+            stored.append(await cluster.get(path))
+
+        assert [len(policy_in(one).rules) for one in stored] == [7, 2, 0]
+        assert policy_in(stored[0]).rules == rules
+        assert [{**one["status"], "policy": None} for one in stored] == [status | {"policy": None}] * 3
+
+
+def every_rule(resource: Resource) -> tuple[PolicyRule, ...]:
+    """A rule of each annotation, for all containers and for `main`; a risk is of all."""
+    texts = {"risk": "low", "off": "true", f"min-{resource}": "1", f"max-{resource}": "9007"}
+    annotations = {
+        f"{POLICY_PREFIX}{key}{tail}": text
+        for key, text in texts.items()
+        for tail in ("", ".main")
+        if (key, tail) != ("risk", ".main")
+    }
+    return read_policy(annotations, PolicySource.TEMPLATE).stored_rules(resource, {"main"})

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.domain.annotations import POLICY_PREFIX
 from app.domain.container_roles import TemplateContainers
 from app.domain.pod_record import PodRecord
+from app.domain.workload_policy import NO_POLICY
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workload_state import ContainerRequests, ResourceAmounts
 from app.domain.workloads import Workload
@@ -244,6 +246,30 @@ def test_the_template_of_a_cron_job() -> None:
 
     for kind, manifest in (("CronJob", report), ("Job", run)):
         assert WorkloadDecoder(kind).decode(manifest).template.is_regular("migrate")
+
+
+def test_the_policy_of_a_workload() -> None:
+    """It is that of the Pod template, and then that of the object; what has none shares one value."""
+    spec = template()
+    spec["template"]["metadata"]["annotations"] = {f"{POLICY_PREFIX}max-memory": "1Gi"}
+    own = {f"{POLICY_PREFIX}max-memory": "2Gi", f"{POLICY_PREFIX}risk": "low"}
+    decode = WorkloadDecoder("Deployment").decode
+
+    policy = decode(pod("web", annotations=own) | {"spec": spec}).policy
+
+    assert [(rule.annotation, rule.value, rule.source.value) for rule in policy.rules] == [
+        ("max-memory", "1Gi", "Template"),
+        ("risk", "low", "Workload"),
+    ]
+    assert decode(pod("web") | {"spec": template()}).policy is NO_POLICY
+
+
+@pytest.mark.parametrize("metadata", [None, 5, {"annotations": None}, {"annotations": [1]}])
+def test_metadata_of_a_template_of_any_shape_are_read(metadata: object) -> None:
+    """A template that has no annotations as the API has them has none."""
+    spec = template() | {"template": {"metadata": metadata, "spec": {"containers": [{"name": "main"}]}}}
+
+    assert WorkloadDecoder("Deployment").decode(pod("web") | {"spec": spec}).policy is NO_POLICY
 
 
 def test_10000_workloads_stay_small() -> None:

@@ -24,6 +24,7 @@ from app.profiler.ports import ClusterPorts
 from app.profiler.workload_event import WorkloadEvent
 from app.recommendation.active_containers import EVERY_CONTAINER
 from app.recommendation.policy import EstimationPolicy
+from app.rightsizing.policy import SchedulingPolicy
 from app.sources.prometheus import Limits, PrometheusSource
 from app.sources.prometheus_api import RetryPolicy
 from app.sources.queries import Scope
@@ -108,6 +109,7 @@ class Scenario:
         shard_bytes: int = MAX_BYTES,
         limits_of_collection: CollectionLimits | None = None,
         max_profiles: int = 50_000,
+        scheduling: SchedulingPolicy | None = None,
     ) -> None:
         self.prometheus, self.sink, self.events = prometheus, RecordingSink(), RecordingEvents()
         self.profiles = profiles or InMemoryProfiles("profiling")
@@ -128,6 +130,7 @@ class Scenario:
             shard_bytes=shard_bytes,
             max_profiles=max_profiles,
             limits=limits_of_collection or CollectionLimits(),
+            scheduling=scheduling,
         )
         cluster = cluster or ClusterPorts(lister, self.profiles, self.sink, self.events)
         self._cycle = ProfilingCycle(source, cluster, policy, in_scope)

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
+from app.domain.policy_rule import PolicyKey, PolicyRule, PolicySource
 from app.domain.profiles import Resource
+from app.domain.quantities import parse_quantity
+from app.domain.workload_policy import Bound, Bounds
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
 from app.rightsizing.resizing import ContainerNeeds
 from tests.rightsizing import api_server
@@ -141,8 +144,28 @@ class _Generator:
             profiled = [name for name in (*names, "gone") if self._happens(0.8)]
             amounts = {name: Decimal(self._chance.choice(values)) for name in profiled}
             if self._happens(0.85):
-                needs[resource] = ContainerNeeds(amounts, self._chance.choice((0.87, 0.87, 0.87, 0.5, 0.2)))
+                confidence = self._chance.choice((0.87, 0.87, 0.87, 0.5, 0.2))
+                needs[resource] = ContainerNeeds(amounts, confidence, *self._annotated(resource, amounts))
         return needs
+
+    def _annotated(
+        self, resource: Resource, amounts: dict[str, Decimal]
+    ) -> tuple[dict[str, Bounds], dict[str, str]]:
+        """Bounds of some containers, and others that are off, which have no need then."""
+        kept = {name: "off" for name in list(amounts) if self._happens(0.05)}
+        for name in kept:
+            del amounts[name]
+        return {name: self._bounds(resource) for name in amounts if self._happens(0.25)}, kept
+
+    def _bounds(self, resource: Resource) -> Bounds:
+        choices = AMOUNTS[resource.value]
+        least, most = map(parse_quantity, self._two(choices[:8], choices[4:]))
+        rule = PolicyRule(PolicyKey.OFF, "", PolicySource.WORKLOAD)
+        minimum, maximum = Bound(least, rule), Bound(max(most, Decimal("0.001")), rule)
+        return Bounds(
+            minimum if self._happens(0.6) else None,
+            maximum if maximum.amount >= minimum.amount and self._happens(0.6) else None,
+        )
 
     def _policy(self) -> SchedulingPolicy:
         ratios = [Decimal(self._chance.choice(("0", "0", "0", "1", "1.2", "1.5", "3"))) for _ in Resource]

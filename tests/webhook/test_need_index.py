@@ -89,6 +89,31 @@ def test_an_invalid_value_counts_as_unknown(value: str) -> None:
     assert index.needs(WEB)[Resource.CPU].containers == {"linkerd-proxy": Decimal("0.005")}
 
 
+def test_needs_have_the_policy_of_their_profile() -> None:
+    """Bounds, and what is off, by container; of a run of a CronJob, those of the CronJob.
+
+    They follow the profile.
+    """
+    report, run = Workload("shop", "report", "CronJob"), Workload("shop", "report-29000000", "Job")
+    rules = [
+        {"annotation": "max-cpu", "value": "50m", "source": "Namespace"},
+        {"annotation": "off.proxy", "value": "true", "source": "Template"},
+    ]
+    plain = with_containers(cpu(report), {"main": "0.100", "proxy": "0.005"})
+    catalogue, index = needs_on(plain | {"status": {**plain["status"], "policy": rules}})
+    needs = index.needs(run)[Resource.CPU]
+    catalogue.upsert(ProfileKind.CPU, plain)
+
+    maximum = needs.bounds["main"].maximum
+    assert maximum
+    assert maximum.amount == Decimal("0.05")
+    assert needs.containers == {"main": Decimal("0.1")}
+    assert needs.kept == {"proxy": "turned off by annotation off.proxy of the Pod template"}
+    assert index.needs(run)[Resource.CPU] == ContainerNeeds(
+        {"main": Decimal("0.1"), "proxy": Decimal("0.005")}, 0.87
+    )
+
+
 def test_without_containers_there_are_no_needs() -> None:
     """A process that sets no requests does not keep containers."""
     catalogue = synced_catalogue(CPU_OF_WEB)

@@ -24,7 +24,8 @@ class CollectionLimits:
 class CollectedSamples:
     """The outcome of one cycle's queries: the state of each signal and what could not be attributed.
 
-    `unheard_namespaces` ask for requests while the webhook sets none.
+    `unheard_namespaces` ask for requests while the webhook sets none. `policy_faults` has the annotations of
+    workloads and namespaces that have no effect.
     """
 
     states: list[SignalState] = field(default_factory=list)
@@ -45,6 +46,7 @@ class CollectedSamples:
     )  # of namespaces that wait for their past
     lags_seconds: dict[Signal, int] = field(default_factory=dict)  # of the samples' arrival in the source
     unheard_namespaces: Collection[str] = ()
+    policy_faults: Mapping[Workload, str] = field(default_factory=dict)
 
     def is_answered(self, identity: Identity) -> bool:
         """True if the query for this profile's samples succeeded."""

@@ -29,7 +29,9 @@ from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, St
 from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.need_limits import ABSURD_NEED, absurd_needs, without_absurd
 from app.profiler.cycle.plan_aging import AgingPolicy
-from app.profiler.cycle.plan_events import plan_events
+from app.profiler.cycle.plan_events import fault_events, plan_events
+from app.profiler.cycle.plan_policies import PolicyChange, with_policies
+from app.profiler.cycle.policy_faults import AnnouncedFaults, policy_faults
 from app.profiler.cycle.publisher import Publisher, PublishResult
 from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.reporter import Reporter
@@ -126,6 +128,7 @@ class ProfilingCycle:
         )
         self._reporter = Reporter(cluster.sink)
         self._event_recorder = WorkloadEventRecorder(cluster.events)
+        self._announced_faults = AnnouncedFaults()
         history = UsageHistory(timeslots=policy.timeslots, retained_days=RETAINED_DAYS)
         self._learned = LearnedState(history.state, ConnectionHistory())
         self._collector = SampleCollector(source, history, self._learned, policy.limits)
@@ -164,12 +167,14 @@ class ProfilingCycle:
         wanted = wanted_steps(newest, self._policy.history_days)
         unlisted = self._watches.unlisted_namespaces() if self._watches else {}
         collected = await self._collector.collect(wanted, snapshot, progress, unlisted)
-        stored_values = StoredValues(await self._publisher.stored(), now, snapshot.state_of)
+        stored = await self._publisher.stored()
+        stored_values = StoredValues(stored, now, snapshot.state_of, snapshot.policy_of)
         derived = await self._derive(collected, newest, snapshot, stored_values)
         absurd = list(absurd_needs(derived.profiles, self._policy.limits.needs))
         published = await self._publisher.publish(
             without_absurd(derived.profiles, absurd), now, frozen_kinds=collected.unread_past
         )
+        policies = await self._publisher.apply_policies(snapshot, now)
         removed = await self._publisher.apply_aging(
             derived.newest_samples,
             lambda identity: collected.is_answered(identity) and _knows_usage(snapshot, identity),
@@ -180,9 +185,13 @@ class ProfilingCycle:
         faults = self._watch_faults() | question_faults(collected.failed)
         asking = frozenset(filter(self._in_scope, self._asking_namespaces()))
         collected.unheard_namespaces = () if self._policy.scheduling else asking
+        collected.policy_faults = policy_faults(snapshot, stored, self._in_scope)
         await self._reporter.report(collected, reasons, faults, published, now)
-        changes = self._request_changes(snapshot, asking)
+        changes = self._request_changes(snapshot, asking, published.written, policies)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope, changes)
+        events += fault_events(self._announced_faults.take_new(collected.policy_faults), snapshot.uids)
+        dropped_events = await self._event_recorder.record(events, now)
+        self._announced_faults.forget(event.workload for event in dropped_events if event.reason.is_fault)
         return CycleReport(
             states=collected.states,
             identities=derived.newest_samples.keys(),
@@ -199,7 +208,7 @@ class ProfilingCycle:
             failed_writes=published.failed,
             postponed_writes=published.postponed,
             refused=published.refused,
-            events_dropped=await self._event_recorder.record(events, now),
+            events_dropped=len(dropped_events),
             checkpoints_written=await self._save(now),
             newest_step_times=self._newest_step_times(),
             lags_seconds=collected.lags_seconds,
@@ -208,11 +217,15 @@ class ProfilingCycle:
         )
 
     def _request_changes(
-        self, snapshot: ClusterSnapshot, asking: Collection[str]
-    ) -> Callable[[ProfileWrite], str]:
+        self,
+        snapshot: ClusterSnapshot,
+        asking: Collection[str],
+        written: Iterable[ProfileWrite],
+        policies: Iterable[PolicyChange],
+    ) -> Mapping[Identity, str]:
         if self._policy.scheduling is None:
-            return lambda _write: ""
-        return RequestChanges(self._policy.scheduling, snapshot, asking).of
+            return {}
+        return RequestChanges(self._policy.scheduling, snapshot, asking).of(written, policies)
 
     async def report_failure(self, error: ClusterError) -> None:
         """Report that cycles fail because of *error*."""
@@ -257,6 +270,7 @@ class ProfilingCycle:
             if not (collected.is_frozen(profile.identity) and stored.catalogue.get(profile.identity))
         ]
         profiles = with_states(with_roles(profiles, snapshot.templates), snapshot.state_of)
+        profiles = list(with_policies(profiles, snapshot, stored.catalogue))
         return replace(derived, profiles=with_replica_rates(profiles, snapshot.ready_replicas))
 
     def _reasons(

@@ -1,7 +1,7 @@
 """Derives profiles from the learned state."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import isfinite
 
@@ -12,9 +12,12 @@ from app.domain.profiles import (
     Identity,
     Profile,
     Resource,
+    RiskLevel,
     StepRates,
+    StoredProfile,
 )
 from app.domain.quantities import format_per_minute, format_per_second
+from app.domain.workload_policy import WorkloadPolicy
 from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.split import LearnedState
 from app.history.connection_history import ConnectionMean
@@ -27,6 +30,9 @@ from app.recommendation.active_containers import ContainerChecks
 from app.recommendation.policy import EstimationPolicy, confidence
 from app.recommendation.recommender import Recommender
 from app.recommendation.resource_recommender import FindPublishedValue, PublishedValue, Recommendations
+
+FindPolicy = Callable[[Workload], WorkloadPolicy | None]
+_LEVELS = frozenset(RiskLevel)
 
 
 @dataclass(slots=True)
@@ -47,11 +53,24 @@ class StoredValues:
     """The stored values at one moment; each stays unless a change is worth the churn.
 
     *find_state* gives the current requests and replicas of workloads: a large change makes a profile due.
+    *find_policy* gives the policies of those that are known.
     """
 
     catalogue: ProfileCatalogue
     now: datetime
     find_state: FindState = lambda _resource, _workload: None
+    find_policy: FindPolicy = lambda _workload: None
+
+    def risks(self, resource: Resource, default: RiskLevel) -> Callable[[Workload], RiskLevel]:
+        """A function that finds the risk level of a workload: of one that is not known, the stored one."""
+
+        def find(workload: Workload) -> RiskLevel:
+            if (policy := self.find_policy(workload)) is not None:
+                return policy.risk or default
+            profile = self.catalogue.get(Identity(resource.profile_kind, workload))
+            return (_stored_risk(profile) if profile else None) or default
+
+        return find
 
     def of(self, resource: Resource) -> FindPublishedValue:
         """A function that finds the stored value of a workload's *resource*."""
@@ -66,7 +85,7 @@ class StoredValues:
             is_due = is_refresh_due(profile, self.now) or is_state_due(
                 profile, self.find_state(resource, workload), self.now
             )
-            return PublishedValue(value, changed_at, is_due)
+            return PublishedValue(value, changed_at, is_due, _stored_risk(profile))
 
         return find
 
@@ -98,7 +117,7 @@ class ProfileDerivation:
             if Signal.of(resource) in usable_signals:
                 recommendations = self._recommender.recommend(
                     resource,
-                    self._policy,
+                    replace(self._policy, risk_of=stored.risks(resource, self._policy.risk)),
                     newest_step=newest_step,
                     checks=checks,
                     find_published=stored.of(resource),
@@ -134,6 +153,12 @@ def _add(
     derived.too_few |= {
         Identity(kind, workload) for workload in recommendations.too_few if in_scope(workload.namespace)
     }
+
+
+def _stored_risk(profile: StoredProfile) -> RiskLevel | None:
+    """The level of a stored value; None if its object does not say it."""
+    level = profile.state.risk if profile.state else ""
+    return RiskLevel(level) if level in _LEVELS else None
 
 
 def _amount(value: str) -> float | None:

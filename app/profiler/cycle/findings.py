@@ -12,8 +12,9 @@ from app.profiler.cycle.status_report import namespace_in
 
 T = TypeVar("T")
 _REMEMBERED = timedelta(days=1)
-_MAX_LISTED_NAMESPACES, _MAX_LISTED_NEEDS = 20, 500
-_MAX_LISTED_SIZE, _MAX_NAME_LENGTH = 128 * 1024, 400  # of the report, which is one ConfigMap
+_MAX_LISTED_NAMESPACES, _MAX_LISTED_NEEDS, _MAX_LISTED_FAULTS = 20, 500, 200
+# Of the report, which is one ConfigMap.
+_MAX_LISTED_SIZE, _MAX_FAULTS_SIZE, _MAX_NAME_LENGTH = 128 * 1024, 64 * 1024, 400
 # Metrics choose the names, and may choose others in each cycle.
 _MAX_REMEMBERED = 5000
 
@@ -31,6 +32,7 @@ class Findings:
         self._own_clusters: list[str] = []
         self._lags_seconds: dict[str, int] = {}
         self._unheard_namespaces: list[str] = []
+        self._policy_faults: dict[str, str] = {}
 
     def update(self, collected: CollectedSamples, now: datetime) -> None:
         """Add the findings of one cycle, and forget those of the day before."""
@@ -52,6 +54,9 @@ class Findings:
         self._own_clusters = [text[:_MAX_NAME_LENGTH] for text in collected.own_clusters]
         self._lags_seconds = {signal.value: lag for signal, lag in collected.lags_seconds.items() if lag}
         self._unheard_namespaces = sorted(collected.unheard_namespaces)
+        self._policy_faults = {
+            str(subject): text[:_MAX_NAME_LENGTH] for subject, text in sorted(collected.policy_faults.items())
+        }
 
     def as_report(self, published: PublishResult) -> dict[str, Any]:
         """The findings there are, with those among the stored objects."""
@@ -74,6 +79,8 @@ class Findings:
             else {},
             "lagSeconds": self._lags_seconds,
             "namespacesAskingForRequests": self._unheard_namespaces[:_MAX_LISTED_NAMESPACES],
+            "policyFaults": self._listed_policy_faults(),
+            "policyFaultsTotal": len(self._policy_faults),
         }
         return {name: finding for name, finding in findings.items() if finding}
 
@@ -81,6 +88,11 @@ class Findings:
         workloads = take_turns(sorted(self._needs), lambda workload: workload.namespace, _MAX_LISTED_NEEDS)
         needs = {str(workload): self._needs[workload][0] for workload in workloads}
         return within_size(needs, namespace_in, _MAX_LISTED_SIZE)
+
+    def _listed_policy_faults(self) -> dict[str, str]:
+        faults = self._policy_faults
+        listed = take_turns(faults, namespace_in, _MAX_LISTED_FAULTS)
+        return within_size({subject: faults[subject] for subject in listed}, namespace_in, _MAX_FAULTS_SIZE)
 
     def _listed_owners(self) -> list[str]:
         """Objects by namespace and names, which a metric chooses."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import groupby
 
+from app.domain.annotations import POLICY_PREFIX
 from app.domain.fair_shares import in_turn
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
-from app.domain.workloads import NAMED_KINDS, Connection, Workload
+from app.domain.workloads import NAMED_KINDS, NAMESPACE, Connection, Workload
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.workload_event import EventReason, WorkloadEvent
 
@@ -28,8 +29,10 @@ _API_VERSIONS: Mapping[str, str] = {
     "Rollout": "argoproj.io/v1alpha1",
     "CronJob": "batch/v1",
     "Job": "batch/v1",
+    NAMESPACE: "v1",
 }
 _KIND_ORDER = list(ProfileKind)
+_NOTHING: Mapping[Identity, str] = {}
 _PREFIXES = {
     EventReason.EXPIRED: "no new samples, so removed: ",
     EventReason.REQUESTS: "the webhook sets for new Pods, within LimitRanges and quotas: ",
@@ -65,21 +68,17 @@ def plan_events(
     removed: Iterable[StoredProfile],
     uids: Mapping[Workload, str],
     in_scope: Callable[[str], bool],
-    request_changes: Callable[[ProfileWrite], str] = lambda _write: "",
+    request_changes: Mapping[Identity, str] = _NOTHING,
 ) -> list[WorkloadEvent]:
     """The Events after *written* was written and *removed* was removed, highest priority first.
 
     Of those with the same reason, namespaces have one each in turn: only so many are recorded.
     *uids* are those of the existing objects. Repeated runs are profiled under a common name; if no object has
-    that name, there is no Event. *request_changes* gives the change of what the webhook sets after a write;
-    empty for none.
+    that name, there is no Event. *request_changes* has the changes of what the webhook sets, by profile.
     """
     changes_by_event: dict[tuple[EventReason, Workload], list[_ProfileChange]] = {}
-    written = list(written)
     requests = (
-        _ProfileChange(EventReason.REQUESTS, write.profile.identity, text)
-        for write in written
-        if write.value_changed and (text := request_changes(write))
+        _ProfileChange(EventReason.REQUESTS, identity, text) for identity, text in request_changes.items()
     )
     for change in (*requests, *_written_changes(written), *_removed_changes(removed)):
         changes_by_event.setdefault((change.reason, change.workload), []).append(change)
@@ -92,6 +91,22 @@ def plan_events(
     ]
     by_reason = (list(same) for _, same in groupby(events, key=lambda event: event.reason))
     return [event for same in by_reason for event in in_turn(same, lambda event: event.workload.namespace)]
+
+
+def fault_events(faults: Mapping[Workload, str], uids: Mapping[Workload, str]) -> list[WorkloadEvent]:
+    """An Event for the faults of each workload or namespace that has an object; namespaces take turns."""
+    events = [
+        WorkloadEvent(
+            subject,
+            _API_VERSIONS[subject.kind],
+            uids.get(subject, ""),
+            EventReason.INVALID_POLICY,
+            f"annotations {POLICY_PREFIX}… without effect: {text}",
+        )
+        for subject, text in sorted(faults.items())
+        if subject in uids or subject.kind == NAMESPACE
+    ]
+    return in_turn(events, lambda event: event.workload.namespace)
 
 
 def _rank(item: tuple[tuple[EventReason, Workload], object]) -> tuple[int, Workload]:

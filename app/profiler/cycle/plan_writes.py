@@ -82,7 +82,14 @@ def _rewrite(profile: Profile, stored: StoredProfile, now: datetime, *, value_ch
     unlabelled_since = stored.updated_at if stored.state and not stored.state.has_labels else None
     containers = stored.state.values_by_container if stored.state else {}
     return ProfileWrite(
-        profile, stored.name, value_changed, stored.value, history, unlabelled_since, containers
+        profile,
+        stored.name,
+        value_changed,
+        stored.value,
+        history,
+        unlabelled_since,
+        containers,
+        stored.policy,
     )
 
 
@@ -91,8 +98,14 @@ def _is_status_due(derived: Profile, stored: StoredProfile, now: datetime) -> bo
     if is_refresh_due(stored, now):
         return True
     if isinstance(derived, ResourceProfile):
-        return is_state_due(stored, derived.workload_state, now)
+        return is_state_due(stored, derived.workload_state, now) or _risk_differs(derived, stored)
     return _bytes_differ(derived, stored)
+
+
+def _risk_differs(derived: ResourceProfile, stored: StoredProfile) -> bool:
+    """True if the stored risk is of another level, although the value is the same."""
+    level = stored.state.risk if stored.state else ""
+    return bool(level) and derived.risk is not None and derived.risk.level.value != level
 
 
 def _value_differs(derived: Profile, stored: str) -> bool:

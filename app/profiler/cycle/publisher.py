@@ -4,16 +4,20 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.fair_shares import take_turns
+from app.domain.policy_rule import PolicyRule
 from app.domain.profiles import Identity, Profile, ProfileKind, StoredProfile
 from app.errors import ClusterError, ConflictError, UnavailableError
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.plan_aging import AgingPolicy, plan_aging
 from app.profiler.cycle.plan_limit import LimitPlan, plan_limit
+from app.profiler.cycle.plan_policies import PolicyChange, plan_policies
 from app.profiler.cycle.plan_writes import WriteOrder, order_writes, plan_writes
 from app.profiler.cycle.refusals import Refusals
 from app.profiler.ports import ProfileStore
@@ -26,6 +30,7 @@ _ATTEMPTS = 3
 _LONGEST_PAUSE_SECONDS = 60.0
 _LISTED_NAMESPACES = 10
 _LISTED_IGNORED = 20
+_POLICY_SETTLES = timedelta(hours=1)
 MAX_PROFILES = "MaxProfiles: MAX_PROFILES is reached, and its namespace has no place left"
 NAMES_TAKEN = "NamesTaken: other objects have the names that its profile can have"
 NOT_WRITTEN = "NotWritten: the API server refused the profile, or did not answer (see the log)"
@@ -93,6 +98,7 @@ class Publisher:
         self._store, self._aging, self._max_profiles = store, aging, max_profiles
         self._rate_limiter, self._max_writes = rate_limiter or RateLimiter(math.inf), max_writes
         self._refusals = Refusals()
+        self._policies: dict[tuple[str, tuple[PolicyRule, ...]], datetime] = {}  # the time of the last writes
 
     async def publish(
         self, profiles: list[Profile], now: datetime, *, frozen_kinds: Collection[ProfileKind] = ()
@@ -163,6 +169,40 @@ class Publisher:
     async def stored(self) -> ProfileCatalogue:
         """The stored profiles; raises ClusterError if they can't be read."""
         return await self._store.stored()
+
+    async def apply_policies(self, snapshot: ClusterSnapshot, now: datetime) -> list[PolicyChange]:
+        """Write the policies that differ from the annotations that hold now; returns those that are written.
+
+        One that was written within the last hour is not written again: the watch may not have reported it
+        yet, or the stored schema drops it.
+        """
+        catalogue, known_kinds = await self._store.stored(), self._store.known_kinds
+        planned = await asyncio.to_thread(lambda: list(plan_policies(catalogue, snapshot)))
+        settling = {
+            (change.profile.name, change.rules): written_at
+            for change in planned
+            if (written_at := self._policies.get((change.profile.name, change.rules)))
+            and now - written_at < _POLICY_SETTLES
+        }
+        due = [
+            change
+            for change in planned
+            if change.profile.kind in known_kinds and (change.profile.name, change.rules) not in settling
+        ]
+        self._policies = settling
+        if len(due) > self._max_writes:
+            due = take_turns(due, lambda change: change.profile.tenant, int(self._max_writes))
+        waiting, written = iter(due), []
+
+        async def write_waiting() -> None:
+            for change in waiting:
+                profile, rules = change.profile, change.rules
+                if await self._change_profile(profile, partial(self._store.set_policy, profile, rules), now):
+                    settling[profile.name, rules] = now
+                    written.append(change)
+
+        await asyncio.gather(*(write_waiting() for _ in range(_CONCURRENT_WRITES)))
+        return written
 
     async def apply_aging(
         self,

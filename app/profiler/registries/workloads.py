@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
 from app.domain.run_names import run_groups
 from app.domain.template_amounts import TemplateAmounts
+from app.domain.workload_policy import WorkloadPolicy
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -28,6 +29,7 @@ def build_snapshot(
     cron_jobs = {record.workload: record.cron_job for record in records if record.cron_job}
     running = set(pods.values() if running is None else running)
     templates, amounts = _templates_and_amounts(records)
+    policies = _policies(records)
     return ClusterSnapshot(
         pods,
         workloads=tuple(record.workload for record in records if record.workload.is_long_running),
@@ -43,6 +45,7 @@ def build_snapshot(
             if record.desired_replicas is not None
         },
         amounts=amounts,
+        policies=policies,
         living=frozenset(
             profiled
             for workload in {*running, *(record.workload for record in records)}
@@ -68,6 +71,27 @@ def _templates_and_amounts(
             templates[profiled] = templates.get(profiled, record.template).union(record.template)
             amounts[profiled] = amounts.get(profiled, record.amounts).largest(record.amounts)
     return templates, amounts
+
+
+def _policies(records: Iterable[WorkloadRecord]) -> dict[Workload, WorkloadPolicy]:
+    """The policy on the object of each workload and on its Pod template, also if it says nothing.
+
+    A CronJob's is that of its own object, also for runs that were created before it changed. Of other runs
+    that share a profile, it is the policy with the most rules.
+    """
+    policies: dict[Workload, WorkloadPolicy] = {}
+    for record in records:
+        for profiled in _profiled(record.cron_job or record.workload):
+            policy = policies.setdefault(profiled, record.policy)
+            if policy != record.policy:
+                policies[profiled] = max(policy, record.policy, key=_order)
+    return policies | {
+        record.workload: record.policy for record in records if record.workload.kind == CRON_JOB
+    }
+
+
+def _order(policy: WorkloadPolicy) -> tuple[int, list[str], tuple[str, ...]]:
+    return len(policy.rules), [*map(repr, policy.rules)], policy.faults
 
 
 def _profiled(workload: Workload) -> tuple[Workload, ...]:

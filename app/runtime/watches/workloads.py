@@ -26,17 +26,30 @@ from app.kubernetes.workloads import (
 )
 from app.periodic import wait_synced
 from app.profiler.cluster_snapshot import ClusterSnapshot, UnreadKinds
+from app.profiler.registries.namespace_policies import NamespacePolicies
 from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
+from app.runtime.watches.namespace_policies import NamespacePolicyWatches
 from app.runtime.watches.pods import PodWatches
 
 _LISTED_WITHIN_SECONDS = 60.0
 
 
 class WorkloadWatches:
-    """Keeps the workloads of the profiled namespaces in sync while `run` and the watch of Pods run."""
+    """Keeps the workloads of the profiled namespaces in sync while `run` and the watch of Pods run.
 
-    def __init__(self, client: ClusterClient, namespaces: Sequence[str], pods: PodWatches) -> None:
+    Without *policies*, those of namespaces are not known.
+    """
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        namespaces: Sequence[str],
+        pods: PodWatches,
+        policies: NamespacePolicyWatches | None = None,
+    ) -> None:
         self._client, self._pods = client, pods
+        self._policies = policies.registry if policies else NamespacePolicies()
+        self._policy_reflectors: Sequence[Reflector[Any]] = policies.reflectors if policies else ()
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self.registry = WorkloadRegistry(monotonic)
         self._required = {
@@ -70,7 +83,12 @@ class WorkloadWatches:
         pods = self._pods.registry
         snapshot = self.registry.snapshot(pods.owners(), pods.running_workloads())
         return replace(
-            snapshot, listed=self._listed(), unread=self._unread(), ephemeral=pods.ephemeral_containers()
+            snapshot,
+            listed=self._listed(),
+            unread=self._unread(),
+            ephemeral=pods.ephemeral_containers(),
+            namespace_policies=self._policies.current(),
+            known_namespaces=self._policies.known(),
         )
 
     def _listed(self) -> NamespaceSelection:
@@ -96,7 +114,9 @@ class WorkloadWatches:
 
     def _awaited(self) -> list[str]:
         """The resources to wait for. CronJobs are not among them: Jobs name their CronJob."""
-        required: Iterable[Reflector[Any]] = chain(self._pods.reflectors, *self._required.values())
+        required: Iterable[Reflector[Any]] = chain(
+            self._pods.reflectors, self._policy_reflectors, *self._required.values()
+        )
         return list(dict.fromkeys(watch.selection.resource for watch in required if not watch.has_settled))
 
     def _reflector(

@@ -2,9 +2,14 @@
 
 import pytest
 
+from app.domain.annotations import POLICY_PREFIX
 from app.domain.container_roles import TemplateContainers, template_containers
+from app.domain.namespaces import NamespaceSelection
+from app.domain.policy_annotations import read_policy
+from app.domain.policy_rule import PolicySource
 from app.domain.profiles import Resource
 from app.domain.template_amounts import NO_TEMPLATE_AMOUNTS, template_amounts
+from app.domain.workload_policy import NO_POLICY, WorkloadPolicy
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -24,6 +29,12 @@ def record(
 def run(name: str, cron_job: Workload | None = REPORT) -> WorkloadRecord:
     """A Job of the CronJob `report`."""
     return record(name, "Job", cron_job=cron_job)
+
+
+def a_policy(**annotations: str) -> WorkloadPolicy:
+    """The policy of an object with these annotations."""
+    named = {f"{POLICY_PREFIX}{key}": value for key, value in annotations.items()}
+    return read_policy(named, PolicySource.WORKLOAD)
 
 
 def names(registry: WorkloadRegistry) -> list[str]:
@@ -58,6 +69,7 @@ def test_the_snapshot_has_all_objects() -> None:
         },
         templates={web.workload: WITH_MIGRATION},
         amounts={web.workload: NO_TEMPLATE_AMOUNTS},
+        policies=dict.fromkeys((web.workload, db.workload, REPORT, lone.workload), NO_POLICY),
         living=frozenset({REPORT}),
     )
 
@@ -73,6 +85,48 @@ def test_templates_of_runs_belong_to_their_group() -> None:
         REPORT: WITH_MIGRATION,
         Workload("shop", "build", "Job"): WITH_MIGRATION,
     }
+
+
+def test_policies_belong_to_what_is_profiled() -> None:
+    """A CronJob's own object decides, not the runs that were created before it changed.
+
+    Of other runs that share a profile, the policy with the most rules counts, in any order.
+    """
+    old, new = (a_policy(risk=risk) for risk in ("low", "high"))
+    more = a_policy(risk="low", off="true")
+    registry = WorkloadRegistry(Clock())
+    for name, kind, cron_job, found in (
+        ("report-28394810", "Job", REPORT, old),
+        ("report", "CronJob", None, new),
+        ("build-x7k2p", "Job", None, old),
+        ("build-x8k2p", "Job", None, more),
+        ("build-x9k2p", "Job", None, NO_POLICY),
+    ):
+        registry.put(WorkloadRecord(Workload("shop", name, kind), cron_job=cron_job, policy=found))
+
+    assert registry.snapshot({}).policies == {REPORT: new, Workload("shop", "build", "Job"): more}
+
+
+def test_a_policy_is_that_of_object_and_namespace() -> None:
+    """Of an object that is not there, and of a namespace that can't be read, nothing is known.
+
+    Rollouts are not read: they have the policy of their namespace.
+    """
+    namespace = a_policy(risk="low", maxcpu="1")
+    web = record("web").workload
+    snapshot = ClusterSnapshot(
+        policies={web: a_policy(off="true")},
+        namespace_policies={"shop": namespace},
+        known_namespaces=NamespaceSelection(frozenset({"shop"})),
+    )
+
+    found = snapshot.policy_of(web)
+    assert found
+    assert [rule.annotation for rule in found.rules] == ["off", "risk"]
+    assert found.faults == ()
+    assert snapshot.policy_of(record("gone").workload) is None
+    assert snapshot.policy_of(Workload("elsewhere", "web", "Rollout")) is None
+    assert snapshot.policy_of(Workload("shop", "web", "Rollout")) == namespace.without_faults()
 
 
 def test_it_follows_a_watch() -> None:

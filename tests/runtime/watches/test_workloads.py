@@ -10,6 +10,7 @@ import pytest
 from app.domain.container_roles import TemplateContainers
 from app.domain.namespaces import NamespaceSelection
 from app.domain.template_amounts import NO_TEMPLATE_AMOUNTS
+from app.domain.workload_policy import NO_POLICY
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder
@@ -113,6 +114,7 @@ async def test_the_snapshot_is_made_of_watches(server: FakeApiServer, patient_cl
         templates={WEB: TemplateContainers(frozenset({"migrate"}), containers=frozenset({"web-svc"}))},
         desired_replicas={WEB: 3},
         amounts={WEB: NO_TEMPLATE_AMOUNTS},
+        policies={WEB: NO_POLICY, REPORT: NO_POLICY},
         living=frozenset({REPORT}),
         listed=NamespaceSelection(),
     )
