@@ -21,6 +21,7 @@ Layers, from the top; a module imports only from the layers below (the contracts
     printable                text that controls no terminal (pure)
     proxies                  the forward proxy of a URL, by NO_PROXY and its kind (pure)
     fair_queue               sources served in rotation
+    interrupts               Ctrl-C: exit code 130, or the end of an event loop
     small_files              tokens and certificates, of limited size
     lean_imports             libraries without what they load needlessly
     task_group               tasks that end together, with the error of the first that failed

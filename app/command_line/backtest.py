@@ -24,7 +24,7 @@ from app.command_line.output_files import writing
 from app.command_line.plot_files import is_plot_folder, write_plot
 from app.command_line.printout import Column, OutputFormat, Printout, Table
 from app.command_line.prometheus_access import reach_input
-from app.command_line.terminal import print_error, print_out
+from app.command_line.terminal import print_error, print_out, run
 from app.command_line.usage_input import ProgressBar, no_usage, open_usage, progress_bar
 from app.domain.profiles import Resource
 from app.errors import HistoryFileError, ProfilerError, SettingsError
@@ -108,7 +108,7 @@ def backtest_and_print(  # noqa: PLR0913 - the options of the command
         raise SettingsError([f"--days is {days}: no day is read"])
     if plot:
         is_plot_folder(plot)  # checked before the replay, which takes its time
-    result = asyncio.run(_replay(settings, access, history, days))
+    result = run(_replay(settings, access, history, days))
     if plot:
         _plot(result, plot)
     print_out(replay_printout(result), output)

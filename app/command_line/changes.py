@@ -1,6 +1,5 @@
 """`job-profiler changes`: the last changes of a workload's values in words, from its stored profiles."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +7,7 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.clusters import opened
 from app.command_line.documents import API_VERSION, ARROW, identity, number
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.terminal import print_out
+from app.command_line.terminal import print_out, run
 from app.command_line.workload_names import only_namespace, parse_workload
 from app.decisions.changes import ChangeHistory, NeedChange, read_changes
 from app.decisions.shown_amounts import amount
@@ -38,7 +37,7 @@ def changes_and_print(settings: Settings, access: ClusterAccess, name: str, *, o
         ProfilerError: it has no CPU or memory profile.
     """
     configure_logs("warning", LogFormat.CONSOLE)
-    wanted, manifests = asyncio.run(_read(settings, access, name))
+    wanted, manifests = run(_read(settings, access, name))
     history = read_changes(manifests, wanted)
     if not (history.present or history.changes):
         raise ProfilerError(

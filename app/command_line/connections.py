@@ -1,6 +1,5 @@
 """`job-profiler connections`: the peers of a workload, from stored connection profiles."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.clusters import opened
 from app.command_line.documents import API_VERSION
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
-from app.command_line.terminal import print_out
+from app.command_line.terminal import print_out, run
 from app.command_line.workload_names import only_namespace, parse_workload
 from app.decisions.peers import Peer, peers_of, read_edges
 from app.decisions.shown_amounts import rate, share
@@ -46,7 +45,7 @@ def connections_and_print(
         ProfilerError: it has no connection profile.
     """
     configure_logs("warning", LogFormat.CONSOLE)
-    workload, manifests = asyncio.run(_read(settings, access, name))
+    workload, manifests = run(_read(settings, access, name))
     found = peers_of(workload, read_edges(manifests))
     if not found:
         raise ProfilerError(

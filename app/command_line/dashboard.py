@@ -1,7 +1,6 @@
 """`job-profiler dashboard`: serves the pages on this machine until Ctrl-C."""
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -17,7 +16,7 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.computed_figures import ComputedFigures, computed_figures
 from app.command_line.dashboard_sources import ClusterFacts, RecordedFacts, recorded_input
 from app.command_line.stored_figures import prices_of
-from app.command_line.terminal import until_stopped
+from app.command_line.terminal import run, until_stopped
 from app.dashboard.readings import FactSource, Readings
 from app.dashboard.server import ADDRESS, CLIENTS, Dashboard, Served
 from app.errors import SettingsError
@@ -35,8 +34,7 @@ def serve_dashboard(settings: Settings, access: ClusterAccess, *, history: Path 
     configure_logs("warning", LogFormat.CONSOLE)
     if not 0 <= port <= 65535:
         raise SettingsError([f"--port is {port}: use 1 to 65535; 0 takes a free one"])
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(settings, access, history, port))
+    run(_serve(settings, access, history, port))
 
 
 def draw(view: UsageView) -> str:

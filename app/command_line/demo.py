@@ -1,7 +1,5 @@
 """`job-profiler demo`: runs the demonstration and prints its results."""
 
-import asyncio
-import contextlib
 from contextlib import AsyncExitStack
 
 import typer
@@ -10,7 +8,7 @@ import yaml
 from app.command_line.dashboard_extra import INSTALL, has_dashboard_extra
 from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
-from app.command_line.terminal import print_out, until_stopped
+from app.command_line.terminal import print_out, run, until_stopped
 from app.demo.run import Demonstration, demonstrate
 from app.runtime.logs import configure_logs
 from app.settings.types import LogFormat
@@ -20,8 +18,7 @@ def run_demo(*, keep: bool) -> None:
     """Prints the profiles and the annotated Pod; with *keep*, serves until Ctrl-C."""
     configure_logs("warning", LogFormat.CONSOLE)
     typer.echo("Starting profiler and webhook with recorded usage of emojivoto (no cluster needed) ...\n")
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(keep=keep))
+    run(_run(keep=keep))
 
 
 async def _run(*, keep: bool) -> None:

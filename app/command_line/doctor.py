@@ -17,6 +17,7 @@ from app.command_line.name_resolution import resolution_fault
 from app.command_line.plain_console import console
 from app.command_line.printout import OutputFormat
 from app.command_line.prometheus_access import reach_prometheus
+from app.command_line.terminal import run
 from app.command_line.webhook_check import check_webhook
 from app.diagnosis.catalogue import MESHES, Exporter
 from app.diagnosis.diagnosis import Diagnosis, diagnose
@@ -48,8 +49,8 @@ def examine_and_print(settings: Settings, access: ClusterAccess, *, output: Outp
     configure_logs("error", LogFormat.CONSOLE)
     check_access(settings)
     has_cluster = bool(access.kubeconfig) and uses_cluster(settings, access)
-    diagnosis = asyncio.run(_diagnose(settings, access, time.time()))
-    webhook = asyncio.run(check_webhook(settings, access)) if has_cluster else None
+    diagnosis = run(_diagnose(settings, access, time.time()))
+    webhook = run(check_webhook(settings, access)) if has_cluster else None
     if output is OutputFormat.JSON:
         typer.echo(json.dumps(as_json(diagnosis, webhook), indent=2))
     else:

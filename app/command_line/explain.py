@@ -3,7 +3,6 @@
 With a kubeconfig, the values are also compared with the profiles that are stored in the cluster.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from app.command_line.plot_files import check_plot_file, write_plot
 from app.command_line.profile import compute
 from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.stored_needs import read_stored_needs
-from app.command_line.terminal import print_error
+from app.command_line.terminal import print_error, run
 from app.command_line.usage_input import open_usage, progress_bar
 from app.command_line.workload_names import only_namespace, parse_workload, select_workload
 from app.domain.profiles import Resource, RiskLevel
@@ -70,7 +69,7 @@ def explain_and_print(
     namespaces = scoped(settings, access if reads_cluster else ClusterAccess()).profiling_namespace
     wanted = parse_workload(name, only_namespace(namespaces))
     settings = _narrowed(settings, wanted, history)
-    (usage, workload, last_step), (needs, reason) = asyncio.run(_read(settings, access, wanted, history))
+    (usage, workload, last_step), (needs, reason) = run(_read(settings, access, wanted, history))
     bound = bound_scale_of(usage, settings.risk)
     risk = _risk_of(needs, settings.risk)
     explanations = _explanations(usage, workload, risk, bound)
@@ -216,7 +215,7 @@ def _print_stored(
 ) -> None:
     """Compares the computed values with the stored profiles; prints an error if these cannot be read."""
     try:
-        stored, home = asyncio.run(read_stored_needs(settings, access, workload))
+        stored, home = run(read_stored_needs(settings, access, workload))
     except ProfilerError as error:
         print_error(f"cannot read the stored profiles: {error}")
         _print_closing(out)

@@ -1,6 +1,5 @@
 """`job-profiler export patch`: the planned requests of one workload as a patch."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -12,7 +11,7 @@ from app.command_line.cluster_objects import ClusterObjects
 from app.command_line.clusters import opened
 from app.command_line.plan import read_cluster
 from app.command_line.plan_report import reason_of
-from app.command_line.terminal import print_error
+from app.command_line.terminal import print_error, run
 from app.command_line.workload_names import only_namespace, parse_workload
 from app.decisions.patches import PatchForm, patch
 from app.decisions.plan import WorkloadPlan
@@ -35,7 +34,7 @@ def patch_and_print(
     configure_logs("warning", LogFormat.CONSOLE)
     if form not in set(PatchForm):
         raise SettingsError([f"--output is {form!r}: use strategic, kustomize or json6902"])
-    plan, found = asyncio.run(_plan(settings, access, name, risk))
+    plan, found = run(_plan(settings, access, name, risk))
     typer.echo(_as_text(patch(plan, found, PatchForm(form)), PatchForm(form)), nl=False)
     for container in plan.containers:
         if reason := reason_of(container):

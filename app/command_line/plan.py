@@ -1,6 +1,5 @@
 """`job-profiler plan`: the requests that the webhook would set, from a cluster's objects of now."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from app.command_line.clusters import opened
 from app.command_line.plan_report import PlanFacts, plan_printout
 from app.command_line.printout import OutputFormat
 from app.command_line.releases import with_variables
-from app.command_line.terminal import print_out
+from app.command_line.terminal import print_out, run
 from app.decisions.plan import Planner, WorkloadPlan
 from app.decisions.templates import WorkloadObject
 from app.domain.namespaces import NamespaceSelection
@@ -38,7 +37,7 @@ def plan_and_print(
 ) -> None:
     """Prints the plan for all workloads in scope."""
     configure_logs("warning", LogFormat.CONSOLE)
-    plans, notes = asyncio.run(_plan(settings, access, risk))
+    plans, notes = run(_plan(settings, access, risk))
     print_out(plan_printout(plans, PlanFacts(risk.value if risk else "", notes)), output)
 
 

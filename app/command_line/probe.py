@@ -1,11 +1,10 @@
 """`job-profiler probe`: runs the leader's self-probe once and prints its findings; used by `helm test`."""
 
-import asyncio
-
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.plain_console import console
 from app.command_line.releases import release_of
+from app.command_line.terminal import run
 from app.command_line.webhook_check import installed_settings
 from app.errors import ProfilerError
 from app.kubernetes.self_probe.probe import Probe, ProbeReport
@@ -23,7 +22,7 @@ def probe_and_print(settings: Settings, access: ClusterAccess) -> None:
     Raises:
         ProfilerError: a check failed.
     """
-    report = asyncio.run(_probe(settings, access))
+    report = run(_probe(settings, access))
     out = console()
     for finding in report.findings:
         out.print(f"{finding.reason or 'ok'}: {finding.message}", soft_wrap=True)

@@ -1,6 +1,5 @@
 """`job-profiler profile`: runs one cycle and prints its profiles."""
 
-import asyncio
 import math
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,7 +15,7 @@ from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
 from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.releases import in_release, release_of
-from app.command_line.terminal import print_error, print_out
+from app.command_line.terminal import print_error, print_out, run
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.namespaces import NamespaceSelection
 from app.errors import ForbiddenError, ProfilerError, SettingsError
@@ -50,7 +49,7 @@ def compute_and_print(
         raise SettingsError(
             ["--apply and --history cannot be combined: the history file may be from another cluster"]
         )
-    report, manifests = asyncio.run(_compute(settings, access, history, apply=apply))
+    report, manifests = run(_compute(settings, access, history, apply=apply))
     print_out(profiles_printout(manifests), output)
     for workload, reason in report.reasons.items():
         print_error(f"no profile for {workload}: {reason}")

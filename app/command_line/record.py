@@ -1,6 +1,5 @@
 """`job-profiler record`: writes usage from Prometheus to a history file."""
 
-import asyncio
 import secrets
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from app.backtest.recording import anonymise, record_usage
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.output_files import check_output_file, writing
 from app.command_line.prometheus_access import reach_input
+from app.command_line.terminal import run
 from app.command_line.usage_input import no_usage, open_usage, progress_bar
 from app.errors import SettingsError
 from app.runtime.logs import configure_logs
@@ -26,7 +26,7 @@ def record_and_print(
     if days < 1:
         raise SettingsError([f"--days is {days}: must be 1 or more"])
     check_output_file("--output", output)
-    containers = asyncio.run(_record(settings, access, days))
+    containers = run(_record(settings, access, days))
     if anonymous:
         # The salt is not stored, so names cannot be guessed from the hashes.
         containers = anonymise(containers, secrets.token_bytes(32))

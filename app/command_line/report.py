@@ -1,6 +1,5 @@
 """`job-profiler report`: the pages of the dashboard as one file."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from itertools import groupby
@@ -11,7 +10,7 @@ import typer
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.dashboard import draw, open_facts
 from app.command_line.output_files import check_output_file, writing
-from app.command_line.terminal import print_error
+from app.command_line.terminal import print_error, run
 from app.command_line.usage_input import progress_bar
 from app.dashboard.charting import containers_of
 from app.dashboard.facts import Facts, Fault, Needs
@@ -32,7 +31,7 @@ def write_report(settings: Settings, access: ClusterAccess, file: Path, *, histo
     """
     configure_logs("warning", LogFormat.CONSOLE)
     check_output_file("FILE", file)
-    facts, details = asyncio.run(_read(settings, access, history))
+    facts, details = run(_read(settings, access, history))
     text = report(facts, details, draw)
     with writing("FILE", file):
         file.write_text(text, encoding="utf-8")

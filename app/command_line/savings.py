@@ -3,7 +3,6 @@
 From the stored profiles of one or more clusters, from Prometheus, or from a history file.
 """
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from app.command_line.computed_figures import computed_figures
 from app.command_line.printout import OutputFormat
 from app.command_line.savings_report import SavingsOptions, savings_printout
 from app.command_line.stored_figures import prices_of, read_stored_figures, with_prices
-from app.command_line.terminal import print_error, print_out
+from app.command_line.terminal import print_error, print_out, run
 from app.decisions.autoscalers import Governor
 from app.decisions.figures import WorkloadFigures
 from app.decisions.savings import Ignored, Prices, Savings, SortKey, savings
@@ -50,14 +49,14 @@ def save_and_print(settings: Settings, clusters: ClusterContexts, question: Savi
             raise SettingsError(
                 ["several --context need stored profiles: leave out --prometheus-url and --history"]
             )
-        computed = asyncio.run(computed_figures(settings, clusters.access, question.history))
+        computed = run(computed_figures(settings, clusters.access, question.history))
         figures, notes = list(computed.figures), list(computed.notes)
         source = str(question.history or settings.prometheus_base_url)
         governors: dict[tuple[str, Workload], Sequence[Governor]] = {}
         if not question.history:
             notes = [*notes, "Autoscalers are not looked up without stored profiles."]
     else:
-        figures, governors, notes, settings = asyncio.run(_stored(settings, clusters, question.risk))
+        figures, governors, notes, settings = run(_stored(settings, clusters, question.risk))
         source = "stored profiles"
     prices = prices_of(settings)
     sort = _order(question.sort, prices)

@@ -3,7 +3,6 @@
 Both are objects that people can edit, and reports of other releases differ: what can't be read is left out.
 """
 
-import asyncio
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
 from app.command_line.releases import release_namespace
 from app.command_line.status_findings import finding_lines
-from app.command_line.terminal import print_error, print_out
+from app.command_line.terminal import print_error, print_out, run
 from app.domain.quantities import parse_time
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.errors import NotFoundError, ProfilerError
@@ -82,7 +81,7 @@ def print_status(settings: Settings, access: ClusterAccess, *, output: OutputFor
 
     The exit code is 1 if a source fails, after the report.
     """
-    stored = asyncio.run(_read(settings, access))
+    stored = run(_read(settings, access))
     if stored.report is None:
         raise ProfilerError(
             f"no status in namespace {stored.namespace}: set --own-namespace to the namespace of the"

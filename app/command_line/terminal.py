@@ -5,13 +5,23 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 import typer
 
 from app.command_line.printout import OutputFormat, Printout, render
 from app.errors import SettingsError
+from app.interrupts import interrupts_raised
 from app.printable import printable
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The result of *work* in an event loop of its own; Ctrl-C cancels it, and raises KeyboardInterrupt."""
+    with interrupts_raised():
+        return asyncio.run(work)
 
 
 def print_error(text: str) -> None:

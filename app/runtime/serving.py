@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from app.domain.catalogue import ProfileCatalogue
 from app.http_server.listener import Listener
+from app.interrupts import interrupts_raised
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.runtime.health import HEALTH_CLIENTS, create_health
 from app.runtime.health_metrics import HealthMetrics
@@ -42,7 +43,8 @@ def serve(settings: Settings, build_profiler: BuildProfiler | None = None) -> No
     configure_logs(settings.log_level, settings.log_format)
     if settings.role is Role.COMBINED:
         sys.setswitchinterval(_SHORT_SWITCH_SECONDS)
-    uvloop.run(_serve(settings, build_profiler or _build_profiler))
+    with interrupts_raised():
+        uvloop.run(_serve(settings, build_profiler or _build_profiler))
 
 
 async def _serve(settings: Settings, build_profiler: BuildProfiler) -> None:
