@@ -1,19 +1,17 @@
-"""The dashboard of `demo --keep`: the profiles in memory, and the usage that the server replays."""
+"""The dashboard of `demo --keep`: the profiles in memory, and the recorded usage."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from app.command_line.computed_figures import ComputedFigures, observe
 from app.command_line.dashboard import served
 from app.command_line.dashboard_sources import RecordedFacts
-from app.command_line.usage_input import UsageInput
+from app.command_line.usage_input import UsageInput, recorded_usage
 from app.dashboard.server import Served
 from app.decisions.figures import read_workloads
 from app.decisions.observed import with_observed
 from app.decisions.savings import Prices
 from app.demo.run import Demonstration
-from app.history.samples import StepRange
 
 _NAME = "demo (emojivoto)"
 
@@ -23,9 +21,7 @@ def served_demo(demonstration: Demonstration) -> AbstractAsyncContextManager[Ser
 
     @asynccontextmanager
     async def open_input() -> AsyncIterator[UsageInput]:
-        recorded = demonstration.recorded.ending_at(time.time())
-        steps = StepRange(recorded.first_step, recorded.last_step)
-        yield UsageInput(recorded, recorded, steps, lambda _: True, _NAME)
+        yield recorded_usage(demonstration.recorded, _NAME)
 
     async def compute() -> ComputedFigures:
         manifests = list(demonstration.server.profiles.manifests.values())

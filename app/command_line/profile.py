@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,10 @@ from app.command_line.profile_report import profiles_printout
 from app.command_line.prometheus_access import Reached, reach_input
 from app.command_line.releases import in_release, release_of
 from app.command_line.terminal import print_error, print_out, run
+from app.command_line.usage_input import recorded_usage
 from app.domain.annotations import IGNORE_LABEL
-from app.domain.namespaces import NamespaceSelection
 from app.errors import ForbiddenError, ProfilerError, SettingsError
-from app.history.samples import step_time
-from app.profiler.cycle.collector import GRACE_SECONDS
+from app.profiler.cycle.collector import cycle_time
 from app.profiler.cycle.cycle import CycleReport, ProfilingCycle
 from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.signals import Health
@@ -154,11 +153,10 @@ async def _open_source(
         ) as prometheus:
             yield _OpenedSource(prometheus, datetime.now(UTC), namespaces.covers, FixedSnapshot(), traffic)
     else:
-        recorded = read_recorded_history(history)
-        end = step_time(recorded.last_step) + timedelta(seconds=GRACE_SECONDS)
-        # All namespaces of the file are in scope, unless some are listed.
-        listed = NamespaceSelection(settings.profiling_namespace or None)
-        yield _OpenedSource(recorded, end, listed.covers, FixedSnapshot(), traffic)
+        usage = recorded_usage(read_recorded_history(history), str(history), settings.profiling_namespace)
+        yield _OpenedSource(
+            usage.source, cycle_time(usage.steps.last), usage.covers, FixedSnapshot(), traffic
+        )
 
 
 @contextmanager

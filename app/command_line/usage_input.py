@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from app.profiler.ports import UsageSource
 from app.runtime.prometheus import open_prometheus
 from app.runtime.scope import SELECTOR_SETTING, namespace_scope, query_scope
 from app.sources.container_requests import PrometheusRequests
-from app.sources.recorded import read_recorded_history
+from app.sources.recorded import RecordedHistory, read_recorded_history
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,7 @@ async def open_usage(
         advice = "this command cannot read namespace labels, use --profiling-namespace"
         raise SettingsError([f"{SELECTOR_SETTING} is {selector!r}: {advice}"])
     if history is not None:
-        recorded = read_recorded_history(history)
-        steps = StepRange(recorded.first_step, recorded.last_step)
-        # All namespaces of the file are in scope, unless some are listed.
-        listed = NamespaceSelection(settings.profiling_namespace or None)
-        yield UsageInput(recorded, recorded, steps, listed.covers, str(history))
+        yield recorded_usage(read_recorded_history(history), str(history), settings.profiling_namespace)
         return
     namespaces = namespace_scope(settings)
     # A single run has no later cycle that could read the rest.
@@ -64,6 +60,12 @@ async def open_usage(
         steps = _last_days(datetime.now(UTC), days, with_today=with_today)
         requests = PrometheusRequests(prometheus.api, scope)
         yield UsageInput(prometheus, requests, steps, namespaces.covers, prometheus.url)
+
+
+def recorded_usage(recorded: RecordedHistory, name: str, namespaces: Sequence[str] = ()) -> UsageInput:
+    """The whole of *recorded*; all of its namespaces are in scope, unless some are listed."""
+    steps = StepRange(recorded.first_step, recorded.last_step)
+    return UsageInput(recorded, recorded, steps, NamespaceSelection(namespaces or None).covers, name)
 
 
 def no_usage(usage: UsageInput) -> ProfilerError:

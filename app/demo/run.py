@@ -3,7 +3,6 @@
 import base64
 import json
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ import jsonpatch
 
 from app.errors import ProfilerError
 from app.http_server.binding import ALL_ADDRESSES, bind, loopback
+from app.profiler.cycle.collector import cycle_time
 from app.runtime.standalone import Standalone, run_standalone
 from app.settings.environment import Settings
 from app.settings.types import Role
-from app.sources.recorded import RecordedHistory, ReplayedHistory, read_recorded_history
+from app.sources.recorded import RecordedHistory, read_recorded_history
 
 _HERE = files("app.demo")
 
@@ -27,7 +27,7 @@ _HERE = files("app.demo")
 class Demonstration:
     """The running server, the JSON patch of its response, and the Pod with the patch applied.
 
-    `recorded` is the usage that the server replays.
+    `recorded` is the usage that the profiles rest on.
     """
 
     server: Standalone
@@ -60,7 +60,8 @@ async def demonstrate() -> AsyncIterator[Demonstration]:
     with as_file(_HERE / "emojivoto.npz") as path:
         recorded = read_recorded_history(path)
     review = json.loads((_HERE / "web-pod-review.json").read_text())
-    async with run_standalone(ReplayedHistory(recorded, time.time), demo_settings()) as server:
+    now = cycle_time(recorded.last_step)
+    async with run_standalone(recorded, demo_settings(), lambda: now) as server:
         patch = await _post(server, review)
         pod = jsonpatch.apply_patch(review["request"]["object"], patch)
         yield Demonstration(server, recorded, patch, pod)

@@ -39,8 +39,12 @@ class Standalone:
 
 
 @asynccontextmanager
-async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterator[Standalone]:
+async def run_standalone(
+    source: UsageSource, settings: Settings, clock: Callable[[], datetime]
+) -> AsyncIterator[Standalone]:
     """Serve both roles until the context exits; the context is entered when the first profiles are computed.
+
+    *clock* returns the time up to which cycles read *source*.
 
     Raises:
         ProfilerError: the server terminated, or was not ready in time.
@@ -70,7 +74,7 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
         "profiler": run_cycles(
             cycle,
             namespaces,
-            CycleSchedule(settings.background_routine_update_time),
+            CycleSchedule(settings.background_routine_update_time, clock=clock),
             CycleMetrics(registry),
         ),
     }

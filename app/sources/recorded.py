@@ -1,7 +1,7 @@
 """A recorded history as a source in place of Prometheus.
 
-Recorded samples are put on the 5-minute grid when the file is read. A record can be shifted by whole days, so
-that it represents the recent past with its daily rhythm in phase.
+Recorded samples are put on the 5-minute grid when the file is read. Every reader takes the whole record, as
+if its newest sample were of now: so all get the same numbers, at any time of day.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -17,7 +17,6 @@ from app.domain.profiles import PRESSURES_OF, ProfileKind, Resource
 from app.domain.workloads import Connection, Workload
 from app.history.samples import (
     STEP_SECONDS,
-    STEPS_PER_DAY,
     ConnectionSamples,
     ContainerSamples,
     PastOwners,
@@ -43,11 +42,11 @@ class _GriddedSeries:
     steps: NDArray[np.int64]
     values: NDArray[np.float64]
 
-    def matrix(self, first: int, last: int) -> NDArray[np.float64]:
+    def matrix(self, steps: StepRange) -> NDArray[np.float64]:
         """Shape [series, steps]; NaN for no sample."""
-        matrix = np.full((self.series_count, last - first + 1), np.nan)
-        inside = (self.steps >= first) & (self.steps <= last)
-        matrix[self.series[inside], self.steps[inside] - first] = self.values[inside]
+        matrix = np.full((self.series_count, len(steps)), np.nan)
+        inside = (self.steps >= steps.first) & (self.steps <= steps.last)
+        matrix[self.series[inside], self.steps[inside] - steps.first] = self.values[inside]
         return matrix
 
 
@@ -69,32 +68,20 @@ class _Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedHistory:
-    """A record, shifted by *shift_days*; samples after the step *present* are hidden."""
+    """A record under the name of its file."""
 
     name: str
     record: _Record
-    shift_days: int = 0
-    present: int | None = None
 
     @property
     def first_step(self) -> int:
         """The step of the oldest sample."""
-        return self.record.first_step + self._shift_steps
+        return self.record.first_step
 
     @property
     def last_step(self) -> int:
-        """The step of the newest sample that is not hidden."""
-        last = self.record.last_step + self._shift_steps
-        return last if self.present is None else min(last, self.present)
-
-    def ending_at(self, now_seconds: float) -> "RecordedHistory":
-        """The same record, shifted by whole days to cover the time up to *now_seconds*.
-
-        The end of the record is less than a day in the future; samples in the future are hidden.
-        """
-        present = int(now_seconds // STEP_SECONDS)
-        shift_days = -((self.record.last_step - present) // STEPS_PER_DAY)
-        return replace(self, shift_days=shift_days, present=present)
+        """The step of the newest sample."""
+        return self.record.last_step
 
     @property
     def found_servers(self) -> Mapping[str, str]:
@@ -156,7 +143,7 @@ class RecordedHistory:
             yield [replace(self._containers(resource, day), answered=namespaces)]
 
     def _containers(self, resource: Resource, steps: StepRange) -> ContainerSamples:
-        values = self._matrix(self.record.usage[resource], steps)
+        values = self.record.usage[resource].matrix(steps)
         has_sample = np.isfinite(values).any(axis=1)
         containers = tuple(self.record.containers[row] for row in np.flatnonzero(has_sample))
         return ContainerSamples(resource, steps, containers, values[has_sample])
@@ -171,7 +158,7 @@ class RecordedHistory:
     def _connections(self, steps: StepRange) -> ConnectionSamples:
         """A source counts as scraped in each step in which one of its edges has a sample."""
         requests, responses = (
-            self._matrix(side, steps) for side in (self.record.edge_requests, self.record.edge_responses)
+            side.matrix(steps) for side in (self.record.edge_requests, self.record.edge_responses)
         )
         sampled = np.isfinite(requests) | np.isfinite(responses)
         has_sample = sampled.any(axis=1)
@@ -182,68 +169,6 @@ class RecordedHistory:
         return ConnectionSamples(
             steps, edges, requests[has_sample], responses[has_sample], tuple(sources), scraped
         )
-
-    @property
-    def _shift_steps(self) -> int:
-        return self.shift_days * STEPS_PER_DAY
-
-    def _matrix(self, series: _GriddedSeries, steps: StepRange) -> NDArray[np.float64]:
-        matrix = series.matrix(steps.first - self._shift_steps, steps.last - self._shift_steps)
-        if self.present is not None:
-            matrix[:, max(0, self.present + 1 - steps.first) :] = np.nan
-        return matrix
-
-
-class ReplayedHistory:
-    """A record that always ends now, for an endless demonstration: its last day repeats."""
-
-    def __init__(self, history: RecordedHistory, clock: Callable[[], float]) -> None:
-        self._history, self._clock = history, clock
-
-    @property
-    def found_servers(self) -> Mapping[str, str]:
-        """None: a file has no server."""
-        return {}
-
-    @property
-    def container_jobs(self) -> Collection[str]:
-        """None: a record has no scrape jobs."""
-        return ()
-
-    @property
-    def own_clusters(self) -> Collection[str]:
-        """None: a record is of one cluster."""
-        return ()
-
-    def late_namespaces(self, kind: ProfileKind) -> Collection[str]:  # noqa: ARG002 - the port's signature
-        """None: a record changes no more."""
-        return ()
-
-    async def retention_seconds(self) -> float | None:
-        """The value of the record."""
-        return await self._history.retention_seconds()
-
-    async def pod_owners(self, steps: StepRange) -> PastOwners:
-        """The value of the record."""
-        return await self._history.pod_owners(steps)
-
-    def pressure_samples(
-        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
-    ) -> AsyncIterator[list[PressureSamples]]:
-        """The value of the record."""
-        return self._history.pressure_samples(resource, steps, namespaces)
-
-    def container_samples(
-        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
-    ) -> AsyncIterator[list[ContainerSamples]]:
-        """The samples of the record that ends now."""
-        return self._history.ending_at(self._clock()).container_samples(resource, steps, namespaces)
-
-    def connection_samples(
-        self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
-    ) -> AsyncIterator[ConnectionSamples]:
-        """The samples of the record that ends now."""
-        return self._history.ending_at(self._clock()).connection_samples(steps, namespaces)
 
 
 def read_recorded_history(path: Path) -> RecordedHistory:

@@ -7,9 +7,9 @@ import pytest
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
-from app.history.samples import STEPS_PER_DAY, PodContainer, StepRange
+from app.history.samples import PodContainer, StepRange
 from app.sources.history_file import RecordedContainer, RecordedEdge, write_history_file
-from app.sources.recorded import RecordedHistory, ReplayedHistory, read_recorded_history
+from app.sources.recorded import RecordedHistory, read_recorded_history
 from tests.sources.collecting import only, usage
 
 NAN = np.nan
@@ -144,60 +144,3 @@ async def test_a_name_without_slashes_is_one_container(path: Path) -> None:
     samples = await usage(recorded.container_samples(Resource.CPU, StepRange(1, 1)))
 
     assert samples.containers == (PodContainer("recorded", "vm001", "main"),)
-
-
-@pytest.mark.parametrize(
-    ("now", "shift_days", "last_step"),
-    [(600, 0, 2), (299, 0, 0), (601, 0, 2), (86400, 1, 288), (86400 + 600, 1, 290), (10 * 86400, 10, 2880)],
-    ids=["at its end", "before its first sample", "within the step", "a day later", "in phase", "ten days"],
-)
-def test_ending_at(path: Path, now: int, shift_days: int, last_step: int) -> None:
-    """The record (steps 1 and 2) is shifted by the fewest whole days so that it ends at *now* or later."""
-    moved = history(path, container(POD, {300: (0.25, 1e6), 600: (0.5, 2e6)})).ending_at(now)
-
-    assert moved.shift_days == shift_days
-    assert moved.last_step == last_step
-    assert moved.first_step == 1 + shift_days * STEPS_PER_DAY
-
-
-async def test_the_daily_rhythm_stays_in_phase(path: Path) -> None:
-    """A sample at 00:05 on day 0 is at 00:05 on day 3 after the shift; samples after now are hidden.
-
-    Of the steps 865 and 866 (00:05 and 00:10 on day 3) only the first has ended at 00:07.
-    """
-    points = {300: (0.25, 1e6), 600: (0.5, 2e6)}
-    call = edge("emojivoto/web>emojivoto/emoji", {300: (1.0, 1.0), 600: (2.0, 2.0)})
-    moved = history(path, container(POD, points), edges=(call,)).ending_at(3 * 86400 + 420)
-    steps = StepRange(864, 867)
-
-    samples = await usage(moved.container_samples(Resource.CPU, steps))
-    connections = await only(moved.connection_samples(steps))
-
-    np.testing.assert_array_equal(samples.values, [[NAN, 0.25, NAN, NAN]])
-    assert connections is not None
-    np.testing.assert_array_equal(connections.requests, [[NAN, 1.0, NAN, NAN]])
-    np.testing.assert_array_equal(connections.scraped, [[False, True, False, False]])
-
-
-async def test_the_future_alone_is_empty(path: Path) -> None:
-    """A range entirely after now has no sample, although the record has some there."""
-    moved = history(path, container(POD, {300: (0.25, 1e6), 600: (0.5, 2e6)})).ending_at(300)
-
-    assert (await usage(moved.container_samples(Resource.CPU, StepRange(2, 3)))).containers == ()
-
-
-async def test_a_replay_goes_on(path: Path) -> None:
-    """With a record of one day, every step of any later day has the sample of the same time of day.
-
-    The record has the value n at step n (1 to 288); two days later, step 2 * 288 + 7 has 7, as soon as it has
-    ended.
-    """
-    whole_day = {step * 300: (float(step), 1e6) for step in range(1, STEPS_PER_DAY + 1)}
-    now = 0.0
-    replayed = ReplayedHistory(history(path, container(POD, whole_day)), lambda: now)
-    step = 2 * STEPS_PER_DAY + 7
-
-    for now, expected in ((step * 300 - 1, []), (step * 300, [[7.0]]), (step * 300 + 299, [[7.0]])):  # noqa: B007 - the clock reads it
-        samples = await usage(replayed.container_samples(Resource.CPU, StepRange(step, step)))
-        assert samples.values.tolist() == expected
-    assert [samples async for samples in replayed.connection_samples(StepRange(step, step))] == []

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
@@ -10,7 +11,7 @@ import structlog
 from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import ProfileKind, Resource
 from app.history.checkpoint.split import LearnedState
-from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange, day_of
+from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange, day_of, step_time
 from app.history.usage_history import UsageHistory
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.arrival import Arrival
@@ -38,6 +39,11 @@ log = structlog.get_logger(__name__)
 def newest_complete_step(now_seconds: float) -> int:
     """The last step with samples that the source should have by now."""
     return int((now_seconds - GRACE_SECONDS) // STEP_SECONDS)
+
+
+def cycle_time(newest_step: int) -> datetime:
+    """The time of a cycle whose newest complete step is *newest_step*."""
+    return step_time(newest_step) + timedelta(seconds=GRACE_SECONDS)
 
 
 def wanted_steps(newest_step: int, history_days: int) -> StepRange:
