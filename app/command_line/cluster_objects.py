@@ -30,6 +30,7 @@ Paths = Callable[[str | None], str]
 class ClusterObjects:
     """Lists of one cluster, in *namespaces* or in all of them; `notes` are sentences on what is missing.
 
+    `missing_namespaces` are those of *namespaces* that do not exist.
     The installed release runs in `own_namespace`; `variables` are those of its profiler, as far as they have
     a value of their own. `if_refused` says in a note what holds of objects that may not be listed.
     """
@@ -41,6 +42,7 @@ class ClusterObjects:
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     if_refused: str = "don't count"
+    missing_namespaces: frozenset[str] = frozenset()
 
     async def profiles(self, kinds: Iterable[ProfileKind] = NEEDS) -> dict[ProfileKind, list[Object]]:
         """All profiles of *kinds*, each with its kind; raises ClusterError if they can't be listed."""

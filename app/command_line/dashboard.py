@@ -4,22 +4,23 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import typer
 
 from app.charts.render import svg
 from app.charts.usage_chart import UsageView, usage_chart
-from app.command_line.cluster import open_access
+from app.command_line.cluster import open_access, scoped
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.computed_figures import ComputedFigures, computed_figures
 from app.command_line.dashboard_sources import ClusterFacts, RecordedFacts, recorded_input
+from app.command_line.namespaces import asked_namespaces, require_namespaces
 from app.command_line.stored_figures import prices_of
 from app.command_line.terminal import run, until_stopped
 from app.dashboard.readings import FactSource, Readings
 from app.dashboard.server import ADDRESS, CLIENTS, Dashboard, Served
-from app.errors import SettingsError
+from app.errors import ClusterError, SettingsError
 from app.http_server.listener import Listener
 from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
@@ -59,13 +60,15 @@ async def open_facts(
 
     Raises:
         SettingsError: there are no usable credentials of a cluster. One that can't be reached is no error.
+        ProfilerError: a namespace that is asked for does not exist in it.
     """
     async with AsyncExitStack() as stack:
         if history is not None:
             yield await _recorded(settings, access, history)
             return
-        async with open_access(access):
-            pass
+        async with open_access(access) as client:
+            with suppress(ClusterError):
+                await require_namespaces(client, asked_namespaces(scoped(settings, access)))
         yield await stack.enter_async_context(ClusterFacts(settings, access))
 
 

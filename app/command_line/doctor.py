@@ -16,7 +16,7 @@ from app.command_line.doctor_report import as_json, show
 from app.command_line.name_resolution import resolution_fault
 from app.command_line.plain_console import console
 from app.command_line.printout import OutputFormat
-from app.command_line.prometheus_access import reach_prometheus
+from app.command_line.prometheus_access import check_namespaces, reach_prometheus
 from app.command_line.terminal import run
 from app.command_line.webhook_check import check_webhook
 from app.diagnosis.catalogue import MESHES, Exporter
@@ -25,7 +25,7 @@ from app.diagnosis.examination import MAX_QUERIES, MAX_SECONDS, examine
 from app.diagnosis.observations import Answer, Observations
 from app.diagnosis.questions import MetricQuestion
 from app.diagnosis.target import Target
-from app.errors import SourceError
+from app.errors import ClusterError, SourceError
 from app.runtime.logs import configure_logs
 from app.runtime.prometheus import check_access, open_api
 from app.runtime.scope import namespace_scope, query_scope
@@ -49,7 +49,7 @@ def examine_and_print(settings: Settings, access: ClusterAccess, *, output: Outp
     configure_logs("error", LogFormat.CONSOLE)
     check_access(settings)
     has_cluster = bool(access.kubeconfig) and uses_cluster(settings, access)
-    diagnosis = run(_diagnose(settings, access, time.time()))
+    diagnosis = run(_diagnose(settings, access, time.time(), has_cluster=has_cluster))
     webhook = run(check_webhook(settings, access)) if has_cluster else None
     if output is OutputFormat.JSON:
         typer.echo(json.dumps(as_json(diagnosis, webhook), indent=2))
@@ -59,7 +59,10 @@ def examine_and_print(settings: Settings, access: ClusterAccess, *, output: Outp
         sys.exit(1)
 
 
-async def _diagnose(settings: Settings, access: ClusterAccess, now: float) -> Diagnosis:
+async def _diagnose(settings: Settings, access: ClusterAccess, now: float, *, has_cluster: bool) -> Diagnosis:
+    if has_cluster:
+        with suppress(ClusterError):  # the check of the webhook says so
+            await check_namespaces(settings, access)
     async with reach_prometheus(settings, access) as reached:
         return await diagnose_servers(reached.settings, now, reached.forwarded_by)
 

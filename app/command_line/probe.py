@@ -2,6 +2,7 @@
 
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.namespaces import asked_namespaces, require_namespaces
 from app.command_line.plain_console import console
 from app.command_line.releases import release_of
 from app.command_line.terminal import run
@@ -34,7 +35,8 @@ def probe_and_print(settings: Settings, access: ClusterAccess) -> None:
 async def _probe(settings: Settings, access: ClusterAccess) -> ProbeReport:
     is_told = settings.model_fields_set >= _OF_POD
     async with open_access(access) as client:
-        release = None if is_told else await release_of(client, settings, access)
-        if release:
-            settings = installed_settings(settings, release)
+        if not is_told:
+            await require_namespaces(client, asked_namespaces(settings))
+            if release := await release_of(client, settings, access):
+                settings = installed_settings(settings, release)
         return await Probe(client, probe_policy(settings)).run_once()

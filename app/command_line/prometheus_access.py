@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.command_line.cluster import open_access, scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.namespaces import asked_namespaces, require_namespaces
 from app.command_line.terminal import print_error
 from app.errors import SettingsError
 from app.runtime.prometheus import check_access
@@ -39,7 +40,16 @@ async def reach_input(
     if reads_cluster:
         settings = scoped(settings, access)
     async with reach_prometheus(settings, access) as reached:
+        if reads_cluster:
+            await check_namespaces(settings, access)
         yield replace(reached, uses_cluster=reads_cluster)
+
+
+async def check_namespaces(settings: Settings, access: ClusterAccess) -> None:
+    """Raises ProfilerError if a namespace that is asked for does not exist in the cluster."""
+    if names := asked_namespaces(settings):
+        async with open_access(access) as client:
+            await require_namespaces(client, names)
 
 
 @asynccontextmanager

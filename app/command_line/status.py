@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.command_line.cluster import open_access
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.namespaces import asked_namespaces, require_namespaces
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
 from app.command_line.releases import release_namespace
 from app.command_line.status_findings import finding_lines
@@ -112,7 +113,11 @@ def _print(stored: StoredStatus, report: Mapping[str, Any], output: OutputFormat
 async def _read(settings: Settings, access: ClusterAccess) -> StoredStatus:
     async with open_access(access) as client:
         namespace = await release_namespace(client, settings, access)
-        return await read_status(client, namespace, settings.lease)
+        try:
+            return await read_status(client, namespace, settings.lease)
+        except NotFoundError:
+            await require_namespaces(client, asked_namespaces(settings))
+            raise
 
 
 async def read_status(client: "ClusterClient", namespace: str, lease_name: str) -> StoredStatus:

@@ -70,6 +70,11 @@ def namespaces() -> str:
     return f"{_CORE}/namespaces"
 
 
+def namespace(name: str) -> str:
+    """The Namespace *name*."""
+    return f"{namespaces()}/{quote(name, safe='')}"
+
+
 def limit_ranges(namespace: str | None = None) -> str:
     """All LimitRanges, of one namespace or of the cluster."""
     return _namespaced(_CORE, "limitranges", namespace)

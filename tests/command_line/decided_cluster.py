@@ -6,7 +6,7 @@ from app.domain.custom_resources import KINDS
 from app.domain.profiles import ProfileKind
 from app.kubernetes import paths
 from tests.decisions.manifests import Object, container, deployment, edge, need
-from tests.kubernetes.fake_api_server import FakeApiServer, listed
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed
 
 MIB = 1024**2
 HISTORY = [
@@ -43,6 +43,7 @@ HPA = {
 
 def serve_cluster(server: FakeApiServer, namespace: str | None = None) -> FakeApiServer:
     """Lists for all namespaces, or those of *namespace*; there is no VPA, and no release."""
+    serve_namespaces(server, "attic", "profiling", "shop")
     for kind, manifests in PROFILES.items():
         server.on("GET", paths.profiles(KINDS[kind].plural, "profiling"), listed(*manifests))
     server.on("GET", paths.deployments(None), listed(*WORKLOADS))
@@ -54,6 +55,14 @@ def serve_cluster(server: FakeApiServer, namespace: str | None = None) -> FakeAp
         server.on("GET", path_of(namespace), listed())
     server.on("GET", paths.horizontal_pod_autoscalers(namespace), listed(HPA))
     return server
+
+
+def serve_namespaces(server: FakeApiServer, *names: str) -> None:
+    """These namespaces exist, and no others."""
+    found: list[Object] = [{"metadata": {"name": name}} for name in names]
+    server.on("GET", paths.namespaces(), listed(*found))
+    for one in found:
+        server.on("GET", paths.namespace(one["metadata"]["name"]), answers(one))
 
 
 def against(server: FakeApiServer, directory: Path, *arguments: object) -> list[object]:

@@ -17,6 +17,7 @@ from aiohttp import web
 from app.diagnosis.examination import MAX_QUERIES
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
+from tests.command_line.decided_cluster import serve_namespaces
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed
 from tests.kubernetes.self_probe.probe_answers import NO_FAULT_MESSAGES, patches_config_map
 from tests.kubernetes.webhook_configurations import configuration
@@ -214,6 +215,7 @@ async def test_all_namespaces_are_examined_unless_one_is_named(
 ) -> None:
     """The profiler reads all namespaces, so the namespace of the context doesn't narrow what is looked at."""
     serve_release(api_server)
+    serve_namespaces(api_server, "shop")
     kubeconfig = api_server.kubeconfig(tmp_path, namespace="lonely")
     arguments = ("doctor", "--prometheus-url", api_server.url, "--kubeconfig", kubeconfig)
 

@@ -29,6 +29,7 @@ from app.domain.workloads import Workload
 from app.kubernetes import paths
 from app.sources.history_file import RecordedContainer, write_history_file
 from tests.command_line.conftest import Outcome, Program
+from tests.command_line.decided_cluster import serve_namespaces
 from tests.command_line.pasts import FIRST_MIDNIGHT, write_past
 from tests.command_line.served_prometheus import serves
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
@@ -303,7 +304,7 @@ async def explained(program: Program, server: FakeApiServer, tmp_path: Path, *mo
     """Explains `emojivoto/web` with constant usage and the profiles of *server*."""
     server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
     namespace = "emojivoto"
-    server.on("GET", paths.namespaces(), listed())
+    serve_namespaces(server, namespace)
     web_deployment = {"metadata": {"name": "web", "namespace": namespace}}
     server.on("GET", paths.deployments(namespace), listed(web_deployment))
     for path_of in (paths.pods, paths.stateful_sets, paths.daemon_sets, paths.jobs):

@@ -7,6 +7,7 @@ import pytest
 
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
+from tests.command_line.decided_cluster import serve_namespaces
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.kubernetes.self_probe.probe_answers import NO_FAULT_MESSAGES, patches_config_map
 from tests.kubernetes.webhook_configurations import EXPECTED, PODS, PROBE, client_config, configuration
@@ -18,6 +19,7 @@ CONFIG_MAPS = paths.config_maps("here")
 @pytest.fixture
 def cluster(api_server: FakeApiServer) -> FakeApiServer:
     """A cluster in which the webhook works."""
+    serve_namespaces(api_server, "here")
     api_server.on("GET", CONFIGURATION, answers(configuration()))
     api_server.on("POST", CONFIG_MAPS, patches_config_map())
     return api_server

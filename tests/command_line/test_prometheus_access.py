@@ -40,8 +40,10 @@ def cluster(api_server: FakeApiServer) -> FakeApiServer:
     """A cluster with emojivoto's Prometheus behind monitoring/prom, no Pods, and no release."""
     for path in (paths.pods(), paths.deployments(), paths.stateful_sets(), paths.daemon_sets(), paths.jobs()):
         api_server.on("GET", path, listed())
-    for path in (paths.cron_jobs(), paths.namespaces()):
+    for path in (paths.cron_jobs(), paths.namespaces()):  # no namespace has opted out
         api_server.on("GET", path, listed())
+    for name in ("emojivoto", "green"):
+        api_server.on("GET", paths.namespace(name), answers({"metadata": {"name": name}}))
     api_server.on("GET", proxy("monitoring", "prom", 9090), serves(EmojivotoPrometheus()))
     api_server.on("GET", paths.services(), listed(service("prom", "monitoring", KPS, WEB)))
     return api_server

@@ -13,6 +13,7 @@ from aiohttp import web
 from app.command_line.status import show
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
+from tests.command_line.decided_cluster import serve_namespaces
 from tests.command_line.status_signals import NO_MESH, SIGNALS
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, listed, refuses
 
@@ -232,6 +233,7 @@ class TestOverTheWire:
     @pytest.fixture
     def cluster(self, api_server: FakeApiServer) -> FakeApiServer:
         """A cluster with a report and a leader."""
+        serve_namespaces(api_server, "profiling")
         self.reports(api_server, WELL)
         held = {"spec": lease("profiler-1", now=datetime.now(UTC))}
         api_server.on("GET", LEASE, answers(held))
