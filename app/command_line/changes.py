@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.cluster_workloads import find_workload
 from app.command_line.clusters import opened
 from app.command_line.documents import API_VERSION, ARROW, identity, number
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
@@ -34,23 +35,22 @@ def changes_and_print(settings: Settings, access: ClusterAccess, name: str, *, o
     """Prints the stored history of the workload *name*.
 
     Raises:
-        ProfilerError: it has no CPU or memory profile.
+        ProfilerError: it does not exist, or has no CPU or memory profile.
     """
     configure_logs("warning", LogFormat.CONSOLE)
-    wanted, manifests = run(_read(settings, access, name))
-    history = read_changes(manifests, wanted)
+    workload, manifests = run(_read(settings, access, name))
+    history = read_changes(manifests, workload)
     if not (history.present or history.changes):
-        raise ProfilerError(
-            f"{wanted.namespace}/{wanted.name} has no profile: job-profiler status has the reason"
-        )
-    print_out(changes_printout(wanted, history), output)
+        raise ProfilerError(f"{workload} has no profile: job-profiler status has the reason")
+    print_out(changes_printout(workload, history), output)
 
 
 async def _read(settings: Settings, access: ClusterAccess, name: str) -> tuple[Workload, list[Object]]:
     async with opened(settings, access) as objects:
         wanted = parse_workload(name, only_namespace(objects.namespaces))
         profiles = await objects.profiles()
-    return wanted, [manifest for resource in Resource for manifest in profiles[resource.profile_kind]]
+        workload = await find_workload(objects, wanted, profiles)
+    return workload, [manifest for resource in Resource for manifest in profiles[resource.profile_kind]]
 
 
 def changes_printout(wanted: Workload, history: ChangeHistory) -> Printout:

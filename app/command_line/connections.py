@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.cluster_workloads import find_workload
 from app.command_line.clusters import opened
 from app.command_line.documents import API_VERSION
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
@@ -42,22 +43,21 @@ def connections_and_print(
     """Prints the peers of the workload *name*.
 
     Raises:
-        ProfilerError: it has no connection profile.
+        ProfilerError: it does not exist, or has no connection profile.
     """
     configure_logs("warning", LogFormat.CONSOLE)
     workload, manifests = run(_read(settings, access, name))
     found = peers_of(workload, read_edges(manifests))
     if not found:
-        raise ProfilerError(
-            f"{workload.namespace}/{workload.name} has no connection profile: see job-profiler status"
-        )
+        raise ProfilerError(f"{workload} has no connection profile: job-profiler status has the reason")
     print_out(peers_printout(workload, found), output)
 
 
 async def _read(settings: Settings, access: ClusterAccess, name: str) -> tuple[Workload, list[Object]]:
     async with opened(settings, access) as objects:
-        workload = parse_workload(name, only_namespace(objects.namespaces))
+        wanted = parse_workload(name, only_namespace(objects.namespaces))
         profiles = await objects.profiles([ProfileKind.CONNECTION])
+        workload = await find_workload(objects, wanted, profiles)
         return workload, profiles[ProfileKind.CONNECTION]
 
 

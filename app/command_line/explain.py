@@ -29,6 +29,8 @@ from app.charts.policy_chart import PolicyPanel
 from app.charts.vega import Spec
 from app.command_line.cluster import scoped, uses_cluster
 from app.command_line.cluster_access import ClusterAccess
+from app.command_line.cluster_workloads import find_workload
+from app.command_line.clusters import opened
 from app.command_line.plain_console import console
 from app.command_line.plot_files import check_plot_file, write_plot
 from app.command_line.profile import compute
@@ -39,7 +41,7 @@ from app.command_line.usage_input import open_usage, progress_bar
 from app.command_line.workload_names import only_namespace, parse_workload, select_workload
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, format_need, format_time
-from app.domain.workloads import Workload
+from app.domain.workloads import Workload, is_named
 from app.errors import ClusterError, ProfilerError
 from app.history.samples import StepRange, step_time
 from app.profiler.cycle.collector import wanted_steps
@@ -99,12 +101,12 @@ async def _read(
 ) -> tuple[tuple[Usage, Workload, int], tuple[dict[Resource, ProfileNeed], str]]:
     """The usage and the needs, from one source."""
     async with reach_input(settings, access, history) as reached:
-        usage, workload, last_step = await _read_usage(reached, wanted, history)
+        usage, workload, last_step = await _read_usage(reached, access, wanted, history)
         return (usage, workload, last_step), await _compute(reached, access, workload, history)
 
 
 async def _read_usage(
-    reached: Reached, wanted: Workload, history: Path | None
+    reached: Reached, access: ClusterAccess, wanted: Workload, history: Path | None
 ) -> tuple[Usage, Workload, int]:
     """The usage that was read, the workload that *wanted* selects in it, and the newest step.
 
@@ -123,13 +125,14 @@ async def _read_usage(
             usage_input.covers,
             bar.task("reading"),
         )
-    containers = usage.containers if usage else ()
-    workloads = {
-        container.workload for container in containers if container.workload.namespace == wanted.namespace
-    }
-    if usage is None or not workloads:
-        raise ProfilerError(f"{usage_input.name} has no usage in namespace {wanted.namespace}")
-    return usage, select_workload(wanted, workloads, usage_input.name), usage_input.steps.last
+    workloads = {container.workload for container in usage.containers} if usage else set()
+    if reached.uses_cluster and not any(is_named(workload, wanted) for workload in workloads):
+        async with opened(reached.settings, access) as objects:
+            idle = await find_workload(objects, wanted, {})
+        raise ProfilerError(f"{idle} has no usage in {usage_input.name}")
+    workload = select_workload(wanted, workloads, usage_input.name)
+    assert usage  # it has the workload
+    return usage, workload, usage_input.steps.last
 
 
 def _narrowed(settings: Settings, wanted: Workload, history: Path | None) -> Settings:

@@ -8,11 +8,12 @@ import yaml
 
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.cluster_objects import ClusterObjects
+from app.command_line.cluster_workloads import CLUSTER, find_workload
 from app.command_line.clusters import opened
 from app.command_line.plan import read_cluster
 from app.command_line.plan_report import reason_of
 from app.command_line.terminal import print_error, run
-from app.command_line.workload_names import only_namespace, parse_workload
+from app.command_line.workload_names import only_namespace, parse_workload, select_workload
 from app.decisions.patches import PatchForm, patch
 from app.decisions.plan import WorkloadPlan
 from app.decisions.templates import WorkloadObject
@@ -72,13 +73,8 @@ async def find_object(objects: ClusterObjects, wanted: Workload) -> WorkloadObje
         ProfilerError: there is none, or there are several of this name, or they can't be listed.
     """
     kinds = [wanted.kind] if wanted.kind in _PATCHED_KINDS else _PATCHED_KINDS
-    listed = [found for found in await objects.workloads(kinds) if is_named(found.workload, wanted)]
-    names = ", ".join(f"{found.workload.kind}/{wanted.namespace}/{wanted.name}" for found in listed)
-    if len(listed) == 1:
-        return listed[0]
-    if listed:
-        raise SettingsError([f"WORKLOAD matches more than one workload: use one of {names}"])
-    name = f"workload {wanted.namespace}/{wanted.name} with a Pod template"
-    if objects.notes:
-        raise ProfilerError(" ".join([f"no {name} was found.", *objects.notes]))
-    raise ProfilerError(f"there is no {name}.")
+    listed = {found.workload: found for found in await objects.workloads(kinds)}
+    if any(is_named(workload, wanted) for workload in listed):
+        return listed[select_workload(wanted, listed, CLUSTER)]
+    workload = await find_workload(objects, wanted, {})
+    raise ProfilerError(" ".join([f"no Pod template of {workload} was found.", *objects.notes]))

@@ -1,8 +1,8 @@
 """Workloads as users name them: `shop/web`, `deploy/web` with a namespace, `sts/shop/db`."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 
+from app.command_line.nearest import nearest_names, nearest_workloads
 from app.domain.kind_aliases import KIND_ALIASES
 from app.domain.workloads import Workload, is_named
 from app.errors import ProfilerError, SettingsError
@@ -45,29 +45,32 @@ def parse_workload(text: str, namespace: str = "") -> Workload:
     raise SettingsError([f"WORKLOAD is {text!r}: use {WORKLOAD_HELP}"])
 
 
-def select_workload(wanted: Workload, workloads: Iterable[Workload], source_name: str) -> Workload:
+def select_workload(
+    wanted: Workload, workloads: Iterable[Workload], source_name: str, notes: Iterable[str] = ()
+) -> Workload:
     """The workload with the name and kind of *wanted*; the kind may be empty if only one matches.
+
+    *notes* say what may be missing among *workloads*.
 
     Raises:
         SettingsError: several match.
         ProfilerError: none matches.
     """
-    matches = sorted(workload for workload in workloads if is_named(workload, wanted))
+    present = set(workloads)
+    matches = sorted(workload for workload in present if is_named(workload, wanted))
     if len(matches) == 1:
         return matches[0]
     if matches:
-        choices = ", ".join(map(_name, matches))
+        choices = ", ".join(map(full_name, matches))
         raise SettingsError(
-            [f"WORKLOAD matches more than one workload of {source_name}: use one of {choices}"]
+            [f"WORKLOAD matches more than one workload in {source_name}: use one of {choices}"]
         )
-    # Kinds are compared only if a kind was given.
-    names = {_name(workload, with_kind=bool(wanted.kind)): workload for workload in sorted(workloads)}
-    name = _name(wanted, with_kind=bool(wanted.kind))
-    similar = difflib.get_close_matches(name, names, n=3) or sorted(names)[:3]
-    present = ", ".join(_name(names[similar_name]) for similar_name in similar)
-    raise ProfilerError(f"no {name} in {source_name}; it has {present}")
+    near = nearest_names([full_name(workload) for workload in nearest_workloads(wanted, present)])
+    found = f"no workload {full_name(wanted)} was found in {source_name}{near}"
+    raise ProfilerError("; ".join([found, *notes]))
 
 
-def _name(workload: Workload, *, with_kind: bool = True) -> str:
+def full_name(workload: Workload) -> str:
+    """The workload as a command takes it: `Deployment/shop/web`, or `shop/web` without a kind."""
     name = f"{workload.namespace}/{workload.name}"
-    return f"{workload.kind}/{name}" if with_kind else name
+    return f"{workload.kind}/{name}" if workload.kind else name

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from app.kubernetes import paths
 from tests.command_line.conftest import Program
 from tests.command_line.decided_cluster import against, serve_cluster
-from tests.kubernetes.fake_api_server import FakeApiServer
+from tests.decisions.manifests import container, deployment
+from tests.kubernetes.fake_api_server import FakeApiServer, listed
 
 
 @pytest.fixture
@@ -49,11 +51,11 @@ async def test_peers_as_csv(program: Program, cluster: FakeApiServer, tmp_path: 
 async def test_a_workload_without_connections(
     program: Program, cluster: FakeApiServer, tmp_path: Path
 ) -> None:
-    """Exit code 1, and where to look."""
-    outcome = await program.run_beside(*against(cluster, tmp_path, "connections", "shop/nobody"))
+    """It has a CPU profile: exit code 1, and the command that has the reason."""
+    outcome = await program.run_beside(*against(cluster, tmp_path, "connections", "attic/old"))
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert "shop/nobody has no connection profile: see job-profiler status" in outcome.err
+    assert "attic/old has no connection profile: job-profiler status has the reason" in outcome.err
 
 
 async def test_changes_in_words(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
@@ -84,8 +86,12 @@ async def test_changes_as_json(program: Program, cluster: FakeApiServer, tmp_pat
 
 
 async def test_a_workload_without_a_profile(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
-    """Exit code 1, and the command that has the reason."""
-    outcome = await program.run_beside(*against(cluster, tmp_path, "changes", "shop/nobody"))
+    """It is deployed: exit code 1, and the command that has the reason."""
+    cluster.on("GET", paths.deployments("shop"), listed(deployment("new", container())))
+    for path_of in (paths.stateful_sets, paths.daemon_sets, paths.jobs, paths.cron_jobs):
+        cluster.on("GET", path_of("shop"), listed())
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "changes", "shop/new"))
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert "job-profiler status has the reason" in outcome.err
+    assert outcome.err == "job-profiler: shop/new has no profile: job-profiler status has the reason\n"

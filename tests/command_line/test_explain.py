@@ -133,15 +133,16 @@ def test_without_the_extra_only_the_plot_fails(
     ("named", "code", "message"),
     [
         ("web", 2, "WORKLOAD is 'web': use NAMESPACE/NAME, KIND/NAME with -n, or KIND/NAMESPACE/NAME"),
-        ("shop/wep", 1, "usage.npz; it has Deployment/shop/web"),
-        ("shop/wep", 1, "job-profiler: no shop/wep in "),
-        ("DaemonSet/shop/web", 1, "job-profiler: no DaemonSet/shop/web in "),
-        ("Deploymnt/shop/web", 1, "usage.npz; it has Deployment/shop/web"),
-        ("store/web", 1, "has no usage in namespace store"),
+        ("shop/wep", 1, "usage.npz; the nearest name is Deployment/shop/web\n"),
+        ("shop/wep", 1, "job-profiler: no workload shop/wep was found in "),
+        ("DaemonSet/shop/web", 1, "job-profiler: no workload DaemonSet/shop/web was found in "),
+        ("Deploymnt/shop/web", 1, "usage.npz; the nearest name is Deployment/shop/web\n"),
+        ("store/web", 1, "usage.npz; the nearest name is Deployment/shop/web\n"),
+        ("store/other", 1, "no workload store/other was found in "),
     ],
 )
 def test_an_unknown_workload(program: Program, past: Path, named: str, code: int, message: str) -> None:
-    """The message lists similar workloads."""
+    """The message lists similar workloads, where there are some."""
     outcome = program.run("explain", named, "--history", past)
 
     assert (outcome.code, outcome.out) == (code, "")

@@ -152,7 +152,7 @@ async def test_a_user_who_may_list_some_workloads(
     assert "No workloads were found." in planned.out
     assert "Deployments don't count: this user has no right to list them in namespace shop." in planned.out
     assert patched.code == 1
-    assert "no workload shop/web with a Pod template was found. " in patched.err
+    assert "no Pod template of shop/web was found. Deployments don't count: " in patched.err
 
 
 def refuse_workloads(cluster: FakeApiServer) -> None:
@@ -202,8 +202,8 @@ async def test_the_other_forms(program: Program, cluster: FakeApiServer, tmp_pat
 @pytest.mark.parametrize(
     ("name", "code", "message"),
     [
-        ("shop/nothing", 1, "there is no workload shop/nothing with a Pod template"),
-        ("sts/shop/web", 1, "there is no workload shop/web with a Pod template"),
+        ("shop/nothing", 1, "no workload shop/nothing was found in the cluster"),
+        ("attic/old", 1, "no Pod template of attic/old was found."),
         ("deploy/web", 2, "name its namespace, with -n NAMESPACE or as deploy/NAMESPACE/web"),
         ("web", 2, "use NAMESPACE/NAME"),
     ],
@@ -211,7 +211,7 @@ async def test_the_other_forms(program: Program, cluster: FakeApiServer, tmp_pat
 async def test_a_name_without_a_workload(
     program: Program, cluster: FakeApiServer, tmp_path: Path, name: str, code: int, message: str
 ) -> None:
-    """Exit code 1 if it does not exist, 2 if it is no name."""
+    """Exit code 1 if it does not exist, or only its profile does; 2 if it is no name."""
     outcome = await program.run_beside(*against(cluster, tmp_path, "export", "patch", name))
 
     assert (outcome.code, outcome.out) == (code, "")
