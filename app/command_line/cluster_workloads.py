@@ -25,7 +25,7 @@ async def find_workload(objects: ClusterObjects, wanted: Workload, profiles: Pro
         SettingsError: there are several.
         ProfilerError: there is none, or its namespace does not exist.
     """
-    known = _subjects(profiles)
+    known = subjects(profiles)
     if any(is_named(workload, wanted) for workload in known):
         return select_workload(wanted, known, CLUSTER)
     await require_namespaces(objects.client, [wanted.namespace])
@@ -41,14 +41,14 @@ async def find_workload(objects: ClusterObjects, wanted: Workload, profiles: Pro
 
 async def _profiled(objects: ClusterObjects, profiles: Profiles) -> set[Workload]:
     """The workloads with a CPU or memory profile, unless *profiles* has these."""
-    return _subjects(await objects.profiles([kind for kind in NEEDS if kind not in profiles]))
+    return subjects(await objects.profiles([kind for kind in NEEDS if kind not in profiles]))
 
 
 async def _existing(objects: ClusterObjects) -> set[Workload]:
     return {found.workload for found in await objects.workloads()}
 
 
-def _subjects(profiles: Profiles) -> set[Workload]:
+def subjects(profiles: Profiles) -> set[Workload]:
     """The workloads of the profiles, both ends of connections; without those that can't be read."""
     found: set[Workload] = set()
     for kind, manifests in profiles.items():

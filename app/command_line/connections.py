@@ -1,4 +1,4 @@
-"""`job-profiler connections`: the peers of a workload, from stored connection profiles."""
+"""`job-profiler connections`: the peers of a workload, from connection profiles."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -47,10 +47,16 @@ def connections_and_print(
     """
     configure_logs("warning", LogFormat.CONSOLE)
     workload, manifests = run(_read(settings, access, name))
-    found = peers_of(workload, read_edges(manifests))
-    if not found:
+    if not print_peers(workload, manifests, output):
         raise ProfilerError(f"{workload} has no connection profile: job-profiler status has the reason")
-    print_out(peers_printout(workload, found), output)
+
+
+def print_peers(workload: Workload, manifests: Iterable[Object], output: OutputFormat) -> bool:
+    """Prints the peers of *workload* in the connection profiles among *manifests*; False if it has none."""
+    found = peers_of(workload, read_edges(manifests))
+    if found:
+        print_out(peers_printout(workload, found), output)
+    return bool(found)
 
 
 async def _read(settings: Settings, access: ClusterAccess, name: str) -> tuple[Workload, list[Object]]:

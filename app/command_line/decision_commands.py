@@ -102,15 +102,31 @@ def plan(settings: Settings, access: ClusterAccess, output: Output = "table", ri
     plan_and_print(settings, access, output=output_format(output), risk=_risk(risk))
 
 
-@takes_settings(_CLUSTER, namespace=_PROFILED)
+@takes_settings((*_CLUSTER, "min_samples"), shown=_SHOWN, namespace=_PROFILED)
 def connections(
-    settings: Settings, access: ClusterAccess, workload: _Workload, output: Output = "table"
+    settings: Settings,
+    access: ClusterAccess,
+    workload: _Workload,
+    output: Output = "table",
+    history: Annotated[
+        Path | None, typer.Option(help="History file (.npz) to read instead of stored profiles")
+    ] = None,
 ) -> None:
-    """Show the workloads that a workload talks to, and the share of each."""
-    from app.command_line.connections import connections_and_print
+    """Show the workloads that a workload talks to, and the share of each.
+
+    From the stored profiles, which needs no Prometheus.
+    """
     from app.command_line.terminal import output_format
 
-    connections_and_print(settings, access, workload, output=output_format(output))
+    form = output_format(output)
+    if history is not None:
+        from app.command_line.recorded_connections import recorded_connections_and_print
+
+        recorded_connections_and_print(settings, workload, history, output=form)
+        return
+    from app.command_line.connections import connections_and_print
+
+    connections_and_print(settings, access, workload, output=form)
 
 
 @takes_settings(_CLUSTER, namespace=_PROFILED)
@@ -193,7 +209,7 @@ def _risk(text: str | None) -> RiskLevel | None:
 _EXAMPLES = {
     savings: ("savings -A --cpu-price 20 --memory-price 3", "savings -n shop -o markdown --fail-over 40%"),
     plan: ("plan -n shop", "plan -A --risk low -o json"),
-    connections: ("connections shop/web", "connections deploy/web -n shop -o csv"),
+    connections: ("connections deploy/web -n shop -o csv", "connections shop/web --history usage.npz"),
     changes: ("changes shop/web", "changes sts/db -n shop"),
     export: ("export patch shop/web", "export patch deploy/web -n shop -o json6902"),
     diff: ("diff before.json after.json", "diff before.json after.json --fail-over 10%"),

@@ -68,7 +68,8 @@ def program(
         monkeypatch.delenv(name.upper(), raising=False)
     names = (
         *("profile", "doctor", "backtest", "record", "explain"),
-        *("savings", "plan", "connections", "changes", "export", "dashboard", "report"),
+        *("savings", "plan", "connections", "recorded_connections", "changes", "export"),
+        *("dashboard", "report"),
     )
     commands = (f"app.command_line.{name}" for name in names)
     for module in (*commands, "app.runtime.serving"):

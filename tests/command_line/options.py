@@ -65,7 +65,7 @@ COMMANDS = {
     | {"cpu_price", "memory_price", "excluded_namespaces", "history_days", "min_samples"}
     | {"container_metrics_matcher", "state_metrics_matcher"},
     "plan": STORED | SCHEDULING,
-    "connections": STORED,
+    "connections": STORED | {"min_samples"},
     "changes": STORED,
     "export": STORED | SCHEDULING,
     "diff": set[str](),

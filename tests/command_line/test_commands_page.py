@@ -10,7 +10,8 @@ from tests.command_line.conftest import Program
 from tests.command_line.decided_cluster import against, serve_cluster
 from tests.kubernetes.fake_api_server import FakeApiServer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "pages" / "commands.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "pages" / "commands.md").read_text()
 BLOCKS = dict(re.findall(r"```console\n\$ job-profiler (.*?)\n(.*?)```", PAGE, flags=re.DOTALL))
 
 
@@ -30,9 +31,10 @@ async def test_the_output_is_that_of_the_page(
     monkeypatch: pytest.MonkeyPatch,
     command: str,
 ) -> None:
-    """`diff` reads two plans, of which the second has a lower ceiling for CPU."""
+    """`diff` reads two plans, the second with a lower ceiling for CPU; `--history` a file of `app`."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("app").symlink_to(ROOT / "app")
     serve_cluster(api_server, "shop")
     serve_cluster(api_server)
     arguments: list[object] = [*shlex.split(command)]

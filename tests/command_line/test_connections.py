@@ -13,6 +13,8 @@ from tests.command_line.decided_cluster import against, serve_cluster
 from tests.decisions.manifests import container, deployment
 from tests.kubernetes.fake_api_server import FakeApiServer, listed
 
+RECORD = Path(__file__).parents[2] / "app" / "demo" / "emojivoto.npz"
+
 
 @pytest.fixture
 def cluster(api_server: FakeApiServer) -> FakeApiServer:
@@ -56,6 +58,47 @@ async def test_a_workload_without_connections(
 
     assert (outcome.code, outcome.out) == (1, "")
     assert "attic/old has no connection profile: job-profiler status has the reason" in outcome.err
+
+
+def test_peers_in_a_recorded_file(program: Program) -> None:
+    """The numbers are those of `profile` on the same file; 242.06 of 597.61 messages a minute are 40.5 %."""
+    peers = program.run("connections", "deploy/web", "-n", "emojivoto", "--history", RECORD, "-o", "json")
+    profiles = program.run("profile", "--history", RECORD, "-o", "json")
+
+    found = {peer["peer"]: peer for peer in json.loads(peers.out)["peers"]}
+    edges = {
+        (spec["source_job"], spec["destination_job"]): float(spec["bandwidth_requirement"])
+        for item in json.loads(profiles.out)["items"]
+        if item["kind"] == "ConnectionProfile"
+        for spec in [item["spec"]]
+    }
+    assert (peers.code, peers.err) == (0, "")
+    assert edges == {
+        ("vote-bot", "web"): found["emojivoto/vote-bot"]["messagesPerMinute"],
+        ("web", "emoji"): found["emojivoto/emoji"]["messagesPerMinute"],
+        ("web", "voting"): found["emojivoto/voting"]["messagesPerMinute"],
+    }
+    assert found["emojivoto/vote-bot"]["messagesPerMinute"] == 242.06
+    assert found["emojivoto/vote-bot"]["messageShare"] == round(242.06 / 597.61, 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("emojivoto/wbe",), 1, "the nearest name is Deployment/emojivoto/web"),
+        (("emojivoto/web", "--min-samples", 999), 1, "emojivoto/web has no connections in "),
+        (("web",), 2, "WORKLOAD is 'web'"),
+    ],
+)
+def test_a_recorded_file_without_the_peers(
+    program: Program, arguments: tuple[object, ...], code: int, message: str
+) -> None:
+    """As of a cluster: one sentence."""
+    outcome = program.run("connections", *arguments, "--history", RECORD)
+
+    assert (outcome.code, outcome.out) == (code, "")
+    assert message in outcome.err
+    assert len(outcome.err.splitlines()) == 1
 
 
 async def test_changes_in_words(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
