@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from app.backtest.explanation import Explanation
 from app.backtest.profile_needs import ProfileNeed
+from app.domain import shown_amounts
 from app.domain.policy_words import policy_effects
 from app.domain.profiles import Resource
-from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, amount_in, format_need
+from app.domain.quantities import RESOURCE_NAMES, amount_in
 from app.domain.workloads import Workload
 
 
@@ -32,10 +33,11 @@ def policy_sentences(workload: Workload, needs: Mapping[Resource, ProfileNeed]) 
 def sentences(resource: Resource, need: ProfileNeed, explanations: Iterable[Explanation]) -> Iterator[str]:
     """What the profile's value is made of, and what is left out or differs."""
     of_resource = [one for one in explanations if one.resource is resource]
-    parts = " + ".join(f"{name} {value}" for name, value in need.values.items())
+    shown = {name: shown_amounts.need(resource, value) for name, value in need.values.items()}
+    parts = " + ".join(f"{name} {amount}" for name, amount in shown.items())
     whole = "the largest sum of a Pod's containers" if need.roles else "the sum of its containers"
-    made = f", {whole}: {parts}" if len(need.values) > 1 else ""
-    yield f"Profile, {RESOURCE_NAMES[resource]}: {need.value} {NEED_UNITS[resource]}{made}"
+    made = f", {whole} before rounding up: {parts}" if len(shown) > 1 else ""
+    yield f"Profile, {RESOURCE_NAMES[resource]}: {shown_amounts.need(resource, need.value)}{made}"
     left_out = sorted({one.container.container for one in of_resource} - need.values.keys())
     if left_out:
         yield (
@@ -43,6 +45,7 @@ def sentences(resource: Resource, need: ProfileNeed, explanations: Iterable[Expl
             " no init containers, and none that a newer Pod template dropped."
         )
     for one in of_resource:
-        stated, chosen = need.values.get(one.container.container), format_need(resource, one.chosen.value)
+        stated = shown.get(one.container.container)
+        chosen = shown_amounts.amount(resource, one.chosen.value)
         if stated and stated != chosen:
             yield f"  {one.container.container} has {stated} instead of {chosen}: {need.explanation}"

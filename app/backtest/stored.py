@@ -7,7 +7,8 @@ from app.backtest.profile_needs import ProfileNeed
 from app.backtest.report import format_day
 from app.domain.explanation import PRESSURE_NAMES
 from app.domain.profiles import RiskLevel
-from app.domain.quantities import format_need, format_time
+from app.domain.quantities import format_time
+from app.domain.shown_amounts import amount, need
 
 _DAY_SECONDS = 86_400
 
@@ -23,7 +24,7 @@ def difference_reasons(
         for signal in stored.signals
     )
     if stored.roles:
-        yield _role_reason(stored.roles)
+        yield _role_reason(stored)
     yield from _sibling_reasons(stored, computed)
     yield from _container_reasons(stored, computed)
     if stored.level not in {"", risk.value}:
@@ -31,8 +32,10 @@ def difference_reasons(
     yield from _time_reasons(stored, computed)
 
 
-def _role_reason(roles: Sequence[tuple[tuple[str, ...], str]]) -> str:
-    named = "; ".join(f"{' and '.join(containers)} {value}" for containers, value in roles)
+def _role_reason(stored: ProfileNeed) -> str:
+    named = "; ".join(
+        f"{' and '.join(containers)} {need(stored.resource, value)}" for containers, value in stored.roles
+    )
     return f"The stored value is that of the largest Pod, and no Pod has all containers: {named}."
 
 
@@ -80,7 +83,6 @@ def _time_reasons(stored: ProfileNeed, computed: Sequence[Explanation]) -> Itera
         yield "The stored profile is Stale: the profiler has no new usage of this workload."
 
 
-def format_sum(explanations: Sequence[Explanation]) -> str:
-    """The sum of the containers' values, formatted as in a profile."""
-    total = sum(explanation.chosen.value for explanation in explanations)
-    return format_need(explanations[0].resource, total)
+def shown_sum(explanations: Sequence[Explanation]) -> str:
+    """The sum of the containers' values, as people write it."""
+    return amount(explanations[0].resource, sum(explanation.chosen.value for explanation in explanations))

@@ -11,9 +11,9 @@ from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
 from app.command_line.terminal import print_out, run
 from app.command_line.workload_names import only_namespace, parse_workload
 from app.decisions.changes import ChangeHistory, NeedChange, read_changes
-from app.decisions.shown_amounts import amount
 from app.domain.profiles import Resource
 from app.domain.quantities import format_time
+from app.domain.shown_amounts import amount
 from app.domain.workloads import Workload
 from app.errors import ProfilerError
 from app.kubernetes.list_options import Object

@@ -11,8 +11,8 @@ from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
 from app.command_line.terminal import print_out, run
 from app.command_line.workload_names import only_namespace, parse_workload
 from app.decisions.peers import Peer, peers_of, read_edges
-from app.decisions.shown_amounts import rate, share
 from app.domain.profiles import ProfileKind
+from app.domain.shown_amounts import rate, share
 from app.domain.workloads import Workload
 from app.errors import ProfilerError
 from app.kubernetes.list_options import Object

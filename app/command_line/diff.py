@@ -19,8 +19,8 @@ from app.decisions.differences import (
     UnknownDocumentError,
     difference,
 )
-from app.decisions.shown_amounts import amount, signed
 from app.domain.profiles import Resource
+from app.domain.shown_amounts import amount, signed
 from app.errors import SettingsError
 
 _AMOUNTS = {

@@ -23,7 +23,7 @@ from app.backtest.explanation import (
 from app.backtest.plots import containers, daily_changes, samples_of
 from app.backtest.profile_needs import ProfileNeed, read_need
 from app.backtest.report import format_day
-from app.backtest.stored import difference_reasons, format_sum
+from app.backtest.stored import difference_reasons, shown_sum
 from app.backtest.usage import Usage
 from app.charts.policy_chart import PolicyPanel
 from app.charts.vega import Spec
@@ -40,7 +40,8 @@ from app.command_line.terminal import print_error, run
 from app.command_line.usage_input import open_usage, progress_bar
 from app.command_line.workload_names import only_namespace, parse_workload, select_workload
 from app.domain.profiles import Resource, RiskLevel
-from app.domain.quantities import NEED_UNITS, RESOURCE_NAMES, format_need, format_time
+from app.domain.quantities import RESOURCE_NAMES, format_time
+from app.domain.shown_amounts import amount, need
 from app.domain.workloads import Workload, is_named
 from app.errors import ClusterError, ProfilerError
 from app.history.samples import StepRange, step_time
@@ -199,9 +200,9 @@ def _explanations(usage: Usage, workload: Workload, risk: RiskLevel, bound: Boun
 
 def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> None:
     for explanation in explanations:
-        amount = _labelled_amount(explanation.resource, explanation.chosen.value)
+        name, resource = explanation.container.container, explanation.resource
         out.print()
-        out.print(f"{explanation.container.container}, {amount}")
+        out.print(f"{name}, {RESOURCE_NAMES[resource]}: {amount(resource, explanation.chosen.value)}")
         for sentence in _sentences(explanation, bound):
             out.print(f"  {sentence}")
         for table in (_days_table(explanation), _policies_table(explanation)):
@@ -236,13 +237,13 @@ def _print_stored(
 
 
 def _comparison(stored: ProfileNeed, computed: list[Explanation], risk: RiskLevel) -> Iterable[str]:
-    unit, total = NEED_UNITS[stored.resource], format_sum(computed) if computed else ""
+    value, total = need(stored.resource, stored.value), shown_sum(computed) if computed else ""
     unchanged = f", unchanged since {format_time(stored.updated_at)}" if stored.updated_at else ""
-    yield f"Stored, {RESOURCE_NAMES[stored.resource]}: {stored.value} {unit} ({stored.name}{unchanged})"
-    yield f"  Computed: {total} {unit}" if computed else "  Computed: no value, because no usage was found"
+    yield f"Stored, {RESOURCE_NAMES[stored.resource]}: {value} ({stored.name}{unchanged})"
+    yield f"  Computed: {total}" if computed else "  Computed: no value, because no usage was found"
     if stored.explanation:
         yield f"  Its status: {stored.explanation}"
-    if not computed or stored.value == total:
+    if not computed or value == total:
         return
     yield "  Possible reasons for the difference:"
     yield from (f"  - {reason}" for reason in difference_reasons(stored, computed, risk))
@@ -252,20 +253,12 @@ def _comparison(stored: ProfileNeed, computed: list[Explanation], risk: RiskLeve
     )
 
 
-def _labelled_amount(resource: Resource, value: float) -> str:
-    return f"{RESOURCE_NAMES[resource]}: {_amount(resource, value)}"
-
-
-def _amount(resource: Resource, value: float) -> str:
-    return f"{format_need(resource, value)} {NEED_UNITS[resource]}"
-
-
 def _sentences(explanation: Explanation, scale: BoundScale) -> Iterable[str]:
     yield from _basis(explanation)
     yield from _choice(explanation)
     resource, chosen = explanation.resource, explanation.chosen
     yield (
-        f"On these days, weighted by recency, {_amount(resource, chosen.value)} has the risk"
+        f"On these days, weighted by recency, {amount(resource, chosen.value)} has the risk"
         f" {_risk(resource, chosen.risk)}. {_meaning_of_cost(explanation)}"
     )
     yield f"Risk predicted for the next day: {_risk(resource, explanation.expected)}."
@@ -308,7 +301,7 @@ def _basis(explanation: Explanation) -> Iterable[str]:
 def _choice(explanation: Explanation) -> Iterable[str]:
     """The sentences about the value of least cost and the siblings."""
     subject = "Without siblings, the value would be" if explanation.siblings else "The value is"
-    base = _amount(explanation.resource, explanation.base.value)
+    base = amount(explanation.resource, explanation.base.value)
     # Smaller raises than 0.05 % are not shown.
     raised = (
         f", raised by {explanation.short_past:.1%} because the past is short"
@@ -358,7 +351,7 @@ def _table(first: str, *others: str) -> Table:
 def _days_table(explanation: Explanation) -> Table:
     table = _table("DAY", "COVERAGE", "P50", "P95", "P98.5", "MAXIMUM", "WEIGHT")
     for day in explanation.days:
-        amounts = (format_need(explanation.resource, quantile) for quantile in day.quantiles)
+        amounts = (amount(explanation.resource, quantile) for quantile in day.quantiles)
         table.add_row(f"  {format_day(day.day)}", f"{day.coverage:.0%}", *amounts, f"{day.weight:.3f}")
     return table
 
@@ -371,7 +364,7 @@ def _policies_table(explanation: Explanation) -> Table:
 
 
 def _cells(resource: Resource, value: PricedValue) -> tuple[str, str, str]:
-    return format_need(resource, value.value), f"{value.risk:.2%}", format_need(resource, value.cost)
+    return amount(resource, value.value), f"{value.risk:.2%}", amount(resource, value.cost)
 
 
 def _chart(usage: Usage, workload: Workload, explanations: list[Explanation]) -> Spec:

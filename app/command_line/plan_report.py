@@ -10,8 +10,8 @@ from app.command_line.printout import Column, Printout, Row, Table
 from app.decisions.differences import PLAN
 from app.decisions.figures import ZERO
 from app.decisions.plan import AmountChange, ContainerPlan, WorkloadPlan
-from app.decisions.shown_amounts import amount, signed
 from app.domain.profiles import Resource
+from app.domain.shown_amounts import amount, signed
 
 
 def _old_and_new(title: str, key: str, *, is_optional: bool = False) -> Column:

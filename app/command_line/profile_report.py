@@ -5,9 +5,9 @@ from typing import Any
 
 from app.command_line.printout import Column, Printout, Row, Table
 from app.decisions.figures import float_in
-from app.decisions.shown_amounts import cores, rate, size
 from app.domain import annotations
 from app.domain.quantities import amount_in
+from app.domain.shown_amounts import cores, rate, size
 from app.domain.untyped import mapping_in
 
 Manifest = Mapping[str, Any]

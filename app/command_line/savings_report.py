@@ -17,8 +17,8 @@ from app.command_line.documents import (
 from app.command_line.printout import Column, Printout, Row, Table
 from app.decisions.differences import SAVINGS
 from app.decisions.savings import Group, Prices, Savings, SortKey, WorkloadSaving, in_order
-from app.decisions.shown_amounts import amount, share, signed
 from app.domain.profiles import Resource
+from app.domain.shown_amounts import amount, share, signed
 
 
 @dataclass(frozen=True, slots=True)

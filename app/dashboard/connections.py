@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.dashboard.links import Links
 from app.dashboard.rows import NO_AMOUNT, Amount
 from app.decisions.peers import Edge
-from app.decisions.shown_amounts import rate
+from app.domain.shown_amounts import rate
 from app.domain.workloads import Workload
 
 MOST_EDGES = 5_000

@@ -7,9 +7,9 @@ from app.dashboard.facts import ClusterHealth, Facts, Needs
 from app.dashboard.links import Links
 from app.dashboard.rows import NONE, WorkloadRow, workload_rows
 from app.decisions.savings import UNITS, Group, SortKey, WorkloadSaving, in_order
-from app.decisions.shown_amounts import share
 from app.domain.profiles import Resource
 from app.domain.quantities import RESOURCE_NAMES
+from app.domain.shown_amounts import share
 from app.domain.workloads import Workload
 
 UNIT_NAMES = {Resource.CPU: "cores", Resource.MEMORY: "GiB"}

@@ -9,8 +9,8 @@ from app.dashboard.facts import Facts, Needs, UsageNow
 from app.dashboard.links import Links
 from app.decisions.figures import WorkloadFigures
 from app.decisions.savings import UNITS, WorkloadSaving
-from app.decisions.shown_amounts import Number, amount, share, signed
 from app.domain.profiles import Resource
+from app.domain.shown_amounts import Number, amount, share, signed
 from app.domain.untyped import list_in, mapping_in
 from app.domain.workloads import Workload
 

@@ -24,11 +24,11 @@ from app.decisions.figures import ReplicaFigures
 from app.decisions.patches import PatchForm, patch
 from app.decisions.peers import Direction, Peer, peers_of
 from app.decisions.plan import WorkloadPlan
-from app.decisions.shown_amounts import amount, share
 from app.decisions.templates import WorkloadObject
 from app.domain.explanation import PRESSURE_NAMES
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import RESOURCE_NAMES, amount_in, format_time
+from app.domain.shown_amounts import amount, share
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.domain.workloads import Workload
 

@@ -18,6 +18,7 @@ from app.domain.profiles import (
 )
 from app.domain.protocols import Protocol
 from app.domain.quantities import format_risk, format_share, format_time
+from app.domain.shown_amounts import need
 
 MAX_CHARACTERS = 4096  # the schema's limit
 
@@ -52,7 +53,7 @@ def _need(profile: ResourceProfile) -> str:
         sentences.append(_left_out(profile.left_out))
     if profile.newest:
         sentences.append(
-            f"The latest choice is {_amount(profile.resource, profile.newest)};"
+            f"The latest choice is {need(profile.resource, profile.newest)};"
             " the value stays, since a change would save too little."
         )
     if profile.risk:
@@ -63,7 +64,7 @@ def _need(profile: ResourceProfile) -> str:
 def _roles(profile: ResourceProfile) -> str:
     """The sentence on Pods that differ; it names the largest roles."""
     roles = [
-        f"{' and '.join(role.containers)} {_amount(profile.resource, role.value)}" for role in profile.roles
+        f"{' and '.join(role.containers)} {need(profile.resource, role.value)}" for role in profile.roles
     ]
     sets = f"Pods have {len(roles)} different sets of containers, of which the largest counts"
     return f"{sets}: {_listed(roles, '; ')}."
@@ -145,11 +146,7 @@ def _percent(share: float) -> str:
 
 def _container(resource: Resource, container: ContainerNeed) -> str:
     rule = f" ({_rule(resource, container.rule)})" if container.rule else ""
-    return f"{container.name} {_amount(resource, container.value)}{rule}."
-
-
-def _amount(resource: Resource, value: str) -> str:
-    return f"{value} cores" if resource is Resource.CPU else f"{int(value):,} bytes"
+    return f"{container.name} {need(resource, container.value)}{rule}."
 
 
 def _signal(signal: PressureSignal) -> str:

@@ -1,6 +1,7 @@
 """Stored profiles, and the reasons why a computed value differs."""
 
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from app.backtest.explanation import ContainerUsage, Explanation, bound_scale_of, explain
 from app.backtest.profile_needs import ProfileNeed, read_need
-from app.backtest.stored import difference_reasons, format_sum
+from app.backtest.stored import difference_reasons, shown_sum
 from app.domain.profiles import Resource, RiskLevel
 from app.recommendation.stated_risk import BOUND_SCALE
 from tests.backtest.pasts import FIRST_DAY, WEB, day, usage
@@ -122,10 +123,10 @@ def test_reasons_for_differences(computed: Explanation, status: dict[str, Any], 
     assert all(text.startswith(reason) for text, reason in zip(texts, reasons, strict=True))
 
 
-def test_the_sum_over_containers_is_formatted_like_a_profile(computed: Explanation) -> None:
-    """The sum of two values of about 1.0044 cores is in whole millicores, rounded up."""
-    assert float(format_sum([computed, computed])) == pytest.approx(2 * computed.chosen.value, abs=0.001)
-    assert len(format_sum([computed]).partition(".")[2]) == 3
+def test_the_sum_over_containers_is_shown_like_a_need(computed: Explanation) -> None:
+    """The sum of two values is in whole millicores, rounded up once."""
+    assert shown_sum([computed, computed]) == f"{ceil(2000 * computed.chosen.value)}m"
+    assert shown_sum([computed]) == f"{ceil(1000 * computed.chosen.value)}m"
 
 
 def test_the_scale_of_the_bound_follows_past_outcomes() -> None:

@@ -1,6 +1,7 @@
 """`job-profiler explain`: text, tables and a plot for one workload, and stored profiles."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ from app.domain.profiles import (
     RiskLevel,
     StatedRisk,
 )
+from app.domain.quantities import RESOURCE_NAMES
+from app.domain.shown_amounts import need
 from app.domain.workloads import Workload
 from app.kubernetes import paths
 from app.sources.history_file import RecordedContainer, write_history_file
@@ -48,7 +51,7 @@ def past(tmp_path: Path) -> Path:
 def test_the_text_has_samples_window_cost_and_other_policies(program: Program, past: Path) -> None:
     """Two replicas have 9216 samples in 16 days of 288 steps; the 15 days before the last one count.
 
-    KRR's memory value is 1 GiB plus 15 %: 1234803098 bytes. The request of 4 cores is listed too.
+    KRR's memory value is 1 GiB plus 15 %: 1177.6 MiB, rounded up. The request of 4 cores is listed too.
     """
     outcome = program.run("explain", "shop/web", "--history", past, *ALL)
 
@@ -65,8 +68,8 @@ def test_the_text_has_samples_window_cost_and_other_policies(program: Program, p
     assert "a core that is missing costs as much as 34 idle ones" in outcome.one_line
     assert "So usage may exceed a value for 2.9% of the time." in outcome.one_line
     lines = [line.split() for line in outcome.out.splitlines()]
-    assert ["krr", "1234803098"] in [line[:2] for line in lines]
-    assert ["requests", "4.000"] in [line[:2] for line in lines]
+    assert ["krr", "1178Mi"] in [line[:2] for line in lines]
+    assert ["requests", "4000m"] in [line[:2] for line in lines]
     assert sum(line[:1] == ["2024-10-18"] for line in lines) == 2
 
 
@@ -160,9 +163,11 @@ def test_value_and_bound_equal_those_of_the_profile(program: Program, past: Path
 
     outcome = program.run("explain", "shop/web", "--history", past, *ALL)
 
-    assert f"Profile, CPU: {cpu['spec']['cpuProfiling']['value']} cores" in outcome.out
-    assert f"server, CPU: {cpu['spec']['cpuProfiling']['value']} cores" in outcome.one_line
-    assert f"server, memory: {memory['spec']['memoryProfiling']['value']} bytes" in outcome.one_line
+    cores = need(Resource.CPU, cpu["spec"]["cpuProfiling"]["value"])
+    size = need(Resource.MEMORY, memory["spec"]["memoryProfiling"]["value"])
+    assert f"Profile, CPU: {cores}\n" in outcome.out
+    assert f"server, CPU: {cores}\n" in outcome.out
+    assert f"server, memory: {size}\n" in outcome.out
     percent = float(outcome.one_line.partition("Upper bound for nine of ten days: ")[2].partition("%")[0])
     bound = float(cpu["status"]["risk"]["timeAboveAtMost"])
     assert bound - 0.001 <= round(percent / 100, 6) <= bound
@@ -185,8 +190,10 @@ def test_explain_and_profile_give_the_same_numbers(program: Program, workload: s
     outcome = program.run("explain", workload, "-n", "emojivoto", "--history", RECORD)
 
     assert (outcome.code, outcome.err) == (0, "")
-    assert f"Profile, CPU: {values['CPUProfile']} cores, the sum of its containers: linkerd-" in outcome.out
-    assert f"Profile, memory: {values['MemoryProfile']} bytes, the sum of its containers" in outcome.out
+    cores, size = need(Resource.CPU, values["CPUProfile"]), need(Resource.MEMORY, values["MemoryProfile"])
+    made = "the sum of its containers before rounding up: linkerd-proxy"
+    assert f"Profile, CPU: {cores}, {made} 7m + web-svc 26m\n" in outcome.out
+    assert f"Profile, memory: {size}, {made} 4Mi + web-svc 21Mi\n" in outcome.out
     assert "Left out: linkerd-init." in outcome.out
     assert "linkerd-init, CPU" not in outcome.out
 
@@ -201,12 +208,12 @@ def test_explain_and_profile_agree_on_every_workload(program: Program, tmp_path:
             name = "/".join(
                 notes[f"job-profiler.liqo.io/workload-{part}"] for part in ("kind", "namespace", "name")
             )
-            value = next(iter(item["spec"].values()))["value"]
-            label, unit = ("CPU", "cores") if item["kind"] == "CPUProfile" else ("memory", "bytes")
+            resource = Resource.CPU if item["kind"] == "CPUProfile" else Resource.MEMORY
+            value = need(resource, next(iter(item["spec"].values()))["value"])
 
             outcome = program.run("explain", name, "--history", past)
 
-            assert f"Profile, {label}: {value} {unit}" in outcome.out, (seed, name)
+            assert f"Profile, {RESOURCE_NAMES[resource]}: {value}" in outcome.out, (seed, name)
 
 
 def write_random_past(path: Path, seed: int) -> Path:
@@ -263,7 +270,7 @@ def test_a_new_workload_gets_the_value_of_its_siblings(program: Program, tmp_pat
     value = shop["spec"]["cpuProfiling"]["value"]
     assert shop["status"]["containers"][0]["siblings"] == 2
     assert value == "4.075"
-    assert f"server, CPU: {value} cores" in outcome.one_line
+    assert "server, CPU: 4075m\n" in outcome.out
     assert ", the current day, is included: less than one day of history precedes it" in outcome.one_line
     assert "Without siblings, the value would be the one of least cost on these days: " in outcome.one_line
     assert "The value is the median of 2 siblings " in outcome.one_line
@@ -329,10 +336,10 @@ class TestStored:
         outcome = await explained(program, api_server, tmp_path)
 
         assert (outcome.code, outcome.err) == (0, "")
-        assert f"Stored, CPU: 0.180 cores ({name}, unchanged since " in outcome.one_line
-        assert "Computed: 0.121 cores" in outcome.one_line
+        assert f"Stored, CPU: 180m ({name}, unchanged since " in outcome.one_line
+        assert "Computed: 121m" in outcome.one_line
         assert "Its status: From 8,000 five-minute samples" in outcome.one_line
-        assert "The latest choice is 0.175 cores; the value stays" in outcome.one_line
+        assert "The latest choice is 175m; the value stays" in outcome.one_line
         assert "CPU throttling of web-svc (last seen " in outcome.one_line
         assert (
             "raises the stored value by 25%; the computed value ignores throttling and OOM kills."
@@ -358,7 +365,7 @@ class TestStored:
 
         outcome = await explained(program, api_server, tmp_path)
 
-        assert f"Stored, CPU: 0.180 cores ({name}" in outcome.one_line
+        assert f"Stored, CPU: 180m ({name}" in outcome.one_line
         assert "Stored: no memory profile in namespace platform" in outcome.one_line
 
     @pytest.mark.parametrize("odd", [None, 7, "text", ["a", 7], {"a": 7}, [{"name": 7}]], ids=str)
@@ -377,7 +384,7 @@ class TestStored:
             outcome = await explained(program, api_server, tmp_path)
 
             assert outcome.code == 0, outcome.err
-            assert f"Stored, CPU: 0.180 cores ({name}" in outcome.one_line
+            assert f"Stored, CPU: 180m ({name}" in outcome.one_line
             entries = 2 * len(odd) if isinstance(odd, list) and broken is not odd else 0
             message = f"{name}: {entries} unreadable entries of its status left out\n"
             assert outcome.err == (message if entries else "")
@@ -391,7 +398,7 @@ class TestStored:
 
         outcome = await explained(program, api_server, tmp_path)
 
-        assert f"Stored, CPU: 0.121 cores ({name}" in outcome.one_line
+        assert f"Stored, CPU: 121m ({name}" in outcome.one_line
         assert "Possible reasons" not in outcome.one_line
 
     async def test_a_profile_of_another_workload_is_not_shown(
@@ -404,8 +411,8 @@ class TestStored:
 
         outcome = await explained(program, api_server, tmp_path)
 
-        assert "Stored, CPU: 0.150 cores" in outcome.one_line
-        assert "9.000" not in outcome.one_line
+        assert "Stored, CPU: 150m" in outcome.one_line
+        assert "9000m" not in outcome.one_line
 
     async def test_a_cluster_that_refuses_is_reported(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
@@ -418,7 +425,7 @@ class TestStored:
 
         assert outcome.code == 0
         assert outcome.err.startswith("cannot read the stored profiles: ")
-        assert "web-svc, CPU: 0.101 cores" in outcome.one_line
+        assert "web-svc, CPU: 101m" in outcome.one_line
         assert "The stored profile may have another value" in outcome.one_line
 
     async def test_pods_that_can_not_be_listed(
@@ -476,3 +483,16 @@ async def test_siblings_are_queried_in_the_named_namespaces(
 
     assert all('namespace="emojivoto"' in query or 'namespace=~"emojivoto"' in query for query in alone)
     assert all("emojivoto|staging" in query or "staging|emojivoto" in query for query in both)
+
+
+def test_one_unit_for_each_resource(program: Program) -> None:
+    """Amounts are those of tables: millicores and mebibytes everywhere, no cores and no bytes."""
+    outcome = program.run("explain", "emojivoto/web", "--history", RECORD)
+
+    assert not re.search(r"[0-9] (?:cores|bytes|MiB)|[0-9]{5}", outcome.out)
+    for table in ("DAY", "POLICY"):
+        rows = [
+            line.split() for line in outcome.out.split(f"  {table} ")[1].split("\n\n")[0].splitlines()[1:]
+        ]
+        cells = [cell for row in rows for cell in row[1:] if not cell.endswith("%")]
+        assert all(re.fullmatch(r"[0-9]+m|[01]\.[0-9]{3}", cell) for cell in cells), cells

@@ -59,8 +59,8 @@ def test_cpu_covers_a_share_of_the_time() -> None:
     """A coverage of 0.967 is rounded down to 0.96; a raise of 0.0156 is 1.6 %; a risk is rounded up."""
     assert explain(CPU) == (
         "From 8,352 five-minute samples of 2 containers over 7.5 days (coverage 0.96):"
-        " linkerd-proxy 0.003 cores (covers 97.3 % of the time of 7 days, recent ones counting most, plus"
-        " 1.6 % for a short past). web 0.017 cores (covers 98.6 % of the time of 7 days, recent ones counting"
+        " linkerd-proxy 3m (covers 97.3 % of the time of 7 days, recent ones counting most, plus"
+        " 1.6 % for a short past). web 17m (covers 98.6 % of the time of 7 days, recent ones counting"
         " most, plus 1.6 % for a short past)."
         " At normal risk, usage is expected to exceed the value for 1.3 % of the next day, and for at most"
         " 4.5 % on 9 of 10 days."
@@ -82,7 +82,7 @@ def test_the_risk_is_the_figure_of_the_status(profile: ResourceProfile, risk: fl
 def test_memory_is_compared_with_the_largest_maximum() -> None:
     """One container, one hour of one day: the margin and the raise for a short past are separate."""
     assert explain(MEMORY) == (
-        "From 12 five-minute samples of 1 container over 1 hour (coverage 1.00): web 13,800,000 bytes"
+        "From 12 five-minute samples of 1 container over 1 hour (coverage 1.00): web 14Mi"
         " (15 % above the maximum of 1 day, plus 262.4 % for a short past)."
         " At low risk, there is a 2 % chance that the daily peak exceeds the value."
     )
@@ -93,7 +93,7 @@ def test_siblings_are_named_if_their_median_is_the_value() -> None:
     text = explained_by(ChosenRule(1, 0.15, 2.6, siblings=3))
 
     assert (
-        "web 13,800,000 bytes (median of 3 workloads of this name in other namespaces,"
+        "web 14Mi (median of 3 workloads of this name in other namespaces,"
         " since its own history is short)." in text
     )
     assert "(median of 1 workload of this name" in explained_by(ChosenRule(1, 0.15, 2.6, siblings=1))
@@ -104,7 +104,7 @@ def test_the_newest_choice_is_named_if_the_value_stays() -> None:
     text = explain(replace(CPU, newest="0.021"))
 
     assert (
-        " The latest choice is 0.021 cores; the value stays, since a change would save too little."
+        " The latest choice is 21m; the value stays, since a change would save too little."
         " At normal risk" in text
     )
 
@@ -171,7 +171,7 @@ def test_one_day_has_no_recent_ones() -> None:
     rule = ChosenRule(1, 0.975, 0.0)
     text = explain(replace(CPU, containers=(ContainerNeed("web", "0.017", 288, rule=rule),)))
 
-    assert "web 0.017 cores (covers 97.5 % of the time of 1 day)." in text
+    assert "web 17m (covers 97.5 % of the time of 1 day)." in text
 
 
 def test_a_workload_of_very_many_containers_still_fits() -> None:
@@ -233,8 +233,8 @@ def test_pods_that_differ_and_containers_that_do_not_count_are_named() -> None:
     text, status = explain(profile), to_status(profile, refreshed_at=NOON)
 
     assert (
-        "Pods have 2 different sets of containers, of which the largest counts: ray-worker 0.020 cores;"
-        " autoscaler and ray-head 0.010 cores. Not counted, since ephemeral, or not in"
+        "Pods have 2 different sets of containers, of which the largest counts: ray-worker 20m;"
+        " autoscaler and ray-head 10m. Not counted, since ephemeral, or not in"
         " the Pod template and in under half of the Pods: debugger-0, debugger-1, debugger-2, debugger-3,"
         " debugger-4 and 1 more."
     ) in text

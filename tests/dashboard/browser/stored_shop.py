@@ -93,7 +93,7 @@ HISTORY = [
     {"time": "2026-03-01T12:00:00Z", "old": "0.150", "new": "0.120", "reason": "UsageFell"},
     {"time": "2026-02-27T12:00:00Z", "old": "0.110", "new": "0.150", "reason": "CPUThrottling"},
 ]
-WHY = "From 2,016 five-minute samples of 1 container over 7 days (coverage 1.00): app 0.120 cores."
+WHY = "From 2,016 five-minute samples of 1 container over 7 days (coverage 1.00): app 120m."
 SIGNALS = [
     {
         "signal": "cpu",

@@ -70,8 +70,8 @@ async def test_throttling_raises_its_container() -> None:
     ]
     assert cpu_status["explanation"] == (
         "From 864 five-minute samples of 2 containers over 36 hours (coverage 1.00):"
-        " linkerd-proxy 0.022 cores (covers 100 % of the time of 1 day, plus 6.2 % for a short past)."
-        " web-svc 0.128 cores (covers 100 % of the time of 1 day, plus 6.2 % for a short past)."
+        " linkerd-proxy 22m (covers 100 % of the time of 1 day, plus 6.2 % for a short past)."
+        " web-svc 128m (covers 100 % of the time of 1 day, plus 6.2 % for a short past)."
         " CPU throttling of web-svc, last seen 2026-03-04T12:00:00Z, raises its value by 20 %."
         " At normal risk, usage is expected to exceed the value for 1.7 % of the next day, and for at most"
         " 1.8 % on 9 of 10 days."

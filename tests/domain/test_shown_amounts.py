@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.decisions.shown_amounts import cores, rate, share, signed, size
+from app.domain.shown_amounts import cores, rate, share, signed, size
 
 MIB = 1024**2
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 from math import ceil
 
 from app.domain.profiles import Resource
+from app.domain.quantities import amount_in
 
 _KIBI, _MEBI, _GIBI = 1024, 1024**2, 1024**3
 Number = int | float | Decimal
@@ -26,6 +27,12 @@ def size(amount_bytes: Number) -> str:
 def amount(resource: Resource, value: Number) -> str:
     """An amount of *resource*."""
     return cores(value) if resource is Resource.CPU else size(value)
+
+
+def need(resource: Resource, value: str) -> str:
+    """The value in a profile; unchanged if it is no amount, since people can edit objects."""
+    number = amount_in(value)
+    return value if number is None else amount(resource, number)
 
 
 def rate(per_second_bytes: Number) -> str:
