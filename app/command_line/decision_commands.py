@@ -42,7 +42,7 @@ _Risk = Annotated[
     namespace=_PROFILED,
     several_contexts=True,
 )
-def savings(  # noqa: PLR0913, PLR0917 - the options of the command
+def savings(
     settings: Settings,
     access: ClusterAccess,
     contexts: tuple[str, ...],
@@ -139,7 +139,7 @@ def changes(settings: Settings, access: ClusterAccess, workload: _Workload, outp
 
 
 @takes_settings((*_CLUSTER, "excluded_namespaces", *_SCHEDULING), shown=_SHOWN, namespace=_PROFILED)
-def export(  # noqa: PLR0913, PLR0917 - the options of the command
+def export(
     settings: Settings,
     access: ClusterAccess,
     what: Annotated[str, typer.Argument(metavar="patch", help="What to export: patch")],

@@ -58,7 +58,7 @@ def _optional(name: str, annotation: object, default: object) -> inspect.Paramet
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _show_all(context: typer.Context, value: bool) -> None:  # noqa: FBT001 - typer calls it
+def _show_all(context: typer.Context, *, value: bool) -> None:
     """Prints the help with the options that `--help` leaves out."""
     if value:
         for parameter in context.command.params:
@@ -171,7 +171,7 @@ def takes_settings(
         )
         parameters += cluster if namespace else ()
         parameters += [_help_all(len(hidden))] if hidden else []
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+        run.__dict__["__signature__"] = inspect.Signature(parameters)  # typer reads it
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
 

@@ -103,7 +103,7 @@ _DAYS = 29  # 14 to learn from, 15 to evaluate
 _COLLECTION_THRESHOLDS = 100_000, 50, 100
 
 
-def _show_version(value: bool) -> None:  # noqa: FBT001 - typer calls it
+def _show_version(*, value: bool) -> None:
     if value:
         typer.echo(f"job-profiler {VERSION}")
         raise typer.Exit
@@ -235,7 +235,7 @@ def probe(settings: Settings, access: ClusterAccess) -> None:
     )
 )
 @takes_settings(_USAGE, also_read=_REFUSED, shown=_SHOWN, namespace=_PROFILED)
-def backtest(  # noqa: PLR0913, PLR0917 - the options of the command
+def backtest(
     settings: Settings,
     access: ClusterAccess,
     history: Annotated[
