@@ -19,22 +19,25 @@ def namespace(name: str, **metadata: Any) -> dict[str, Any]:
 def matching(names: Mapping[str, str]) -> Answer:
     """A list of the Namespaces (names separated by spaces) that match the request's label selector.
 
-    Another selector is a 400 with the message of the selector's parser.
+    Without one it has all of them. Another selector is a 400 with the message of the selector's parser.
     """
+    every = " ".join(names.values())
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        selector = request.query["labelSelector"]
-        if selector not in names:
+        selector = request.query.get("labelSelector", "")
+        matches = names.get(selector, None if selector else every)
+        if matches is None:
             return await refuses(400, f"unable to parse requirement: {selector}")(request)
-        return await listed(*map(namespace, names[selector].split()))(request)
+        return await listed(*map(namespace, dict.fromkeys(matches.split())))(request)
 
     return answer
 
 
 def by_selector(answers: Mapping[str, Answer]) -> Answer:
-    """A response for each label selector."""
+    """A response for each label selector; that of a list without one is empty."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        return await answers[request.query["labelSelector"]](request)
+        selector = request.query.get("labelSelector")
+        return await (answers[selector] if selector else listed())(request)
 
     return answer
