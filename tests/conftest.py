@@ -97,9 +97,9 @@ def _helm(part: Part, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     return Helm(binary, tmp_path_factory.mktemp("helm"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prometheus_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusFactory]:
-    """Starts a Prometheus with the history of an OpenMetrics file, if any; it runs until the session ends."""
+    """Starts a Prometheus with the history of an OpenMetrics file, if any; it runs until the module ends."""
     require_parts(Part.PROMETHEUS, Part.PROMTOOL)
     with ExitStack() as running:
 
@@ -110,7 +110,7 @@ def prometheus_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
         yield start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def victoria_metrics_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetricsFactory]:
     """Starts a VictoriaMetrics with the history of an OpenMetrics file, if any; like `prometheus_factory`."""
     require_parts(Part.VICTORIA_METRICS)
@@ -123,7 +123,7 @@ def victoria_metrics_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield start
 
 
-@pytest.fixture(scope="session", params=["prometheus", "victoria-metrics"])
+@pytest.fixture(scope="module", params=["prometheus", "victoria-metrics"])
 def metric_server_factory(request: pytest.FixtureRequest) -> PrometheusFactory | VictoriaMetricsFactory:
     """Each kind of server in turn: for histories of which the kinds are said to make different values."""
     name = f"{request.param.replace('-', '_')}_factory"
