@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer environments sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-dashboard bench-pods bench-derivation bench-accuracy fuzz lint audit docs references pictures format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-flood-memory test-flood-time test-newer compiled sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-dashboard bench-pods bench-derivation bench-accuracy fuzz lint audit docs references pictures format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -48,10 +48,14 @@ test-e2e: .venv/dev.stamp parts  ## Run only the end-to-end tests
 test-image: .venv/dev.stamp .venv/supply-chain.stamp .venv/build.stamp parts  ## Build the image (as root on Debian), and run the product and its unit tests in it
 	@$(PYTEST) -m image
 
+test-flood: test-flood-memory test-flood-time  ## Run the floods: many connections, large bodies, hostile answers
+
 # -rP prints what passed tests measured. Only the floods of the webhook measure time.
-test-flood: .venv/dev.stamp parts  ## Run the floods: many connections, large bodies, hostile answers
-	@$(PYTEST) -m flood -rP tests/floods
+test-flood-memory: .venv/dev.stamp parts
 	@$(PYTEST) -m flood -rP -n 2 --dist load --ignore=tests/floods
+
+test-flood-time: .venv/dev.stamp parts
+	@$(PYTEST) -m flood -rP tests/floods
 
 # Everything that asks Prometheus, on Prometheus 3.5 and etcd 3.5; histories are written by promtool as before.
 test-newer: .venv/dev.stamp parts  ## Run the tests of data sources on Prometheus and etcd of a newer Debian
@@ -176,8 +180,9 @@ clean:  ## Remove the virtual environment
 	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
 	@touch $@
 
-# All that the targets need, so that two of them can be made at a time.
-environments: .venv/dev.stamp .venv/audit.stamp .venv/docs.stamp .venv/supply-chain.stamp .venv/build.stamp
+# One process compiles the modules that each worker imports, before they all do. What can't be imported fails the tests.
+compiled: .venv/dev.stamp
+	@$(PYTEST) --collect-only -q >/dev/null || true
 
 .venv/build.stamp: requirements-build.lock .venv/runtime.stamp
 	@$(PYTHON) -m venv .venv/build

@@ -16,7 +16,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.victoria_metrics import VictoriaMetrics
 from tests.file_order import LONGEST, DurationsWriter, add_options, sort_by_file
-from tests.lanes import is_asked_for
+from tests.lanes import is_asked_for, needs_a_program
 from tests.parts.locate import Part, find, is_continuous_integration
 
 PrometheusFactory: TypeAlias = Callable[[Path | None], Prometheus]
@@ -47,10 +47,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the second lane unless `-m` names it, and sorts the tests; every worker does the same."""
+    """Leaves out the second lane unless `-m` names it, and sorts the tests; every worker does the same.
+
+    The floor of coverage is one of unit tests: others are not traced, which takes up to half of their time.
+    """
     left_out = [item for item in items if not is_asked_for(item, config.option.markexpr)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in set(left_out)]
+    items[:] = [item for item in items if is_asked_for(item, config.option.markexpr)]
+    for item in filter(needs_a_program, items):
+        item.add_marker("no_cover")
     order = getattr(config, "workerinput", {}).get("file_order") or config.getoption("file_order")
     sort_by_file(items, order)
 
@@ -97,9 +102,9 @@ def _helm(part: Part, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     return Helm(binary, tmp_path_factory.mktemp("helm"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prometheus_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusFactory]:
-    """Starts a Prometheus with the history of an OpenMetrics file, if any; it runs until the session ends."""
+    """Starts a Prometheus with the history of an OpenMetrics file, if any; it runs until the module ends."""
     require_parts(Part.PROMETHEUS, Part.PROMTOOL)
     with ExitStack() as running:
 
@@ -110,7 +115,7 @@ def prometheus_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
         yield start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def victoria_metrics_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetricsFactory]:
     """Starts a VictoriaMetrics with the history of an OpenMetrics file, if any; like `prometheus_factory`."""
     require_parts(Part.VICTORIA_METRICS)
@@ -123,7 +128,7 @@ def victoria_metrics_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield start
 
 
-@pytest.fixture(scope="session", params=["prometheus", "victoria-metrics"])
+@pytest.fixture(scope="module", params=["prometheus", "victoria-metrics"])
 def metric_server_factory(request: pytest.FixtureRequest) -> PrometheusFactory | VictoriaMetricsFactory:
     """Each kind of server in turn: for histories of which the kinds are said to make different values."""
     name = f"{request.param.replace('-', '_')}_factory"

@@ -82,10 +82,15 @@ def write_configuration(path: Path, *jobs: Mapping[str, Any]) -> Path:
 
 def wait_for_scrapes(prometheus_url: str, *, targets: int, scrapes: int, within_seconds: float) -> None:
     """Waits until each of so many targets was scraped so many times with success."""
-    query = quote(f"count(sum_over_time(up[10m]) >= {scrapes})")
+    wait_until(
+        lambda: are_scraped(prometheus_url, targets=targets, scrapes=scrapes, seconds=600),
+        within_seconds,
+        f"{scrapes} scrapes of {targets} targets",
+    )
 
-    def are_scraped() -> bool:
-        answer = json.loads(request(f"{prometheus_url}/api/v1/query?query={query}"))
-        return any(result["value"][1] == str(targets) for result in answer["data"]["result"])
 
-    wait_until(are_scraped, within_seconds, f"{scrapes} scrapes of {targets} targets")
+def are_scraped(prometheus_url: str, *, targets: int, scrapes: int, seconds: int) -> bool:
+    """True if each of so many targets was scraped so many times with success in the last *seconds*."""
+    query = quote(f"count(sum_over_time(up[{seconds}s]) >= {scrapes})")
+    answer = json.loads(request(f"{prometheus_url}/api/v1/query?query={query}"))
+    return any(result["value"][1] == str(targets) for result in answer["data"]["result"])

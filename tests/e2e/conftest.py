@@ -10,11 +10,12 @@ import pytest
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.profile_crds import ensure_crds, remove_crds
 from tests.cluster.prometheus import Prometheus
-from tests.conftest import PrometheusFactory
+from tests.conftest import require_parts
 from tests.e2e.release import NAME, Release
 from tests.e2e.workloads import delete_deployments
 from tests.histories.emojivoto.metrics import write_past
 from tests.histories.lengths import days_from_midnight
+from tests.parts.locate import Part
 
 NAMESPACE = "emojivoto"
 # The history extends two hours into the future, so every step during the test has samples.
@@ -28,14 +29,14 @@ def recent_moment() -> int:
 
 
 @pytest.fixture(scope="session")
-def emojivoto_prometheus(
-    prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory
-) -> Prometheus:
+def emojivoto_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus with today and three whole days of emojivoto at constant rates."""
+    require_parts(Part.PROMETHEUS, Part.PROMTOOL)
     text, now = tmp_path_factory.mktemp("history") / "emojivoto.txt", recent_moment()
     days = days_from_midnight(now, DAYS, ahead_seconds=AHEAD_SECONDS)
     write_past(text, end=now + AHEAD_SECONDS, days=days, scrape_seconds=60, flavour="constant")
-    return prometheus_factory(text)
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), text) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from app.sources.mesh.new_series import SERIES_ADDED
 from app.sources.owners import POD_OWNER
 from app.sources.pressure import LAST_REASON, PERIODS
 from app.sources.queries import CPU_USAGE, LOAD_OF, MEMORY_USAGE
-from tests.sources.wire import parts_of
+from tests.sources.wire import parts_of, successful
 
 WEB_POD = "web-6b6f9d7d5c-2x8qz"
 CONTAINERS: Mapping[tuple[str, str], tuple[float, float]] = {
@@ -118,16 +118,16 @@ class EmojivotoPrometheus:
         self.questions.append(question)
         body = self._matrix(question)
         fault = self.faults.get(question.signal)
-        return fault(question, body) if fault else httpx.Response(200, json=body)
+        return fault(question, body) if fault else successful(body)
 
     def _matrix(self, question: Question) -> dict[str, Any]:
         if question.signal in {"throttling", "kills"}:
             return self._sparse(question)
         factor = {"cpu": self.cpu_factor, "memory": self.memory_factor}.get(question.signal, unchanged)
         begin = max(question.start, self.mesh_since) if question.signal == "connections" else question.start
-        moments = range(begin, question.end + 1, 300)
+        factors = [(moment, factor(moment)) for moment in range(begin, question.end + 1, 300)]
         result = [
-            {"metric": labels, "values": [[moment, str(value * factor(moment))] for moment in moments]}
+            {"metric": labels, "values": [[moment, str(value * times)] for moment, times in factors]}
             for labels, value in self._rows(question)
         ]
         return {"status": "success", "data": {"resultType": "matrix", "result": result}}

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from tests.profiler.emojivoto_prometheus import Fault, Question
+from tests.sources.wire import successful
 
 URL = "http://prometheus.test:9090"
 
@@ -54,7 +55,7 @@ def every_value(text: str) -> Fault:
     def replaced(_question: Question, body: Any) -> httpx.Response:
         for row in body["data"]["result"]:
             row["values"] = [[moment, text] for moment, _ in row["values"]]
-        return httpx.Response(200, json=body)
+        return successful(body)
 
     return replaced
 
@@ -63,12 +64,12 @@ def native_histogram(_question: Question, body: Any) -> httpx.Response:
     """Native histograms in place of numbers."""
     for row in body["data"]["result"]:
         row["histograms"] = [[moment, {"count": "1", "sum": "1"}] for moment, _ in row.pop("values")]
-    return httpx.Response(200, json=body)
+    return successful(body)
 
 
 def truncated(_question: Question, body: Any) -> httpx.Response:
     """The first half of the response."""
-    whole = httpx.Response(200, json=body).content
+    whole = successful(body).content
     return httpx.Response(200, content=whole[: len(whole) // 2])
 
 

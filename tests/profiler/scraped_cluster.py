@@ -17,20 +17,39 @@ from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.policies import cycle_policy
 from app.runtime.prometheus import open_prometheus
 from app.settings.environment import read_settings
+from tests.cluster.exposed_metrics import are_scraped
+from tests.cluster.waiting import wait_until
 from tests.profiler.scenario import RecordingSink
 
 _STEP_SECONDS, _GRACE_SECONDS = 300, 60
 
 
-# Few enough profiles to store all of them in one short cycle.
-_SHORT = {"profile_write_rate": "1000", "background_routine_update_time": "86400", "max_profiles": "5000"}
+# Few enough profiles to store all of them in one short cycle, and time for large answers on a busy machine.
+_SHORT = {
+    "profile_write_rate": "1000",
+    "background_routine_update_time": "86400",
+    "max_profiles": "5000",
+    "prometheus_timeout": "300",
+}
 
 
-def end_of_step(least_seconds_left: float) -> float:
-    """The end of the step that runs; of the next one if less of this one is left, which it waits for."""
-    while (left := _STEP_SECONDS - time.time() % _STEP_SECONDS) < least_seconds_left:
-        time.sleep(left)
-    return (time.time() // _STEP_SECONDS + 1) * _STEP_SECONDS
+def end_of_scraped_step(
+    prometheus_url: str, *, targets: int, scrapes: int, within_seconds: float = 600
+) -> float:
+    """The end of the step that runs, once each target was scraped so often in it.
+
+    A step that ends before that is followed by the next one: a slow machine takes longer, and misses nothing.
+    """
+
+    def end_if_scraped() -> float:
+        now = time.time()
+        begin = now // _STEP_SECONDS * _STEP_SECONDS
+        seconds = max(int(now - begin), 1)
+        done = are_scraped(prometheus_url, targets=targets, scrapes=scrapes, seconds=seconds)
+        return begin + _STEP_SECONDS if done else 0.0
+
+    what = f"{scrapes} scrapes of {targets} targets in one step"
+    return wait_until(end_if_scraped, within_seconds, what)
 
 
 class ScrapedCluster:

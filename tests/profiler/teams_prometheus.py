@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Question
+from tests.sources.wire import successful
 
 _MATCHER = re.compile(r'(?<![a-z_])(?:source_workload_)?namespace(=~|!~|=|!=)"([^"]*)"')
 ALL = ("cpu", "memory", "connections", "throttling", "kills", "owners", "planning")
@@ -51,7 +52,7 @@ class Teams:
         body["data"]["result"] = [
             row | {"metric": _moved(row["metric"], name)} for name in selected for row in rows
         ]
-        return httpx.Response(200, json=body)
+        return successful(body)
 
 
 def _selects(query: str, namespace: str) -> bool:

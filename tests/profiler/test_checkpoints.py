@@ -16,6 +16,7 @@ from tests.profiler.emojivoto_prometheus import SIGNALS, Fault, Question
 from tests.profiler.memory_checkpoints import Killed, dies_at, fails
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario, same_profiles
 from tests.profiler.varying_usage import varying_prometheus
+from tests.sources.wire import successful
 
 # With this planned size nearly every workload has a shard of its own.
 SMALL_SHARD_BYTES, LARGE_SHARD_BYTES = 200, 10**6
@@ -36,7 +37,7 @@ def without_samples_until(second: int) -> Fault:
         for row in body["data"]["result"]:
             row["values"] = [value for value in row["values"] if value[0] > second]
         body["data"]["result"] = [row for row in body["data"]["result"] if row["values"]]
-        return httpx.Response(200, json=body)
+        return successful(body)
 
     return answer
 

@@ -7,17 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.exposed_metrics import (
-    ExposedMetrics,
-    Page,
-    line,
-    wait_for_scrapes,
-    write_configuration,
-)
+from tests.cluster.exposed_metrics import ExposedMetrics, Page, line, write_configuration
 from tests.cluster.prometheus import Prometheus
 from tests.conftest import require_parts
 from tests.parts.locate import Part
-from tests.profiler.scraped_cluster import end_of_step
+from tests.profiler.scraped_cluster import end_of_scraped_step
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.flood, pytest.mark.timeout(600)]
 
@@ -84,9 +78,8 @@ def test_a_flood_of_edges_is_bounded_and_takes_no_profile_of_others(
             exposed.job("linkerd-proxy", "/web", seconds=2, namespace="emojivoto", pod="web-0"),
             exposed.job("pods", "/evil", seconds=20, namespace="evil", pod="miner-0"),
         )
-        end = end_of_step(least_seconds_left=100)
         with Prometheus(directory, configuration=configuration) as server:
-            wait_for_scrapes(server.url, targets=3, scrapes=2, within_seconds=180)
+            end = end_of_scraped_step(server.url, targets=3, scrapes=2)
             outcome = cycle(server.url, end)
 
     print(f"\n{EDGES} edges of one namespace: {outcome}")

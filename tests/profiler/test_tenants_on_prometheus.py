@@ -7,16 +7,11 @@ from typing import Any
 import pytest
 
 from app.command_line.status import show
-from tests.cluster.exposed_metrics import (
-    ExposedMetrics,
-    line,
-    wait_for_scrapes,
-    write_configuration,
-)
+from tests.cluster.exposed_metrics import ExposedMetrics, line, write_configuration
 from tests.cluster.prometheus import Prometheus
 from tests.conftest import require_parts
 from tests.parts.locate import Part
-from tests.profiler.scraped_cluster import ScrapedCluster, end_of_step
+from tests.profiler.scraped_cluster import ScrapedCluster, end_of_scraped_step
 
 pytestmark = pytest.mark.prometheus
 
@@ -98,10 +93,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prome
             exposed.job("envoy-stats", "/web", namespace="emojivoto", pod="web-6b6f9d7d5c-2x8qz"),
             exposed.job("pods", "/miner", namespace="evil", pod="miner-0"),
         )
-        end = end_of_step(least_seconds_left=30)
         with Prometheus(directory, configuration=configuration) as server:
-            wait_for_scrapes(server.url, targets=5, scrapes=3, within_seconds=30)
-            yield server, end
+            yield server, end_of_scraped_step(server.url, targets=5, scrapes=3)
 
 
 async def scraped(prometheus: tuple[Prometheus, float], **settings: str) -> ScrapedCluster:

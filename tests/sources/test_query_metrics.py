@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from app.sources.query_metrics import QueryMetrics
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Question
 from tests.profiler.scenario import Scenario
+from tests.sources.wire import successful
 
 
 def unreachable(_question: Question, _body: Any) -> httpx.Response:
@@ -18,7 +19,7 @@ def too_large(question: Question, body: Any) -> httpx.Response:
     """At most 10 hours, which are 120 steps."""
     if question.end - question.start > 36_000:
         return httpx.Response(422, json={"status": "error", "error": "too many samples"})
-    return httpx.Response(200, json=body)
+    return successful(body)
 
 
 async def test_a_cycle_in_figures() -> None:

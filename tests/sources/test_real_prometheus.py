@@ -38,7 +38,7 @@ ROLLOUT = LAST_STEP - 2 * 288  # the last step of web's older Pods
 Open = Callable[[Scope], PrometheusSource]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def emojivoto(
     prometheus_factory: Callable[[Path | None], Prometheus], tmp_path_factory: pytest.TempPathFactory
 ) -> Prometheus:

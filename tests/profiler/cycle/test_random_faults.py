@@ -14,6 +14,7 @@ from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Fault, Ques
 from tests.profiler.prometheus_faults import CASES
 from tests.profiler.scenario import Scenario, same_profiles
 from tests.profiler.varying_usage import varying_prometheus
+from tests.sources.wire import successful
 
 CYCLES, PERIOD_MINUTES = 20, 0.5
 KINDS = ("cpu", "memory", "connections", "throttling", "kills", "owners", "planning")
@@ -29,7 +30,7 @@ def at_random(chance: random.Random, healthy: float) -> Fault:
 
     def answer(question: Question, body: Any) -> httpx.Response:
         if chance.random() < healthy:
-            return httpx.Response(200, json=body)
+            return successful(body)
         return chance.choice(faults)(question, body)
 
     return answer

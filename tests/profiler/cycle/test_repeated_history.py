@@ -28,6 +28,7 @@ from app.sources.queries import Scope
 from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Question
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, NOON, Scenario, in_scope
 from tests.profiler.varying_usage import varying_prometheus
+from tests.sources.wire import successful
 
 NEWEST_STEP = NEWEST_STEP_SECONDS // 300
 ALL_OK = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, Signal.CONNECTIONS)]
@@ -95,7 +96,7 @@ async def test_responses_out_of_order_and_after_faults_give_the_same() -> None:
     midnight = NEWEST_STEP_SECONDS - 12 * 3600
 
     def not_the_past(question: Question, body: object) -> httpx.Response:
-        return httpx.Response(500) if question.start <= midnight else httpx.Response(200, json=body)
+        return httpx.Response(500) if question.start <= midnight else successful(body)
 
     scenario.prometheus.faults = dict.fromkeys(SIGNALS, not_the_past)
     for minutes in (-90, -30):

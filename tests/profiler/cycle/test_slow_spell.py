@@ -10,6 +10,7 @@ from app.sources.prometheus import Limits
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Fault, Question
 from tests.profiler.prometheus_faults import timed_out
 from tests.profiler.scenario import Scenario
+from tests.sources.wire import successful
 
 NAMESPACES = 200
 QUERIED = ("cpu", "memory", "connections", "throttling", "kills", "owners")
@@ -25,7 +26,7 @@ def namespaces(samples_per_step: float) -> Fault:
             {"metric": {label: f"team-{number}"}, "values": [[_question.end, str(samples_per_step)]]}
             for number in range(NAMESPACES)
         ]
-        return httpx.Response(200, json=body)
+        return successful(body)
 
     return answer
 

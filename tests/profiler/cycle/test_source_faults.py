@@ -15,6 +15,7 @@ from app.sources.planning import DEFAULT_SAMPLE_BUDGET
 from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Question
 from tests.profiler.prometheus_faults import CASES, FaultCase, empty
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario
+from tests.sources.wire import successful
 
 every_fault = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 failing = pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def one_unusable(_question: Question, body: dict[str, Any]) -> httpx.Response:
     """The first series has NaN, all others are right."""
     for row in body["data"]["result"][:1]:
         row["values"] = [[moment, "NaN"] for moment, _ in row["values"]]
-    return httpx.Response(200, json=body)
+    return successful(body)
 
 
 async def profiled() -> Scenario:
@@ -165,7 +166,7 @@ async def test_values_of_a_partly_read_history_are_not_published(case: FaultCase
         return 4.0 if second <= midnight else 1.0
 
     def answered_today(question: Question, body: Any) -> httpx.Response:
-        return case.fault(question, body) if question.end <= midnight else httpx.Response(200, json=body)
+        return case.fault(question, body) if question.end <= midnight else successful(body)
 
     prometheus = EmojivotoPrometheus(cpu_factor=busy_until_today)
     first = Scenario(prometheus, history_days=3)
@@ -247,7 +248,7 @@ async def test_a_day_without_samples_after_one_with_samples_is_empty() -> None:
     midnight = NEWEST_STEP_SECONDS - 12 * 3600
 
     def only_the_past(question: Question, body: Any) -> httpx.Response:
-        return empty(question, body) if question.end > midnight else httpx.Response(200, json=body)
+        return empty(question, body) if question.end > midnight else successful(body)
 
     scenario = Scenario(EmojivotoPrometheus(faults={"cpu": only_the_past}))
     await scenario.cycle()

@@ -14,6 +14,7 @@ from app.sources.planning import DEFAULT_SAMPLE_BUDGET
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Fault, Question
 from tests.profiler.prometheus_faults import server_error
 from tests.profiler.scenario import HALF_DAY_PER_CYCLE, NEWEST_STEP_SECONDS, Scenario
+from tests.sources.wire import successful
 
 MIDNIGHT = NEWEST_STEP_SECONDS - 12 * 3600
 WEB = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
@@ -25,7 +26,7 @@ def before(second: int, fault: Fault = server_error) -> Fault:
     """Queries that end at *second* or earlier meet the fault."""
 
     def answer(question: Question, body: Any) -> httpx.Response:
-        return fault(question, body) if question.end <= second else httpx.Response(200, json=body)
+        return fault(question, body) if question.end <= second else successful(body)
 
     return answer
 
@@ -152,7 +153,7 @@ async def test_an_empty_past_is_not_queried_again() -> None:
 
     def forgotten(_question: Question, body: Any) -> httpx.Response:
         body["data"]["result"] = []
-        return httpx.Response(200, json=body)
+        return successful(body)
 
     scenario = Scenario(unreadable(), history_days=3)
     await scenario.cycle()
