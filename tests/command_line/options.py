@@ -67,7 +67,7 @@ COMMANDS = {
     "plan": STORED | SCHEDULING,
     "connections": STORED | {"min_samples"},
     "changes": STORED,
-    "export": STORED | SCHEDULING,
+    "export patch": STORED | SCHEDULING,
     "diff": set[str](),
     "dashboard": PAGES,
     "report": PAGES,
