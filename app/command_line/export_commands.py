@@ -33,8 +33,31 @@ def patch(
     patch_and_print(settings, access, workload, form=output, risk=risk_level(risk))
 
 
+@takes_settings(_CLUSTER, namespace=_PROFILED)
+def quota(
+    settings: Settings,
+    access: ClusterAccess,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Form: resource-quota or resource-slice (of Liqo)")
+    ] = "resource-quota",
+    provider: Annotated[
+        str,
+        typer.Option(metavar="ID", help="ID of the Liqo cluster that provides the slice", show_default=False),
+    ] = "",
+    risk: Risk = None,
+) -> None:
+    """Print what the Pods of a namespace need together, as ResourceQuota or Liqo ResourceSlice.
+
+    At the replicas of now; standard error says what more replicas need.
+    """
+    from app.command_line.export_quota import QuotaQuestion, quota_and_print
+
+    quota_and_print(settings, access, QuotaQuestion(output, provider, risk_level(risk)))
+
+
 _EXAMPLES = {
     patch: ("export patch shop/web", "export patch deploy/web -n shop -o json6902"),
+    quota: ("export quota -n shop", "export quota -n shop -o resource-slice --provider milan"),
 }
 
 
