@@ -55,8 +55,35 @@ def quota(
     quota_and_print(settings, access, QuotaQuestion(output, provider, risk_level(risk)))
 
 
+@takes_settings((*_CLUSTER, "excluded_namespaces"), namespace=_PROFILED)
+def network_policy(
+    settings: Settings,
+    access: ClusterAccess,
+    output: Annotated[str, typer.Option("--output", "-o", help="Form: yaml or json")] = "yaml",
+    ignore: Annotated[
+        str,
+        typer.Option(
+            help="Workloads on the host network that call none here, besides those of kube-system:"
+            " NAMESPACE or NAMESPACE/NAME, with *, by commas"
+        ),
+    ] = "",
+) -> None:
+    """Print NetworkPolicies that allow the connections that were seen.
+
+    A warning stands in place of a policy that could cut traffic.
+    """
+    from app.command_line.export_network_policy import PolicyQuestion, policies_and_print
+
+    patterns = ("kube-system", *(part.strip() for part in ignore.split(",") if part.strip()))
+    policies_and_print(settings, access, PolicyQuestion(output, patterns))
+
+
 _EXAMPLES = {
     patch: ("export patch shop/web", "export patch deploy/web -n shop -o json6902"),
+    network_policy: (
+        "export network-policy -n shop",
+        "export network-policy -n shop --ignore 'monitoring/node-*'",
+    ),
     quota: ("export quota -n shop", "export quota -n shop -o resource-slice --provider milan"),
 }
 

@@ -35,7 +35,7 @@ WORKLOADS = [
     deployment("web", container(requests={"cpu": "500m", "memory": "256Mi"}), replicas=3),
     deployment("api", container(requests={"cpu": "1", "memory": "4Gi"}), replicas=1),
 ]
-HPA = {
+HPA: Object = {
     "metadata": {"name": "web", "namespace": "shop"},
     "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}},
 }

@@ -68,6 +68,7 @@ COMMANDS = {
     "connections": STORED | {"min_samples"},
     "changes": STORED,
     "export patch": STORED | SCHEDULING,
+    "export network-policy": STORED | {"excluded_namespaces"},
     "export quota": STORED,
     "diff": set[str](),
     "dashboard": PAGES,

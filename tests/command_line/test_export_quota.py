@@ -34,7 +34,7 @@ async def test_a_resource_quota(program: Program, cluster: FakeApiServer, tmp_pa
     cluster.on(
         "GET",
         paths.horizontal_pod_autoscalers("shop"),
-        listed(HPA | {"spec": HPA["spec"] | {"maxReplicas": 5}}),
+        listed({**HPA, "spec": {**HPA["spec"], "maxReplicas": 5}}),
     )
 
     outcome = await program.run_beside(*against(cluster, tmp_path, *QUOTA))
