@@ -16,6 +16,7 @@ PAGES = ROOT / "docs" / "pages"
 DOCUMENTS = (README, *sorted(PAGES.rglob("*.md")))
 # tests/e2e/test_sandbox.py types the commands of these on the sandbox.
 TYPED = (README, *(PAGES / f"{name}.md" for name in ("quick-start", "command-line", "consume")))
+GROUPS = frozenset({"export"})  # commands with commands of their own
 BLOCK = re.compile(
     r"(?:<!-- syntax only: (?P<reason>[^\n]+) -->\n\n)?^```(?P<kind>shell|console)\n(?P<text>.*?)^```",
     re.DOTALL | re.MULTILINE,
@@ -52,4 +53,6 @@ def program_calls(page: str) -> Iterator[tuple[str, list[str]]]:
         for line in (block or span).replace("\\\n", "").splitlines():
             called = re.search(r"(?:^(?:\$ )?|-- |^source <\()job-profiler ([a-z]+)\b([^#|>]*)", line.strip())
             if called:
-                yield called[1], re.findall(r"(?:^| )(--?[A-Za-z][\w-]*)", called[2])
+                group, rest = called[1], called[2].split()
+                name = f"{group} {rest[0]}" if group in GROUPS and rest else group
+                yield name, re.findall(r"(?:^| )(--?[A-Za-z][\w-]*)", called[2])

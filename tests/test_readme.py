@@ -3,12 +3,10 @@
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
 
-from app.command_line.root import program
+from docs.references.commands import commands
 from tests.page_commands import DOCUMENTS, PAGES, README, ROOT, TYPED, blocks, program_calls
 
 
@@ -24,19 +22,17 @@ def test_the_readme_is_short() -> None:
 
 def test_every_command_is_shown() -> None:
     """The page on the command line shows each command once or more."""
-    commands = {command.callback.__name__ for command in program.registered_commands if command.callback}
     page = (PAGES / "command-line.md").read_text()
 
-    assert {name for name, _ in program_calls(page)} >= commands
+    assert {name for name, _ in program_calls(page)} >= commands().keys()
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=name_of)
 def test_calls_of_the_program_name_commands_and_options_that_exist(page: Path) -> None:
     """Each `job-profiler COMMAND --option` in code, also in a sentence."""
-    group: Any = typer.main.get_command(program)
     options = {
         name: {"--help", *(option for parameter in command.params for option in parameter.opts)}
-        for name, command in group.commands.items()
+        for name, command in commands().items()
     }
     calls = program_calls(page.read_text())
 

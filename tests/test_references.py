@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 import yaml
 
-from app.command_line.root import program
 from app.settings.environment import Settings
+from docs.references.commands import commands
 from docs.references.pages import PAGES, path_of, text_of
 from tests.public_surface.metrics import metrics
 
@@ -34,18 +33,17 @@ def section(page: str, heading: str) -> str:
 
 def test_every_option_is_in_the_section_of_its_command() -> None:
     """Each command has a section with the names of all its options and arguments."""
-    group: Any = typer.main.get_command(program)
     page = path_of("commands").read_text()
     missing = [
         f"{name} {option}"
-        for name, command in group.commands.items()
+        for name, command in commands().items()
         for parameter in command.params
         for option in parameter.opts
         if (option if option.startswith("-") else f"| `{(parameter.metavar or option.upper())}` |")
         not in section(page, name)
     ]
 
-    assert len(group.commands) > 15
+    assert len(commands()) > 15
     assert missing == []
 
 

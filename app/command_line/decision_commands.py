@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.command_line.cluster_access import ClusterAccess
-from app.command_line.options import Output, examples, takes_settings
+from app.command_line.options import Output, Risk, examples, risk_level, takes_settings
 from app.command_line.workload_names import WORKLOAD_HELP
-from app.domain.profiles import RiskLevel
 from app.errors import SettingsError
 from app.settings.environment import Settings, read_settings
 
@@ -28,10 +27,6 @@ _ESTIMATION = ("history_days", "min_samples", "container_metrics_matcher", "stat
 _Workload = Annotated[
     str,
     typer.Argument(metavar="WORKLOAD", help=WORKLOAD_HELP),
-]
-_Risk = Annotated[
-    str | None,
-    typer.Option("--risk", metavar="LEVEL", help="Take the stored needs at low, normal or high risk"),
 ]
 
 
@@ -58,7 +53,7 @@ def savings(
         str | None,
         typer.Option("--fail-over", metavar="N%", help="Exit code 1 if more of the requests is not needed"),
     ] = None,
-    risk: _Risk = None,
+    risk: Risk = None,
     prometheus_url: Annotated[
         str | None, typer.Option("--prometheus-url", help="Compute from this Prometheus, without profiles")
     ] = None,
@@ -75,7 +70,7 @@ def savings(
     if prometheus_url is not None:
         given = settings.model_dump(include=settings.model_fields_set)
         settings = read_settings(given | {"prometheus_url": prometheus_url})
-    if level := _risk(risk):
+    if level := risk_level(risk):
         settings = settings.model_copy(update={"risk": level})
     question = SavingsQuestion(
         output_format(output),
@@ -91,7 +86,7 @@ def savings(
 
 
 @takes_settings((*_CLUSTER, "excluded_namespaces", *_SCHEDULING), shown=_SHOWN, namespace=_PROFILED)
-def plan(settings: Settings, access: ClusterAccess, output: Output = "table", risk: _Risk = None) -> None:
+def plan(settings: Settings, access: ClusterAccess, output: Output = "table", risk: Risk = None) -> None:
     """Show the requests that the webhook would set, and why others stay.
 
     As if scheduling were on in all these namespaces; the webhook's own code decides.
@@ -99,7 +94,7 @@ def plan(settings: Settings, access: ClusterAccess, output: Output = "table", ri
     from app.command_line.plan import plan_and_print
     from app.command_line.terminal import output_format
 
-    plan_and_print(settings, access, output=output_format(output), risk=_risk(risk))
+    plan_and_print(settings, access, output=output_format(output), risk=risk_level(risk))
 
 
 @takes_settings((*_CLUSTER, "min_samples"), shown=_SHOWN, namespace=_PROFILED)
@@ -136,25 +131,6 @@ def changes(settings: Settings, access: ClusterAccess, workload: _Workload, outp
     from app.command_line.terminal import output_format
 
     changes_and_print(settings, access, workload, output=output_format(output))
-
-
-@takes_settings((*_CLUSTER, "excluded_namespaces", *_SCHEDULING), shown=_SHOWN, namespace=_PROFILED)
-def export(
-    settings: Settings,
-    access: ClusterAccess,
-    what: Annotated[str, typer.Argument(metavar="patch", help="What to export: patch")],
-    workload: _Workload,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="Form: strategic, kustomize or json6902")
-    ] = "strategic",
-    risk: _Risk = None,
-) -> None:
-    """Print the planned requests of a workload as a patch for kubectl or Kustomize."""
-    from app.command_line.export import patch_and_print
-
-    if what != "patch":
-        raise SettingsError([f"export {what}: use export patch"])
-    patch_and_print(settings, access, workload, form=output, risk=_risk(risk))
 
 
 def diff(
@@ -198,20 +174,11 @@ def _sort_key(text: str) -> "SortKey | None":
     return SortKey(text)
 
 
-def _risk(text: str | None) -> RiskLevel | None:
-    if text is None:
-        return None
-    if text not in set(RiskLevel):
-        raise SettingsError([f"--risk is {text!r}: use low, normal or high"])
-    return RiskLevel(text)
-
-
 _EXAMPLES = {
     savings: ("savings -A --cpu-price 20 --memory-price 3", "savings -n shop -o markdown --fail-over 40%"),
     plan: ("plan -n shop", "plan -A --risk low -o json"),
     connections: ("connections deploy/web -n shop -o csv", "connections shop/web --history usage.npz"),
     changes: ("changes shop/web", "changes sts/db -n shop"),
-    export: ("export patch shop/web", "export patch deploy/web -n shop -o json6902"),
     diff: ("diff before.json after.json", "diff before.json after.json --fail-over 10%"),
 }
 

@@ -10,12 +10,32 @@ import typer
 from typer.core import TyperOption
 
 from app.command_line.cluster_access import ClusterAccess, choose_access, read_overrides
+from app.domain.profiles import RiskLevel
+from app.errors import SettingsError
 from app.lean_imports import import_without
 from app.settings.environment import Settings, read_settings
 
 Output = Annotated[
     str, typer.Option("--output", "-o", help="Output format: table, wide, json, yaml, csv or markdown")
 ]
+
+Risk = Annotated[
+    str | None,
+    typer.Option("--risk", metavar="LEVEL", help="Take the stored needs at low, normal or high risk"),
+]
+
+
+def risk_level(text: str | None) -> RiskLevel | None:
+    """The level that the option `--risk` names.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if text is None:
+        return None
+    if text not in set(RiskLevel):
+        raise SettingsError([f"--risk is {text!r}: use low, normal or high"])
+    return RiskLevel(text)
 
 
 def examples(*commands: str) -> str:

@@ -13,6 +13,7 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.completion import COMPLETE_VARIABLE, Shell, script
 from app.command_line.dashboard_commands import register as register_dashboard
 from app.command_line.decision_commands import register
+from app.command_line.export_commands import register as register_exports
 from app.command_line.options import Output, examples, takes_settings
 from app.command_line.workload_names import WORKLOAD_HELP
 from app.errors import HistoryFileError, ProfilerError, SettingsError
@@ -340,6 +341,7 @@ def completion(
 
 
 register(program)
+register_exports(program)
 register_dashboard(program)
 
 

@@ -21,6 +21,17 @@ def only_namespace(namespaces: Sequence[str]) -> str:
     return namespaces[0] if len(namespaces) == 1 else ""
 
 
+def one_namespace(namespaces: Sequence[str]) -> str:
+    """The namespace of `-n` or of the context.
+
+    Raises:
+        SettingsError: there are several among *namespaces*, or none.
+    """
+    if name := only_namespace(namespaces):
+        return name
+    raise SettingsError(["name one namespace, with -n NAMESPACE"])
+
+
 def parse_workload(text: str, namespace: str = "") -> Workload:
     """The workload that *text* names; without a kind, its kind is empty.
 

@@ -40,6 +40,8 @@ PROFILE_NAMESPACE = "job-profiler.liqo.io/namespace"
 PROFILE_KIND = "job-profiler.liqo.io/kind"
 PROFILE_WORKLOAD = "job-profiler.liqo.io/workload"
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
+# On an exported NetworkPolicy: the share of peers whose calls no source sees.
+UNSEEN_PEERS = "job-profiler.liqo.io/unseen-peers"
 # The ends whose own proxies report a connection: "destination" or "both"; without it, the source alone.
 REPORTED_BY = "job-profiler.liqo.io/reported-by"
 

@@ -13,6 +13,12 @@ _VERTICAL_AUTOSCALING = "/apis/autoscaling.k8s.io/v1"
 _PROFILES = f"/apis/{GROUP}/{VERSION}"
 _COORDINATION = "/apis/coordination.k8s.io/v1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+_NETWORKING = "/apis/networking.k8s.io/v1"
+API_GROUPS = "/apis"
+MUTATING_WEBHOOKS = f"{_ADMISSION}/mutatingwebhookconfigurations"
+VALIDATING_WEBHOOKS = f"{_ADMISSION}/validatingwebhookconfigurations"
+API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
+CUSTOM_RESOURCE_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def profiles(plural: str, namespace: str) -> str:
@@ -142,7 +148,12 @@ def lease(namespace: str, name: str) -> str:
 
 def mutating_webhook_configuration(name: str) -> str:
     """One MutatingWebhookConfiguration; they are cluster-scoped."""
-    return _named(f"{_ADMISSION}/mutatingwebhookconfigurations", name)
+    return _named(MUTATING_WEBHOOKS, name)
+
+
+def ingresses(namespace: str) -> str:
+    """All Ingresses of a namespace."""
+    return _namespaced(_NETWORKING, "ingresses", namespace)
 
 
 def _namespaced(api: str, plural: str, namespace: str | None) -> str:

@@ -24,13 +24,25 @@ Exit codes: 0 done; 1 a source, the cluster or a check failed; 2 a setting, an o
 
 def page() -> str:
     """The text of the page."""
-    group: Any = typer.main.get_command(program)
     lines = [_INTRODUCTION]
-    for name, command in sorted(group.commands.items()):
+    for name, command in commands().items():
         lines += [f"## {name}", "", inspect.cleandoc(command.help or ""), ""]
         lines += [f"Usage: `{_usage(name, command)}`", "", *_tables(command)]
         lines += ["```text", *_examples(command), "```", ""]
     return "\n".join(lines)
+
+
+def commands() -> dict[str, Any]:
+    """The commands by name, in order; those of a group have its name before their own."""
+    return dict(sorted(_commands("", typer.main.get_command(program))))
+
+
+def _commands(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(f"{prefix}{name} ", command)
+        else:
+            yield f"{prefix}{name}", command
 
 
 def _usage(name: str, command: Any) -> str:

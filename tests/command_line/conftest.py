@@ -69,6 +69,7 @@ def program(
     names = (
         *("profile", "doctor", "backtest", "record", "explain"),
         *("savings", "plan", "connections", "recorded_connections", "changes", "export"),
+        *("export_quota", "export_network_policy"),
         *("dashboard", "report"),
     )
     commands = (f"app.command_line.{name}" for name in names)

@@ -6,7 +6,7 @@ from app.domain.custom_resources import KINDS
 from app.domain.profiles import ProfileKind
 from app.kubernetes import paths
 from tests.decisions.manifests import Object, container, deployment, edge, need
-from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 
 MIB = 1024**2
 HISTORY = [
@@ -35,7 +35,7 @@ WORKLOADS = [
     deployment("web", container(requests={"cpu": "500m", "memory": "256Mi"}), replicas=3),
     deployment("api", container(requests={"cpu": "1", "memory": "4Gi"}), replicas=1),
 ]
-HPA = {
+HPA: Object = {
     "metadata": {"name": "web", "namespace": "shop"},
     "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}},
 }
@@ -63,6 +63,14 @@ def serve_namespaces(server: FakeApiServer, *names: str) -> None:
     server.on("GET", paths.namespaces(), listed(*found))
     for one in found:
         server.on("GET", paths.namespace(one["metadata"]["name"]), answers(one))
+
+
+def refuse_workloads(cluster: FakeApiServer) -> None:
+    """No kind of workload may be listed in the namespace `shop`, nor in all."""
+    kinds = (paths.deployments, paths.stateful_sets, paths.daemon_sets, paths.jobs, paths.cron_jobs)
+    for path_of in kinds:
+        for namespace in ("shop", None):
+            cluster.on("GET", path_of(namespace), refuses(403, "forbidden"))
 
 
 def against(server: FakeApiServer, directory: Path, *arguments: object) -> list[object]:

@@ -37,6 +37,7 @@ def path(tmp_path: Path) -> str:
         (["status", "--as-g"], ["--as-group"]),
         (["profile", "--prometheus-u"], ["--prometheus-url"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
+        (["export", ""], ["patch", "network-policy", "quota"]),
     ],
     ids=str,
 )

@@ -10,7 +10,7 @@ import yaml
 
 from app.kubernetes import paths
 from tests.command_line.conftest import Program
-from tests.command_line.decided_cluster import WORKLOADS, against, serve_cluster
+from tests.command_line.decided_cluster import WORKLOADS, against, refuse_workloads, serve_cluster
 from tests.decisions.manifests import Object, container, deployment
 from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
 
@@ -153,14 +153,6 @@ async def test_a_user_who_may_list_some_workloads(
     assert "Deployments don't count: this user has no right to list them in namespace shop." in planned.out
     assert patched.code == 1
     assert "no Pod template of shop/web was found. Deployments don't count: " in patched.err
-
-
-def refuse_workloads(cluster: FakeApiServer) -> None:
-    """No kind of workload may be listed in the namespace `shop`, nor in all."""
-    kinds = (paths.deployments, paths.stateful_sets, paths.daemon_sets, paths.jobs, paths.cron_jobs)
-    for path_of in kinds:
-        for namespace in ("shop", None):
-            cluster.on("GET", path_of(namespace), refuses(403, "forbidden"))
 
 
 async def test_jobs_that_create_no_more_pods(

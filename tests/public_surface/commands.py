@@ -68,14 +68,23 @@ def settings() -> Iterator[str]:
 
 def options() -> Iterator[str]:
     """Each command with its options and arguments."""
-    group = cast("click.Group", typer.main.get_command(typer_program))
-    for name, command in sorted(group.commands.items()):
+    program = cast("click.Group", typer.main.get_command(typer_program))
+    for name, command in sorted(_commands("", program)):
         yield f"{name}"
         for parameter in command.params:
             kind = "argument" if parameter.param_type_name == "argument" else "option"
             names = "/".join(sorted(parameter.opts))
             required = " required" if parameter.required else ""
             yield f"{name} {kind} {names}{' flag' if getattr(parameter, 'is_flag', False) else ''}{required}"
+
+
+def _commands(prefix: str, group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """The commands by name; those of a group have its name before their own."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(f"{prefix}{name} ", cast("click.Group", command))
+        else:
+            yield f"{prefix}{name}", command
 
 
 def exit_codes() -> Iterator[str]:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from app.domain.fair_shares import take_turns, within_size
+from app.domain.quantities import format_time
 from app.domain.workloads import Workload
 from app.history.samples import EdgeFault
 from app.profiler.cycle.collected_samples import CollectedSamples
@@ -17,6 +18,7 @@ _MAX_LISTED_NAMESPACES, _MAX_LISTED_NEEDS, _MAX_LISTED_FAULTS = 20, 500, 200
 _MAX_LISTED_SIZE, _MAX_FAULTS_SIZE, _MAX_NAME_LENGTH = 128 * 1024, 64 * 1024, 400
 # Metrics choose the names, and may choose others in each cycle.
 _MAX_REMEMBERED = 5000
+_MAX_NAMESPACES_OF_UNKNOWN_ENDS = 1000
 
 
 class Findings:
@@ -24,6 +26,8 @@ class Findings:
 
     def __init__(self) -> None:
         self._edges: dict[tuple[EdgeFault, str], datetime] = {}  # when each was seen last
+        self._unknown_ends: dict[str, datetime] = {}  # when a namespace last had an edge to one
+        self._edges_since: datetime | None = None
         self._needs: dict[Workload, tuple[str, datetime]] = {}  # the first reason of each
         self._forgotten: dict[str, datetime] = {}  # when each namespace last lost usage
         self._distrusted_owners: dict[str, datetime] = {}
@@ -37,6 +41,9 @@ class Findings:
     def update(self, collected: CollectedSamples, now: datetime) -> None:
         """Add the findings of one cycle, and forget those of the day before."""
         # An end that nothing identifies, such as a host outside the cluster, is no fault.
+        self._edges_since = self._edges_since or now
+        unknown = (name for fault, name in collected.dropped_edges if fault is EdgeFault.UNKNOWN_END)
+        self._unknown_ends = _recent(self._unknown_ends | dict.fromkeys(unknown, now), now)
         faults = (key for key in collected.dropped_edges if key[0] is not EdgeFault.UNKNOWN_END)
         self._edges |= dict.fromkeys(faults, now)
         self._edges = _recent(self._edges, now)
@@ -66,6 +73,7 @@ class Findings:
         findings = {
             "foundServers": self._found_servers,
             "droppedEdges": {fault: names[:_MAX_LISTED_NAMESPACES] for fault, names in namespaces.items()},
+            "edgesOfUnknownEnds": self._listed_unknown_ends(),
             "absurdNeeds": self._listed_needs(),
             "forgottenUsage": sorted(self._forgotten)[:_MAX_LISTED_NAMESPACES],
             "distrustedOwners": self._listed_owners(),
@@ -83,6 +91,15 @@ class Findings:
             "policyFaultsTotal": len(self._policy_faults),
         }
         return {name: finding for name, finding in findings.items() if finding}
+
+    def _listed_unknown_ends(self) -> dict[str, Any]:
+        """The namespaces of the last day, since this leader began; none if there are too many to list.
+
+        Exported NetworkPolicies rest on it: that a namespace is not listed has to mean that it has none.
+        """
+        if self._edges_since is None or len(self._unknown_ends) > _MAX_NAMESPACES_OF_UNKNOWN_ENDS:
+            return {}
+        return {"since": format_time(self._edges_since), "namespaces": sorted(self._unknown_ends)}
 
     def _listed_needs(self) -> dict[str, str]:
         workloads = take_turns(sorted(self._needs), lambda workload: workload.namespace, _MAX_LISTED_NEEDS)
