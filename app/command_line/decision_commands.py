@@ -148,13 +148,26 @@ def export(
         str, typer.Option("--output", "-o", help="Form: strategic, kustomize or json6902")
     ] = "strategic",
     risk: _Risk = None,
+    with_scaled: Annotated[
+        bool,
+        typer.Option("--with-scaled", help="Also requests that a HorizontalPodAutoscaler scales on"),
+    ] = False,
+    autoscaler: Annotated[
+        str,
+        typer.Option(
+            "--autoscaler",
+            metavar="NAME",
+            help="Patch of this HorizontalPodAutoscaler of the workload: targets that keep the replicas",
+        ),
+    ] = "",
 ) -> None:
     """Print the planned requests of a workload as a patch for kubectl or Kustomize."""
-    from app.command_line.export import patch_and_print
+    from app.command_line.export import PatchQuestion, patch_and_print
 
     if what != "patch":
         raise SettingsError([f"export {what}: use export patch"])
-    patch_and_print(settings, access, workload, form=output, risk=_risk(risk))
+    question = PatchQuestion(output, _risk(risk), with_scaled, autoscaler)
+    patch_and_print(settings, access, workload, question)
 
 
 def diff(
@@ -211,7 +224,11 @@ _EXAMPLES = {
     plan: ("plan -n shop", "plan -A --risk low -o json"),
     connections: ("connections deploy/web -n shop -o csv", "connections shop/web --history usage.npz"),
     changes: ("changes shop/web", "changes sts/db -n shop"),
-    export: ("export patch shop/web", "export patch deploy/web -n shop -o json6902"),
+    export: (
+        "export patch shop/web",
+        "export patch deploy/web -n shop -o json6902",
+        "export patch shop/web --autoscaler web",
+    ),
     diff: ("diff before.json after.json", "diff before.json after.json --fail-over 10%"),
 }
 

@@ -2,8 +2,8 @@
 
 The namespace `decided` has `web` with 3 replicas, which requests 500m and 256Mi and needs 26m and 347Mi, and
 `api` with one, which requests 1 core and 4Gi and needs 1.5 cores and 1Gi; `web` sends `api` 60 messages a
-minute, and gets 20 of `bot`. 25 generated namespaces have LimitRanges, quotas, autoscalers and 4 workloads
-each.
+minute, and gets 20 of `bot`. The namespace `scaled` has the same `web` with an autoscaler. 25 generated
+namespaces have LimitRanges, quotas, autoscalers and 4 workloads each.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ from tests.e2e.workloads import deployment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart]
 
-RELEASE_NAMESPACE, DECIDED = "profiling-decisions", "decided"
+RELEASE_NAMESPACE, DECIDED, SCALED = "profiling-decisions", "decided", "scaled"
 SEED, COUNT = 20261130, 25
 NO_PROMETHEUS = "http://127.0.0.1:9"
 MIB = 1024**2
@@ -75,7 +75,7 @@ class Commands:
 def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
     """The generated namespaces with a Deployment for each Pod, some with an autoscaler, and `decided`."""
     generated = list(DemandGenerator(SEED).namespaces(COUNT))
-    names = [DECIDED, *(namespace.name for namespace in generated)]
+    names = [DECIDED, SCALED, *(namespace.name for namespace in generated)]
     for name in names:
         kubectl.create_namespace(name)
     chance = Random(SEED)
@@ -86,16 +86,41 @@ def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
         *(_autoscaler(pod, chance) for pod in pods if chance.random() < 0.3),
         _decided("web", 3, {"cpu": "500m", "memory": "256Mi"}),
         _decided("api", 1, {"cpu": "1", "memory": "4Gi"}),
+        _decided("web", 3, {"cpu": "500m", "memory": "256Mi"}, SCALED),
+        _scaled_on_both("web"),
     )
     wait_until(lambda: _is_enforced(kubectl, generated), 120, "quotas and accounts", every_seconds=1)
     yield generated
     kubectl.delete_namespaces(*names)
 
 
-def _decided(name: str, replicas: int, requests: dict[str, str]) -> dict[str, Any]:
-    manifest = deployment(name, DECIDED, replicas)
+def _decided(name: str, replicas: int, requests: dict[str, str], namespace: str = DECIDED) -> dict[str, Any]:
+    manifest = deployment(name, namespace, replicas)
     manifest["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": requests}
     return manifest
+
+
+def _scaled_on_both(name: str) -> dict[str, Any]:
+    """An autoscaler at 80 % of CPU and 90 % of memory, and at 200Mi, which no request changes."""
+    memory = {"name": "memory", "targetAverageUtilization": 90}
+    metrics = [
+        {"type": "Resource", "resource": memory},
+        {"type": "Resource", "resource": {"name": "memory", "targetAverageValue": "200Mi"}},
+    ]
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "name": f"{name}-scaler",
+            "namespace": SCALED,
+            "annotations": {"autoscaling.alpha.kubernetes.io/metrics": json.dumps(metrics)},
+        },
+        "spec": {
+            "maxReplicas": 6,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "targetCPUUtilizationPercentage": 80,
+        },
+    }
 
 
 def _deployment_of(pod: DemandedPod) -> dict[str, Any]:
@@ -164,6 +189,8 @@ def _profiles(namespaces: list[DemandingNamespace]) -> Iterator[Profile]:
     for name, needs in NEEDS.items():
         for resource, need in zip(Resource, needs, strict=True):
             yield _need(Workload(DECIDED, name), resource, {"main": need})
+    for resource, need in zip(Resource, NEEDS["web"], strict=True):
+        yield _need(Workload(SCALED, "web"), resource, {"main": need})
     for pod in (pod for namespace in namespaces for pod in namespace.pods):
         for resource in Resource:
             yield _need(Workload(pod.namespace, pod.job), resource, pod.needs[resource])
@@ -261,6 +288,40 @@ def test_a_patch_is_what_the_api_server_accepts(commands: Commands, kubectl: Kub
         )
         (main,) = patched["spec"]["template"]["spec"]["containers"]
         assert main["resources"]["requests"] == expected, form
+
+
+def test_the_target_that_goes_with_a_request_is_what_the_api_server_accepts(
+    commands: Commands, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    """80 % of 500m are 400m, at 26m 1538 %; 90 % of 256Mi are 66 % of 347Mi; 200Mi stay.
+
+    `savings` and `plan` name the same pairs, and nothing is changed: the patches are dry runs.
+    """
+    (planned,) = commands.json("plan", "-n", SCALED)["workloads"]
+    (saved,) = commands.json("savings", "-n", SCALED)["workloads"]
+    pairs = {one["resource"]: one for one in planned["horizontalAutoscalers"]}
+    version = pairs["cpu"]["apiVersion"].partition("/")[2]
+    resource = f"horizontalpodautoscalers.{version}.autoscaling"
+
+    assert {name: one["targetPercent"]["new"] for name, one in pairs.items()} == {"cpu": 1538, "memory": 66}
+    assert saved["horizontalAutoscalers"] == planned["horizontalAutoscalers"]
+    for form, kind in (("strategic", "merge"), ("json6902", "json"), ("kustomize", "merge")):
+        path = tmp_path / f"{form}.yaml"
+        path.write_text(
+            commands.run("export", "patch", f"{SCALED}/web", "--autoscaler", "web-scaler", "-o", form)
+        )
+        patched = kubectl.json(
+            *("patch", resource, "web-scaler", f"--namespace={SCALED}", "--dry-run=server"),
+            *(f"--type={kind}", f"--patch-file={path}"),
+        )
+        targets = [(one["resource"]["name"], one["resource"]["target"]) for one in patched["spec"]["metrics"]]
+        assert sorted(targets, key=lambda one: (one[0], one[1]["type"])) == [
+            ("cpu", {"type": "Utilization", "averageUtilization": 1538}),
+            ("memory", {"type": "AverageValue", "averageValue": "200Mi"}),
+            ("memory", {"type": "Utilization", "averageUtilization": 66}),
+        ], form
+    stored = kubectl.json("get", "hpa.v1.autoscaling", "web-scaler", f"--namespace={SCALED}")
+    assert stored["spec"]["targetCPUUtilizationPercentage"] == 80
 
 
 def test_a_patch_builds_with_kustomize(commands: Commands, kubectl: Kubectl, tmp_path: Path) -> None:
