@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,17 +38,20 @@ from app.kubernetes.profiles import ProfileWriter
 from tests.cluster.control_plane import ADMIN_TOKEN, ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.kubelet import Kubelet
 from tests.cluster.loopback_http import request_json
 from tests.cluster.waiting import wait_until
 from tests.command_line.process import job_profiler
 from tests.e2e.conftest import running
 from tests.e2e.generated_demands import LABEL, DemandedPod, DemandGenerator, DemandingNamespace
+from tests.e2e.hungry_workload import Learned, hungry, oom_kill_limits
 from tests.e2e.release import Release
-from tests.e2e.workloads import deployment
+from tests.e2e.workloads import deployment, pods_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart]
 
 RELEASE_NAMESPACE, DECIDED, SCALED = "profiling-decisions", "decided", "scaled"
+HUNGRY = "hungry"
 SEED, COUNT = 20261130, 25
 NO_PROMETHEUS = "http://127.0.0.1:9"
 MIB = 1024**2
@@ -75,7 +79,7 @@ class Commands:
 def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
     """The generated namespaces with a Deployment for each Pod, some with an autoscaler, and `decided`."""
     generated = list(DemandGenerator(SEED).namespaces(COUNT))
-    names = [DECIDED, SCALED, *(namespace.name for namespace in generated)]
+    names = [DECIDED, SCALED, HUNGRY, *(namespace.name for namespace in generated)]
     for name in names:
         kubectl.create_namespace(name)
     chance = Random(SEED)
@@ -172,7 +176,11 @@ def release(
 ) -> Iterator[Release]:
     """The product with written profiles; requests may be set, and no namespace asks for it yet."""
     installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
-    scheduling = {"enabled": True, "cpu": {"floor": "15m", "limitRatio": 1.5}}
+    scheduling = {
+        "enabled": True,
+        "cpu": {"floor": "15m", "limitRatio": 1.5},
+        "memory": {"limitRatio": 1.25},
+    }
     values = {"profiling": {"updateSeconds": 600}, "scheduling": scheduling}
     with running(installed, installed.values(NO_PROMETHEUS, values)):
         asyncio.run(_write(control_plane.kubeconfig, list(_profiles(namespaces))))
@@ -370,6 +378,70 @@ def test_the_plan_is_what_the_webhook_then_sets(
     print(f"{admitted} of {4 * COUNT} Pods admitted, {changed} of them with other amounts")
     assert admitted >= 50
     assert changed >= 20
+
+
+def test_a_crash_loop_ends_within_three_restarts(
+    release: Release, control_plane: ControlPlane, kubectl: Kubectl
+) -> None:
+    """Used were 300 MiB; it needs 1200 MiB, and its template has a limit of 512Mi.
+
+    A limit of 512Mi is near enough to 1.25 times the need of some 360 MiB, and stays. Each kill is in the
+    status that the kubelet writes; the next Pod, which the webhook sizes, gets more: 512 + 102.4 are 615Mi,
+    times 1.25 769Mi; then 769 + 102.4 + 257 are 1129Mi, times 1.25 1412Mi. No restart in place changes that.
+    """
+    workload = Workload(HUNGRY, "app")
+    learned = Learned(workload, 300 * MIB, 512 * MIB)
+    asyncio.run(_write(control_plane.kubeconfig, [learned.profile()]))
+    kubectl.run("label", "namespace", HUNGRY, f"{LABEL}=true")
+    limits: list[float] = []
+
+    with Kubelet(control_plane, node="hungry-node", namespaces=[HUNGRY]):
+        manifest = hungry(workload.name, HUNGRY, needs="1200Mi", limit="512Mi")
+        wait_until(lambda: _next_memory(kubectl, manifest, "requests") < 512 * MIB, 60, "the profile")
+        kubectl.apply(manifest)
+        while len(limits) < 5:
+            [pod] = pods_of(kubectl, workload.name, HUNGRY, 1)
+            started = wait_until(partial(_started, kubectl, pod["metadata"]["name"]), 60, "a status")
+            killed_at = list(oom_kill_limits(started or {}))
+            if not killed_at:
+                break
+            limits += killed_at
+            learned.kill(pod["metadata"]["name"], limits[-1])
+            asyncio.run(_write(control_plane.kubeconfig, [learned.profile()]))
+            wait_until(partial(_gets_more, kubectl, manifest, limits[-1]), 60, "a higher limit")
+            kubectl.run("delete", "pod", pod["metadata"]["name"], f"--namespace={HUNGRY}")
+
+    print(f"killed at {[round(limit / MIB) for limit in limits]} MiB")
+    assert limits == [512 * MIB, 769 * MIB]
+
+
+def _started(kubectl: Kubectl, name: str) -> dict[str, Any] | None:
+    """The Pod, once its containers run or were killed."""
+    pod = kubectl.json("get", "pod", name, f"--namespace={HUNGRY}")
+    return pod if pod["status"].get("containerStatuses") else None
+
+
+def _gets_more(kubectl: Kubectl, manifest: dict[str, Any], limit: float) -> bool:
+    return _next_memory(kubectl, manifest, "limits") > limit
+
+
+def _next_memory(kubectl: Kubectl, manifest: dict[str, Any], member: str) -> float:
+    """The memory that the next Pod of a Deployment has in its `requests` or `limits`."""
+    name = manifest["metadata"]["name"]
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{name}-6b6f9d7d5c", "controller": True}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{name}-6b6f9d7d5c-x7k2p",
+            "namespace": manifest["metadata"]["namespace"],
+            "labels": {"pod-template-hash": "6b6f9d7d5c"},
+            "ownerReferences": [owner | {"uid": "b7c1e9f0-0000-4000-8000-000000000000"}],
+        },
+        "spec": manifest["spec"]["template"]["spec"],
+    }
+    created = kubectl.json("create", "--dry-run=server", "--filename=-", input=json.dumps(pod))
+    return float(parse_quantity(created["spec"]["containers"][0]["resources"][member]["memory"]))
 
 
 def _admitted(control_plane: ControlPlane, pod: DemandedPod) -> dict[str, Any]:
