@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from app.decisions.autoscalers import Governor, governors_of
+from app.decisions.scaling_targets import Autoscalers, read_autoscalers
 from app.decisions.templates import WorkloadObject, is_controlled, is_finished, workload_object
 from app.domain.custom_resources import KINDS
 from app.domain.profiles import ProfileKind
@@ -70,6 +71,20 @@ class ClusterObjects:
     async def horizontal_autoscalers(self) -> list[Object]:
         """All HorizontalPodAutoscalers."""
         return await self._listed(paths.horizontal_pod_autoscalers, "HorizontalPodAutoscalers")
+
+    async def scaling_targets(self) -> Autoscalers:
+        """The HorizontalPodAutoscalers with targets that are shares of requests, in the newest version."""
+        for version in paths.SCALING_VERSIONS:
+            found: list[Object] = []
+            try:
+                for namespace in self.namespaces or (None,):
+                    with suppress(ForbiddenError):  # a note on the other version says so
+                        selection = ListOptions(paths.scaling_targets(version, namespace), may_be_cached=True)
+                        found += (await self.client.list_all(selection)).items
+            except NotFoundError:
+                continue
+            return read_autoscalers(found, version)
+        return {}
 
     async def limit_ranges(self) -> list[Object]:
         """All LimitRanges."""

@@ -1,6 +1,7 @@
 """`job-profiler export patch`: the planned requests of one workload as a patch."""
 
 import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 import typer
@@ -12,9 +13,10 @@ from app.command_line.cluster_workloads import CLUSTER, find_workload
 from app.command_line.clusters import opened
 from app.command_line.plan import read_cluster
 from app.command_line.plan_report import reason_of
+from app.command_line.scaling_report import scaling_sentence
 from app.command_line.terminal import print_error, run
 from app.command_line.workload_names import only_namespace, parse_workload, select_workload
-from app.decisions.patches import PatchForm, patch
+from app.decisions.patches import PatchForm, autoscaler_patch, patch
 from app.decisions.plan import WorkloadPlan
 from app.decisions.templates import WorkloadObject
 from app.domain.profiles import RiskLevel
@@ -28,15 +30,31 @@ from app.settings.types import LogFormat
 _PATCHED_KINDS = (*WORKLOAD_KINDS, CRON_JOB)
 
 
-def patch_and_print(
-    settings: Settings, access: ClusterAccess, name: str, *, form: str, risk: RiskLevel | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class PatchQuestion:
+    """The options of the command.
+
+    *with_scaled* also counts requests that an autoscaler scales on; *autoscaler* is the name of one, whose
+    patch it is then.
+    """
+
+    form: str
+    risk: RiskLevel | None = None
+    with_scaled: bool = False
+    autoscaler: str = ""
+
+
+def patch_and_print(settings: Settings, access: ClusterAccess, name: str, question: PatchQuestion) -> None:
     """Prints the patch of the workload *name*, and on standard error why amounts stay."""
     configure_logs("warning", LogFormat.CONSOLE)
-    if form not in set(PatchForm):
-        raise SettingsError([f"--output is {form!r}: use strategic, kustomize or json6902"])
-    plan, found = run(_plan(settings, access, name, risk))
-    typer.echo(_as_text(patch(plan, found, PatchForm(form)), PatchForm(form)), nl=False)
+    if question.form not in set(PatchForm):
+        raise SettingsError([f"--output is {question.form!r}: use strategic, kustomize or json6902"])
+    form = PatchForm(question.form)
+    plan, found = run(_plan(settings, access, name, question))
+    if question.autoscaler:
+        _print_autoscaler_patch(plan, question.autoscaler, form)
+        return
+    typer.echo(_as_text(patch(plan, found, form), form), nl=False)
     for container in plan.containers:
         if reason := reason_of(container):
             print_error(f"{container.name} stays: {reason}")
@@ -44,6 +62,25 @@ def patch_and_print(
         print_error(f"nothing changes: {plan.reason}")
     for added in plan.added:
         print_error(f"{added} is left out: it is not in the Pod template")
+    if plan.scaling and not question.with_scaled:
+        names = " or ".join(sorted({pair.autoscaler.name for pair in plan.scaling}))
+        print_error(f"--with-scaled prints it too, and --autoscaler {names} its target")
+    for pair in plan.scaling if question.with_scaled else ():
+        print_error(scaling_sentence(plan.workload, pair))
+
+
+def _print_autoscaler_patch(plan: WorkloadPlan, name: str, form: PatchForm) -> None:
+    """Prints the patch of the targets that go with the planned requests."""
+    own = [pair for pair in plan.scaling if pair.autoscaler.name == name]
+    if not own:
+        others = ", ".join(sorted({pair.autoscaler.name for pair in plan.scaling})) or "none"
+        raise ProfilerError(
+            f"no HorizontalPodAutoscaler {name} has a target that these requests of"
+            f" {plan.workload.namespace}/{plan.workload.name} would change; those that have: {others}."
+        )
+    typer.echo(_as_text(autoscaler_patch(own[0].autoscaler, own, form), form), nl=False)
+    for pair in own:
+        print_error(scaling_sentence(plan.workload, pair))
 
 
 def _as_text(document: Any, form: PatchForm) -> str:
@@ -54,16 +91,19 @@ def _as_text(document: Any, form: PatchForm) -> str:
 
 
 async def _plan(
-    settings: Settings, access: ClusterAccess, name: str, risk: RiskLevel | None
+    settings: Settings, access: ClusterAccess, name: str, question: PatchQuestion
 ) -> tuple[WorkloadPlan, WorkloadObject]:
     async with opened(settings, access) as objects:
         wanted = parse_workload(name, only_namespace(objects.namespaces))
         objects.namespaces = (wanted.namespace,)
         found = await find_object(objects, wanted)
-        cluster = await read_cluster(settings, objects, risk)
+        cluster = await read_cluster(settings, objects, question.risk)
         for note in objects.notes:
             print_error(note)
-        return cluster.plan(found), found
+        plan = cluster.plan(found)
+        if question.with_scaled:
+            plan = replace(cluster.plan_unscaled(found), scaling=plan.scaling)
+        return plan, found
 
 
 async def find_object(objects: ClusterObjects, wanted: Workload) -> WorkloadObject:

@@ -26,11 +26,24 @@ def patch(
         str, typer.Option("--output", "-o", help="Form: strategic, kustomize or json6902")
     ] = "strategic",
     risk: Risk = None,
+    with_scaled: Annotated[
+        bool,
+        typer.Option("--with-scaled", help="Also requests that a HorizontalPodAutoscaler scales on"),
+    ] = False,
+    autoscaler: Annotated[
+        str,
+        typer.Option(
+            "--autoscaler",
+            metavar="NAME",
+            help="Patch of this HorizontalPodAutoscaler of the workload: targets that keep the replicas",
+        ),
+    ] = "",
 ) -> None:
     """Print the planned requests of a workload as a patch for kubectl or Kustomize."""
-    from app.command_line.export import patch_and_print
+    from app.command_line.export import PatchQuestion, patch_and_print
 
-    patch_and_print(settings, access, workload, form=output, risk=risk_level(risk))
+    question = PatchQuestion(output, risk_level(risk), with_scaled, autoscaler)
+    patch_and_print(settings, access, workload, question)
 
 
 @takes_settings(_CLUSTER, namespace=_PROFILED)
@@ -79,7 +92,11 @@ def network_policy(
 
 
 _EXAMPLES = {
-    patch: ("export patch shop/web", "export patch deploy/web -n shop -o json6902"),
+    patch: (
+        "export patch shop/web",
+        "export patch deploy/web -n shop -o json6902",
+        "export patch shop/web --autoscaler web",
+    ),
     network_policy: (
         "export network-policy -n shop",
         "export network-policy -n shop --ignore 'monitoring/node-*'",

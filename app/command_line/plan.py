@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.command_line.cluster_access import ClusterAccess
@@ -13,9 +13,10 @@ from app.command_line.printout import OutputFormat
 from app.command_line.releases import with_variables
 from app.command_line.terminal import print_out, run
 from app.decisions.plan import Planner, WorkloadPlan
+from app.decisions.scaling_targets import Autoscalers, pairs
 from app.decisions.templates import WorkloadObject
 from app.domain.namespaces import NamespaceSelection
-from app.domain.profiles import ProfileKind, RiskLevel
+from app.domain.profiles import ProfileKind, Resource, RiskLevel
 from app.domain.untyped import mapping_in, text_in
 from app.kubernetes.list_options import Object
 from app.runtime.logs import configure_logs
@@ -55,10 +56,30 @@ class PlannedCluster:
 
     planner: Planner
     limit_ranges: dict[str, list[Object]]
+    autoscalers: Autoscalers
+    unscaled: Planner | None  # the same without autoscalers
 
     def plan(self, found: WorkloadObject) -> WorkloadPlan:
         """The plan for one workload, with the defaults of its namespace."""
-        return self.planner.plan(found, self.limit_ranges[found.workload.namespace])
+        plan = self.planner.plan(found, self.limit_ranges[found.workload.namespace])
+        scaling = self.autoscalers.get(found.workload)
+        if not scaling:
+            return plan
+        without = self.plan_unscaled(found)
+        requests = {
+            resource: {
+                one.name: (one.changes[resource].old, one.changes[resource].new)
+                for one in without.containers
+                if resource in one.changes
+            }
+            for resource in Resource
+        }
+        return replace(plan, scaling=pairs(scaling, requests, without.added))
+
+    def plan_unscaled(self, found: WorkloadObject) -> WorkloadPlan:
+        """The plan for one workload as if nothing scaled it."""
+        planner = self.unscaled or self.planner
+        return planner.plan(found, self.limit_ranges[found.workload.namespace])
 
 
 async def read_cluster(
@@ -77,6 +98,7 @@ async def read_cluster(
         limit_ranges = tasks.create_task(objects.limit_ranges())
         quotas = tasks.create_task(objects.quotas())
         autoscalers = tasks.create_task(objects.horizontal_autoscalers())
+        targets = tasks.create_task(objects.scaling_targets())
     listed = ListedObjects(
         read.result() if profiles is None else profiles,
         limit_ranges.result(),
@@ -85,8 +107,11 @@ async def read_cluster(
     )
     excluded = frozenset((*settings.excluded_namespaces, objects.own_namespace, objects.profiles_home))
     scope = NamespaceSelection(None, excluded)
-    planner = open_planner(listed, scheduling_policy(settings), scope.covers, risk)
-    return PlannedCluster(planner, _by_namespace(limit_ranges.result()))
+    policy = scheduling_policy(settings)
+    planner, unscaled = open_planner(listed, policy, scope.covers, risk), None
+    if targets.result():
+        unscaled = open_planner(replace(listed, autoscalers=()), policy, scope.covers, risk)
+    return PlannedCluster(planner, _by_namespace(limit_ranges.result()), targets.result(), unscaled)
 
 
 def _by_namespace(manifests: Iterable[Object]) -> dict[str, list[Object]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.command_line.documents import API_VERSION, ARROW, NO_REQUEST, UNIT_NAMES, identity, in_units, number
 from app.command_line.printout import Column, Printout, Row, Table
+from app.command_line.scaling_report import scaling_items, scaling_sentences
 from app.decisions.differences import PLAN
 from app.decisions.figures import ZERO
 from app.decisions.plan import AmountChange, ContainerPlan, WorkloadPlan
@@ -145,6 +146,7 @@ def _sentences(plans: Sequence[WorkloadPlan], facts: PlanFacts) -> Iterable[str]
         yield f"Needs are those at {facts.risk} risk."
     if any(plan.replicas is None for plan in plans):
         yield "What runs to completion has no number of Pods, and is in no total."
+    yield from scaling_sentences((plan.workload, plan.scaling) for plan in plans)
     yield from facts.notes
 
 
@@ -172,6 +174,8 @@ def _item(plan: WorkloadPlan) -> dict[str, Any]:
         item["reason"] = plan.reason
     if plan.risk:
         item["policy"] = plan.risk
+    if plan.scaling:
+        item["horizontalAutoscalers"] = scaling_items(plan.scaling)
     return item | ({"addedLater": list(plan.added)} if plan.added else {})
 
 

@@ -5,7 +5,7 @@ From the stored profiles of one or more clusters, from Prometheus, or from a his
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.command_line.clusters import ClusterContexts
@@ -17,6 +17,7 @@ from app.command_line.terminal import print_error, print_out, run
 from app.decisions.autoscalers import Governor
 from app.decisions.figures import WorkloadFigures
 from app.decisions.savings import Ignored, Prices, Savings, SortKey, savings
+from app.decisions.scaling_targets import HorizontalAutoscaler
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.workloads import Workload
 from app.errors import SettingsError
@@ -50,20 +51,17 @@ def save_and_print(settings: Settings, clusters: ClusterContexts, question: Savi
                 ["several --context need stored profiles: leave out --prometheus-url and --history"]
             )
         computed = run(computed_figures(settings, clusters.access, question.history))
-        figures, notes = list(computed.figures), list(computed.notes)
+        read = _Read(settings, list(computed.figures), list(computed.notes))
         source = str(question.history or settings.prometheus_base_url)
-        governors: dict[tuple[str, Workload], Sequence[Governor]] = {}
         if not question.history:
-            notes = [*notes, "Autoscalers are not looked up without stored profiles."]
+            read.notes.append("Autoscalers are not looked up without stored profiles.")
     else:
-        figures, governors, notes, settings = run(_stored(settings, clusters, question.risk))
+        read = run(_stored(settings, clusters, question.risk))
         source = "stored profiles"
-    prices = prices_of(settings)
-    sort = _order(question.sort, prices)
-    found = savings(figures, governors, Ignored(question.ignore))
-    print_out(
-        savings_printout(found, SavingsOptions(sort, prices, question.top, notes, source)), question.output
-    )
+    prices = prices_of(read.settings)
+    options = SavingsOptions(_order(question.sort, prices), prices, question.top, read.notes, source)
+    found = savings(read.figures, read.governors, Ignored(question.ignore), read.scaling)
+    print_out(savings_printout(found, options), question.output)
     if question.fail_over is not None:
         _fail_over(found, question.fail_over)
 
@@ -77,23 +75,31 @@ def _order(wanted: SortKey | None, prices: Prices) -> SortKey:
     return wanted
 
 
-async def _stored(
-    settings: Settings, clusters: ClusterContexts, risk: RiskLevel | None
-) -> tuple[list[WorkloadFigures], dict[tuple[str, Workload], Sequence[Governor]], list[str], Settings]:
-    """The figures, autoscalers and notes of all clusters, from stored profiles.
+@dataclass(slots=True)
+class _Read:
+    """The figures and autoscalers of all clusters, and notes.
 
     The settings have the prices of the first release that has any, unless they are given.
     """
-    figures: list[WorkloadFigures] = []
-    governors: dict[tuple[str, Workload], Sequence[Governor]] = {}
-    notes: list[str] = []
+
+    settings: Settings
+    figures: list[WorkloadFigures] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    governors: dict[tuple[str, Workload], Sequence[Governor]] = field(default_factory=dict)
+    scaling: dict[tuple[str, Workload], Sequence[HorizontalAutoscaler]] = field(default_factory=dict)
+
+
+async def _stored(settings: Settings, clusters: ClusterContexts, risk: RiskLevel | None) -> _Read:
+    """What is read from stored profiles and the objects beside them."""
+    read = _Read(settings)
     async for name, objects in clusters.opened(settings):
-        settings = with_prices(settings, objects)
+        read.settings = with_prices(read.settings, objects)
         stored = await read_stored_figures(objects, risk, name)
-        figures += stored.figures
-        governors |= {(name, workload): governing for workload, governing in stored.governors.items()}
-        notes += [f"{name}: {note}" if name else note for note in objects.notes]
-    return figures, governors, notes, settings
+        read.figures += stored.figures
+        read.governors |= {(name, workload): several for workload, several in stored.governors.items()}
+        read.scaling |= {(name, workload): several for workload, several in stored.scaling.items()}
+        read.notes += [f"{name}: {note}" if name else note for note in objects.notes]
+    return read
 
 
 def _fail_over(found: Savings, percent: float) -> None:

@@ -15,6 +15,7 @@ from app.command_line.documents import (
     number,
 )
 from app.command_line.printout import Column, Printout, Row, Table
+from app.command_line.scaling_report import scaling_items, scaling_sentences
 from app.decisions.differences import SAVINGS
 from app.decisions.savings import Group, Prices, Savings, SortKey, WorkloadSaving, in_order
 from app.domain.profiles import Resource
@@ -175,6 +176,7 @@ def _sentences(
             "POLICY: what annotations do to requests. Savings are those of the need; `plan` shows what the"
             " webhook would set."
         )
+    yield from scaling_sentences((each.workload, each.scaling) for each in found.workloads)
     yield from options.notes
 
 
@@ -207,6 +209,8 @@ def _item(each: WorkloadSaving, prices: Prices) -> dict[str, Any]:
         }
     item["limitsBelowNeed"] = list(each.limits_below)
     item |= {"autoscalers": list(map(str, each.governors)), "policy": list(each.policy)}
+    if each.scaling:
+        item["horizontalAutoscalers"] = scaling_items(each.scaling)
     return item | ({"pricePerMonth": _money(each.money(prices))} if prices.are_given else {})
 
 

@@ -10,6 +10,7 @@ from app.decisions.autoscalers import Governor
 from app.decisions.figures import WorkloadFigures, read_workloads
 from app.decisions.live import with_live
 from app.decisions.savings import Prices
+from app.decisions.scaling_targets import Autoscalers
 from app.domain.profiles import RiskLevel
 from app.domain.workloads import CRON_JOB, JOB, Workload
 from app.kubernetes.list_options import Object
@@ -28,6 +29,7 @@ class StoredFigures:
     figures: Sequence[WorkloadFigures]
     governors: Mapping[Workload, Sequence[Governor]]
     manifests: Sequence[Object]
+    scaling: Autoscalers
 
 
 async def read_stored_figures(
@@ -42,11 +44,12 @@ async def read_stored_figures(
     async with task_group() as tasks:
         profiles = tasks.create_task(objects.profiles())
         governors = tasks.create_task(objects.governors())
+        scaling = tasks.create_task(objects.scaling_targets())
     manifests = [manifest for listed in profiles.result().values() for manifest in listed]
     figures = [each for each in read_workloads(manifests, risk, cluster) if covers(each.workload.namespace)]
     listing = replace(objects, if_refused=_IF_REFUSED)
     records = await listing.records(_kinds_of(figures))
-    return StoredFigures(with_live(figures, records), governors.result(), manifests)
+    return StoredFigures(with_live(figures, records), governors.result(), manifests, scaling.result())
 
 
 def _kinds_of(figures: Iterable[WorkloadFigures]) -> list[str]:

@@ -1,10 +1,15 @@
-"""The planned requests of a workload as a patch of its object, for kubectl and Kustomize."""
+"""The planned requests of a workload as a patch of its object, for kubectl and Kustomize.
 
-from collections.abc import Iterator, Mapping
+So are the targets of its HorizontalPodAutoscalers that go with these requests.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from enum import StrEnum
 from typing import Any
 
 from app.decisions.plan import WorkloadPlan
+from app.decisions.scaling_targets import HorizontalAutoscaler, ScalingPair, UtilizationTarget
 from app.decisions.templates import WorkloadObject
 from app.domain.profiles import Resource
 from app.domain.untyped import list_in, mapping_in
@@ -104,3 +109,38 @@ def json6902(plan: WorkloadPlan, found: WorkloadObject) -> Iterator[dict[str, An
                     yield {"op": "add", "path": f"{path}/resources/{member}/{name}", "value": amount}
             else:
                 yield {"op": "add", "path": f"{path}/resources/{member}", "value": resources[member]}
+
+
+def autoscaler_patch(autoscaler: HorizontalAutoscaler, of: Iterable[ScalingPair], form: PatchForm) -> Any:
+    """The patch of an autoscaler's targets; an empty one of its form if none is to change.
+
+    `metrics` is a list without keys: `kubectl patch` replaces it as a whole, with the types merge and
+    strategic alike, so all of it is in these patches.
+    """
+    changed = {
+        pair.target: pair.new_target for pair in of if pair.autoscaler == autoscaler and pair.new_target
+    }
+    if form is PatchForm.JSON6902:
+        return [operation for target, new in changed.items() for operation in _target_operations(target, new)]
+    merged: dict[str, Any] = {}
+    if changed:
+        metrics = [deepcopy(dict(metric)) for metric in autoscaler.metrics]
+        for target, new in changed.items():
+            metrics[target.index][target.source]["target"]["averageUtilization"] = new
+        merged = {"spec": {"metrics": metrics}}
+    if form is PatchForm.STRATEGIC:
+        return merged
+    identity = {"name": autoscaler.name, "namespace": autoscaler.namespace}
+    kind = {"apiVersion": autoscaler.api_version, "kind": "HorizontalPodAutoscaler", "metadata": identity}
+    return kind | merged
+
+
+def _target_operations(target: UtilizationTarget, new: int | None) -> Iterator[dict[str, Any]]:
+    """A test of what is replaced first, so that another metric at this place is refused."""
+    path = f"/spec/metrics/{target.index}/{target.source}"
+    yield {"op": "test", "path": f"{path}/name", "value": target.resource.value}
+    if target.container:
+        yield {"op": "test", "path": f"{path}/container", "value": target.container}
+    place = f"{path}/target/averageUtilization"
+    yield {"op": "test", "path": place, "value": target.percent}
+    yield {"op": "replace", "path": place, "value": new}

@@ -12,6 +12,7 @@ import jsonpatch
 import msgspec
 
 from app.decisions.figures import ZERO
+from app.decisions.scaling_targets import ScalingPair
 from app.decisions.templates import Manifest, WorkloadObject, new_pod
 from app.domain.policy_rule import PolicyKey
 from app.domain.profiles import Resource
@@ -78,7 +79,10 @@ class ContainerPlan:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPlan:
-    """One workload; a `reason` is for all its containers, and so is the `risk` that an annotation sets."""
+    """One workload; a `reason` is for all its containers, and so is the `risk` that an annotation sets.
+
+    `scaling` has the targets of autoscalers that go with other requests.
+    """
 
     workload: Workload
     replicas: int | None
@@ -86,6 +90,7 @@ class WorkloadPlan:
     reason: str = ""
     added: Sequence[str] = ()
     risk: str = ""
+    scaling: Sequence[ScalingPair] = ()
 
     @property
     def has_changes(self) -> bool:

@@ -4,13 +4,15 @@ The difference of a workload is (request - need) of one replica times its replic
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from app.decisions.autoscalers import Governor
 from app.decisions.figures import ZERO, ReplicaFigures, WorkloadFigures
+from app.decisions.scaling_targets import HorizontalAutoscaler, ScalingPair, pairs
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 
@@ -72,6 +74,7 @@ class WorkloadSaving:
     resources: Mapping[Resource, ResourceSaving]
     governors: Sequence[Governor] = ()
     policy: Sequence[str] = ()
+    scaling: Sequence[ScalingPair] = ()
 
     def difference(self, resource: Resource) -> Decimal:
         """The amount that could be saved; negative if it is missing."""
@@ -196,8 +199,12 @@ def savings(
     workloads: Iterable[WorkloadFigures],
     governors: Mapping[tuple[str, Workload], Sequence[Governor]] = _NOBODY,
     ignored: Collection[Workload] | Ignored = (),
+    scaling: Mapping[tuple[str, Workload], Sequence[HorizontalAutoscaler]] = MappingProxyType({}),
 ) -> Savings:
-    """The savings of *workloads*; *governors* has the autoscalers by cluster and workload."""
+    """The savings of *workloads*.
+
+    *governors* has the autoscalers by cluster and workload, and *scaling* those with targets on requests.
+    """
     found: list[WorkloadSaving] = []
     unknown: list[tuple[str, Workload]] = []
     left_out = 0
@@ -207,13 +214,26 @@ def savings(
         elif not each.has_template or each.replicas is None:
             unknown.append((each.cluster, each.workload))
         else:
-            found.append(_saving(each, each.replicas, governors.get((each.cluster, each.workload), ())))
+            place = each.cluster, each.workload
+            saving = _saving(each, each.replicas, governors.get(place, ()))
+            found.append(replace(saving, scaling=_scaling(each, scaling.get(place, ()))))
     return Savings(found, unknown, left_out)
 
 
 def _saving(each: WorkloadFigures, replicas: int, governors: Sequence[Governor]) -> WorkloadSaving:
     resources = {resource: _of_resource(amounts, replicas) for resource, amounts in each.amounts.items()}
     return WorkloadSaving(each.cluster, each.workload, replicas, resources, governors, each.policy)
+
+
+def _scaling(each: WorkloadFigures, autoscalers: Sequence[HorizontalAutoscaler]) -> list[ScalingPair]:
+    """The pairs of requests that are the needs; containers without a known request are not counted."""
+    containers = {resource: amounts.containers for resource, amounts in each.amounts.items()}
+    requests = {
+        resource: {one.name: (one.request, one.need) for one in several if one.request}
+        for resource, several in containers.items()
+    }
+    added = {one.name for several in containers.values() for one in several if one.request is None}
+    return pairs(autoscalers, requests, sorted(added))
 
 
 def _of_resource(amounts: ReplicaFigures, replicas: int) -> ResourceSaving:

@@ -40,6 +40,7 @@ VERSION = "v1"
 # Any Pod's owner chooses the names of its containers, and all replicas of the webhook read each status.
 MAX_CONTAINERS, MAX_LISTED, MAX_NAMES = 100, 32, 128
 
+_MAX_RAISE = 9.99  # the schema's largest; the value itself is not capped
 _SHARE = re.compile(r"[01]\.[0-9]{1,8}", re.ASCII)
 _REPORTED_BY = {Reporters.DESTINATION: "destination", Reporters.BOTH: "both"}
 _REPORTERS = {text: reporters for reporters, text in _REPORTED_BY.items()}
@@ -250,7 +251,7 @@ def _signal(signal: PressureSignal) -> dict[str, Any]:
         "container": signal.container,
         "reason": signal.reason.value,
         "lastSeen": format_time(signal.last_seen),
-        "raisedBy": f"{signal.raised_by:.2f}",
+        "raisedBy": f"{min(signal.raised_by, _MAX_RAISE):.2f}",
     }
 
 

@@ -150,9 +150,15 @@ def _container(resource: Resource, container: ContainerNeed) -> str:
 
 
 def _signal(signal: PressureSignal) -> str:
+    limit = "" if signal.killed_at_bytes is None else f" at a limit of {signal.killed_at_bytes:,} bytes"
+    last = (
+        " The raises end here: look for a leak, or set a higher limit in the Pod template."
+        if signal.is_last_raise
+        else ""
+    )
     return (
-        f"{PRESSURE_NAMES[signal.reason]} of {signal.container}, last seen {format_time(signal.last_seen)},"
-        f" raises its value by {round(signal.raised_by * 100)} %."
+        f"{PRESSURE_NAMES[signal.reason]} of {signal.container}{limit}, last seen"
+        f" {format_time(signal.last_seen)}, raises its value by {round(signal.raised_by * 100)} %.{last}"
     )
 
 

@@ -166,12 +166,18 @@ class LeftOutContainer:
 
 @dataclass(frozen=True, slots=True)
 class PressureSignal:
-    """Pressure on one container; `raised_by`, which decays with time, is the share now added to its value."""
+    """Pressure on one container; `raised_by`, which decays with time, is the share now added to its value.
+
+    `killed_at_bytes` is the highest limit at an OOM kill, if the value follows from it; with `is_last_raise`
+    the container was killed after all raises, and another kill adds nothing.
+    """
 
     container: str
     reason: Pressure
     last_seen: datetime
     raised_by: float
+    killed_at_bytes: int | None = None
+    is_last_raise: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.history.coverage import Coverage, StepFlags
+from app.history.kill_limits import KillLimits, joined
 from app.history.open_steps import (
     OpenCoverage,
     OpenSamples,
@@ -25,6 +26,8 @@ from app.history.padding import pad
 from app.history.samples import STEPS_PER_DAY, PressureSamples, StepRange, day_of, merge_adjacent
 
 REMEMBERED_DAYS = 3  # today and the two days before it
+# The limits of kills are kept for as long as a value looks back: usage below a limit never shows the need.
+_KILL_LIMIT_STEPS = 28 * STEPS_PER_DAY
 
 _NEVER = -(1 << 40)
 # Shares are summed as integers, so that the sum does not depend on the order.
@@ -38,6 +41,7 @@ class PressureHistory:
         self.coverage = Coverage()
         self.days: dict[int, NDArray[np.int64]] = {}  # the sum of shares of each series, in 1 / 10,000
         self.last_seen_steps = np.empty(0, dtype=np.int64)  # the last step with pressure, by series
+        self.kill_limits = KillLimits()  # of OOM kills
         self.open, self.open_coverage = OpenSamples(), OpenCoverage()
 
     def missing(
@@ -71,15 +75,17 @@ class PressureHistory:
         new = rows.series[samples.rows] >= 0
         new &= self.coverage.uncovered_pairs(rows.keys[samples.rows], samples.at_steps)
         at_rows, steps = samples.rows[new], samples.at_steps[new]
-        parts = np.round(np.clip(samples.shares[new], 0, 1) * _PARTS_PER_UNIT).astype(np.int64)
+        parts = np.round(np.clip(samples.shares[new], 0, 1) * _PARTS_PER_UNIT)
+        limits = np.full(len(steps), np.nan) if samples.limits_bytes is None else samples.limits_bytes[new]
+        values = np.stack((parts, limits), axis=1)
         for part in settled.by_day():
             in_part = (steps >= part.first) & (steps <= part.last)
-            self._add(day_of(part.first), rows.series[at_rows[in_part]], steps[in_part], parts[in_part])
+            self._add(day_of(part.first), rows.series[at_rows[in_part]], steps[in_part], values[in_part])
         for step in range(still_open.first, still_open.last + 1):
             at = steps == step
             if at.any():
                 under_pressure = SampleRows(*(array[at_rows[at]] for array in rows))
-                self.open.put(step, StepSamples(under_pressure, parts[at].astype(np.float64)))
+                self.open.put(step, StepSamples(under_pressure, values[at]))
         if settled:
             self.coverage.add(settled, samples.answered)
         self.open_coverage.add(still_open, samples.answered, settlement.newest_step)
@@ -92,17 +98,28 @@ class PressureHistory:
         whole = PressureHistory()
         whole.coverage, whole.last_seen_steps = self.coverage, self.last_seen_steps.copy()
         whole.days = {number: day.copy() for number, day in self.days.items()}
+        whole.kill_limits = self.kill_limits.copy()
         for step, samples in self.open.steps.items():
             steps = np.full(len(samples.values), step)
-            whole._add(day_of(step), samples.rows.series, steps, samples.values.astype(np.int64))
+            whole._add(day_of(step), samples.rows.series, steps, samples.values)
         return whole
 
+    def kill_limits_as_of(self, newest_step: int, size: int) -> KillLimits:
+        """The limits of kills of each of *size* series that are not too old."""
+        limits = self.kill_limits.padded(size).copy()
+        limits.forget(np.flatnonzero(self.last_seen(size) <= newest_step - _KILL_LIMIT_STEPS))
+        return limits
+
     def _add(
-        self, number: int, series: NDArray[np.int64], steps: NDArray[np.int64], parts: NDArray[np.int64]
+        self, number: int, series: NDArray[np.int64], steps: NDArray[np.int64], values: NDArray[np.float64]
     ) -> None:
-        """Add the shares `parts[k]` of `series[k]` at `steps[k]`, all on the day *number*."""
+        """Add the share and the limit `values[k]` of `series[k]` at `steps[k]`, all on the day *number*."""
         day = pad(self.days.get(number, steps[:0]), len(self.last_seen_steps), 0)
-        np.add.at(day, series, parts)
+        np.add.at(day, series, values[:, 0].astype(np.int64))
+        # A kill after a long time without one says nothing of the limits before.
+        self.kill_limits.forget(series[self.last_seen_steps[series] <= steps - _KILL_LIMIT_STEPS])
+        is_known = ~np.isnan(values[:, 1])
+        self.kill_limits.add(series[is_known], values[is_known, 1])
         np.maximum.at(self.last_seen_steps, series, steps)
         self.days[number] = day
 
@@ -114,12 +131,13 @@ class PressureHistory:
         size, part = int(series.max(initial=-1)) + 1, PressureHistory()
         part.days = {number: pad(day, size, 0)[series] for number, day in self.days.items()}
         part.last_seen_steps = self.last_seen(size)[series]
+        part.kill_limits = self.kill_limits.select(series)
         return part
 
     def keep(self, series: NDArray[np.int64]) -> None:
         """Drop all other series; *series* are renumbered from 0 in that order."""
         kept = self.select(series)
-        self.days, self.last_seen_steps = kept.days, kept.last_seen_steps
+        self.days, self.last_seen_steps, self.kill_limits = kept.days, kept.last_seen_steps, kept.kill_limits
         self.open.keep(series)
 
     def merge(self, targets: NDArray[np.int64]) -> None:
@@ -131,6 +149,7 @@ class PressureHistory:
             np.add.at(days[number], targets[: len(day)], day)
         np.maximum.at(last, targets, self.last_seen(size))
         self.days, self.last_seen_steps = days, last
+        self.kill_limits = self.kill_limits.merge(targets)
         self.open.merge(targets)
 
     def replace_with(self, parts: Sequence["PressureHistory"], sizes: Sequence[int]) -> None:
@@ -141,6 +160,7 @@ class PressureHistory:
         self.open, self.open_coverage = OpenSamples(), OpenCoverage()
         sized = list(zip(parts, sizes, strict=True))
         self.last_seen_steps = np.concatenate([part.last_seen(size) for part, size in sized])
+        self.kill_limits = joined(part.kill_limits.padded(size) for part, size in sized)
         empty = self.last_seen_steps[:0]
         self.days = {
             number: np.concatenate([pad(part.days.get(number, empty), size, 0) for part, size in sized])
@@ -152,7 +172,9 @@ class PressureHistory:
         self.days = {number: parts for number, parts in self.days.items() if number < day}
         self.coverage.forget_from(day)
         self.open, self.open_coverage = OpenSamples(), OpenCoverage()
-        self.last_seen_steps[self.last_seen_steps > day * STEPS_PER_DAY] = _NEVER
+        forgotten = np.flatnonzero(self.last_seen_steps > day * STEPS_PER_DAY)
+        self.last_seen_steps[forgotten] = _NEVER
+        self.kill_limits.forget(forgotten)
 
     def last_seen(self, size: int) -> NDArray[np.int64]:
         """The last step in which each of *size* series was under pressure."""

@@ -124,7 +124,8 @@ class PressureSamples:
     """One kind of pressure, sparse: `containers[rows[k]]` was under pressure at step `at_steps[k]`.
 
     `shares[k]` in (0, 1] is the share of CPU periods that were throttled, or 1 for an OOM kill. A container
-    and step without an entry had no pressure, or too little, or was not queried.
+    and step without an entry had no pressure, or too little, or was not queried. `limits_bytes[k]` is the
+    memory limit of a container that was OOM-killed, NaN if it is not known; None if none is.
     """
 
     reason: Pressure
@@ -135,6 +136,7 @@ class PressureSamples:
     shares: NDArray[np.float64]
     answered: NamespaceSelection = EVERY_NAMESPACE
     failed: Mapping[str, str] = field(default_factory=dict)
+    limits_bytes: NDArray[np.float64] | None = None
 
     @classmethod
     def none(cls, reason: Pressure, steps: StepRange) -> "PressureSamples":

@@ -9,6 +9,7 @@ _APPS = "/apis/apps/v1"
 _BATCH = "/apis/batch/v1"
 _BATCH_BETA = "/apis/batch/v1beta1"
 _AUTOSCALING = "/apis/autoscaling/v1"
+SCALING_VERSIONS = ("autoscaling/v2", "autoscaling/v2beta2")  # the second is for Kubernetes before 1.23
 _VERTICAL_AUTOSCALING = "/apis/autoscaling.k8s.io/v1"
 _PROFILES = f"/apis/{GROUP}/{VERSION}"
 _COORDINATION = "/apis/coordination.k8s.io/v1"
@@ -94,6 +95,11 @@ def resource_quotas(namespace: str | None = None) -> str:
 def horizontal_pod_autoscalers(namespace: str | None = None) -> str:
     """All HorizontalPodAutoscalers, of one namespace or of the cluster; every cluster serves this version."""
     return _namespaced(_AUTOSCALING, "horizontalpodautoscalers", namespace)
+
+
+def scaling_targets(api_version: str, namespace: str | None = None) -> str:
+    """The same in a version of `SCALING_VERSIONS`, which has all metrics as fields."""
+    return _namespaced(f"/apis/{api_version}", "horizontalpodautoscalers", namespace)
 
 
 def vertical_pod_autoscalers(namespace: str | None = None) -> str:

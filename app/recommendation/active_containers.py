@@ -16,6 +16,7 @@ from app.recommendation.series_table import SeriesTable
 from app.recommendation.stabilization import SeriesGroups
 
 ContainerCheck = Callable[[Workload, str], bool]
+ContainerAmount = Callable[[Workload, str], float | None]
 _RECENT_STEPS = STEPS_PER_HOUR  # the last hour of a workload, in which a long-running container has samples
 _NEVER_SEEN = -(1 << 40)
 # A container that a known Pod template does not name counts if at least this share of the Pods have it: an
@@ -29,19 +30,24 @@ class ContainerChecks:
 
     `is_init_container` is True for an init container that terminates before the application starts,
     `is_ephemeral` for one that was added to a Pod to debug it, and `is_added` for a container that the known
-    template does not name.
+    template does not name. `memory_limit_bytes` is None without such a limit.
     """
 
     is_init_container: ContainerCheck
     is_ephemeral: ContainerCheck
     is_added: ContainerCheck
+    memory_limit_bytes: ContainerAmount
 
 
 def _never(_workload: Workload, _container: str) -> bool:
     return False
 
 
-EVERY_CONTAINER = ContainerChecks(_never, _never, _never)
+def _unknown(_workload: Workload, _container: str) -> None:
+    return None
+
+
+EVERY_CONTAINER = ContainerChecks(_never, _never, _never, _unknown)
 
 
 @dataclass(frozen=True, slots=True)

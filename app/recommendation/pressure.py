@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.profiles import PRESSURES_OF, Pressure, Resource
+from app.history.kill_limits import KillLimits
 from app.history.pressure_history import REMEMBERED_DAYS, PressureHistory
 from app.history.samples import STEPS_PER_DAY, day_of
 from app.history.usage_histograms import UsageHistograms
@@ -20,13 +21,16 @@ SampleCounts = Callable[[int], NDArray[np.int64]]
 class PressureRaises:
     """The share by which each series is raised [series], by which kind, and its last step [series].
 
-    Of several kinds of pressure on a resource, the one with the largest raise counts alone.
+    Of several kinds of pressure on a resource, the one with the largest raise counts alone. `kill_limits` are
+    the limits at OOM kills, and `last_kill` the steps of the last ones [series].
     """
 
     by: Float64Array
     last_seen: Int64Array
     kinds: tuple[Pressure, ...]
     kind_numbers: Int64Array  # of `kinds`
+    kill_limits: KillLimits
+    last_kill: Int64Array
 
     def reason(self, series: int) -> Pressure:
         """The kind of pressure that raises the series."""
@@ -44,16 +48,25 @@ def pressure_raises(
     kinds = PRESSURES_OF[resource]
     size = max(usage.size, *(len(histories[kind].last_seen_steps) for kind in kinds))
     by, last_seen = [], []
+    kill_limits, last_kill = KillLimits().padded(size), np.zeros(size, dtype=np.int64)
     for kind in kinds:
         history, policy = histories[kind], policies[kind]
         if kind is Pressure.OOM_KILLED:
             by.append(raises_by_event(history, policy, size, newest_step))
+            kill_limits, last_kill = history.kill_limits_as_of(newest_step, size), history.last_seen(size)
         else:
             by.append(raises_by_share(history, policy, usage.sample_counts, size, newest_step))
         last_seen.append(history.last_seen(size))
     largest = np.argmax(by, axis=0)
     every = np.arange(size)
-    return PressureRaises(np.array(by)[largest, every], np.array(last_seen)[largest, every], kinds, largest)
+    return PressureRaises(
+        np.array(by)[largest, every],
+        np.array(last_seen)[largest, every],
+        kinds,
+        largest,
+        kill_limits,
+        last_kill,
+    )
 
 
 def raises_by_share(

@@ -10,6 +10,7 @@ from app.domain.profiles import (
     ChosenRule,
     ContainerNeed,
     LeftOutContainer,
+    Pressure,
     PressureSignal,
     Resource,
     ResourceProfile,
@@ -29,7 +30,7 @@ from app.recommendation.choice_cache import ChoiceCache
 from app.recommendation.cost import risk_of
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.day_summary_cache import DaySummaryCache
-from app.recommendation.policy import confidence
+from app.recommendation.policy import LEAST_RAISE, confidence
 from app.recommendation.pressure import PressureRaises
 from app.recommendation.rules import ResourceRule
 from app.recommendation.series_table import SeriesTable
@@ -109,7 +110,7 @@ class ProfileBuilder:
                 self._basis(series),
                 tuple(self._slot_needs(positions, roles or [positions], *slots)),
                 tuple(self._containers(positions, series, at_risks, rules)),
-                tuple(self._pressure(series)),
+                tuple(self._pressure(positions, series, state)),
                 StatedRisk(
                     risk,
                     float(expected[positions].max()),
@@ -122,7 +123,7 @@ class ProfileBuilder:
 
     def _container_values(self, stabilized: StabilizedValues) -> Float64Array:
         """Each series' share of its workload's value, in proportion to the series' need."""
-        need = stabilized.state.chosen * (1 + stabilized.state.pressure_raises)
+        need = stabilized.state.raises.apply(stabilized.state.chosen)
         values: Float64Array = need * (stabilized.value / stabilized.need)[stabilized.members.group]
         return values
 
@@ -139,7 +140,7 @@ class ProfileBuilder:
         closed = ~self.choices.has_short_history[stabilized.members.series]
         if (with_today := np.flatnonzero(state.today_counts & closed)).size:
             chosen[with_today] = choose_at(days[with_today], self.rule, self.choices.prices)
-        at_risks = chosen * (1 + state.pressure_raises)[:, np.newaxis]
+        at_risks = state.raises.apply(chosen)
         own, published = self.choices.levels[stabilized.members.series], values[:, np.newaxis]
         is_lower = np.arange(len(_LEVELS)) < own[:, np.newaxis]
         at_risks = np.where(is_lower, np.maximum(at_risks, published), np.minimum(at_risks, published))
@@ -179,7 +180,7 @@ class ProfileBuilder:
         history = 1 + short_past_raise(self.choices.days(series), self.rule)
         price = self.choices.price(series)[:, np.newaxis]
         by_slot = [least_cost(slot_days, self.rule, price) for slot_days in days]
-        raised = np.stack(by_slot, axis=1) * (history * (1 + state.pressure_raises))[:, np.newaxis]
+        raised = state.raises.apply(np.stack(by_slot, axis=1) * history[:, np.newaxis])
         return np.minimum(raised, values[:, np.newaxis]), counts
 
     def _slot_needs(
@@ -227,14 +228,37 @@ class ProfileBuilder:
             )
         return sorted(needs, key=lambda need: need.name)
 
-    def _pressure(self, series: Int64Array) -> Iterator[PressureSignal]:
+    def _pressure(
+        self, positions: Int64Array, series: Int64Array, state: StabilizationState
+    ) -> Iterator[PressureSignal]:
         """The pressure that raises running containers, by container name."""
-        raised = [number for number in series.tolist() if self.raises.by[number] > 0]
-        for number in sorted(raised, key=self.table.containers.__getitem__):
+        raised = [
+            (self.table.containers[number], position, number)
+            for position, number in zip(positions.tolist(), series.tolist(), strict=True)
+            if state.raises.are_any[position]
+        ]
+        for container, position, number in sorted(raised):
+            if state.raises.are_by_kills[position]:
+                signal = self._kill(container, position, number, state)
+                if signal.is_last_raise or signal.raised_by >= LEAST_RAISE:
+                    yield signal
+                continue
             last_seen = step_time(int(self.raises.last_seen[number]))
             raised_by = float(self.raises.by[number])
-            reason = self.raises.reason(number)
-            yield PressureSignal(self.table.containers[number], reason, last_seen, raised_by)
+            yield PressureSignal(container, self.raises.reason(number), last_seen, raised_by)
+
+    def _kill(self, container: str, position: int, number: int, state: StabilizationState) -> PressureSignal:
+        """The signal of a container whose least need follows from the limits at its kills."""
+        chosen, limit = state.chosen[position : position + 1], float(self.raises.kill_limits.highest[number])
+        raised_by = float(state.raises.select(np.array([position])).apply(chosen)[0] / chosen[0]) - 1
+        return PressureSignal(
+            container,
+            Pressure.OOM_KILLED,
+            step_time(int(self.raises.last_kill[number])),
+            max(raised_by, 0.0),
+            killed_at_bytes=int(limit),
+            is_last_raise=limit >= float(state.raises.kills.largest[position]),
+        )
 
     def _basis(self, series: Int64Array) -> Basis:
         begin, end = int(self.spans.first[series].min()), int(self.spans.last[series].max())

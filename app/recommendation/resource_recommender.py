@@ -23,6 +23,7 @@ from app.recommendation.array_types import BoolArray, Float64Array, Int64Array
 from app.recommendation.calibration import bound_scale
 from app.recommendation.choice_cache import ChoiceCache
 from app.recommendation.day_summary_cache import DaySummaryCache
+from app.recommendation.kill_needs import Raises, needs_after_kills
 from app.recommendation.policy import EstimationPolicy
 from app.recommendation.pressure import PressureRaises
 from app.recommendation.profile_builder import ProfileBuilder, StabilizedValues
@@ -49,6 +50,9 @@ class PublishedValue:
 
 
 FindPublishedValue = Callable[[Workload], PublishedValue | None]
+FindLimit = Callable[
+    [Workload, str], float | None
+]  # the limit that a workload's template has for a container
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ class ResourceRecommender:
             | self._has_short_history(members)
             | self._is_foreign(workloads, published[decides]),
             self._choices.value(members.series),
-            request.raises.by[members.series],
+            self._raises(table, members.series, request),
             self._choices.has_short_history[members.series].copy(),
         )
         value = self._round_as_published(self._stabilizer.decide(members, state, rule))
@@ -170,6 +174,24 @@ class ResourceRecommender:
         self._decided |= dict(zip(workloads, value.tolist(), strict=True))
         is_reported = is_due[decides] | (value != state.published)
         return _select(StabilizedValues(workloads, members, state, value, need), is_reported)
+
+    def _raises(self, table: SeriesTable, series: Int64Array, request: RecommendationRequest) -> Raises:
+        """The raises of *series* by pressure."""
+        raises = Raises.by_shares(request.raises.by[series].copy())
+        limits = request.raises.kill_limits
+        killed = np.flatnonzero(~np.isnan(limits.highest[series]))
+        numbers = series[killed]
+        found = [
+            request.checks.memory_limit_bytes(table.workloads[table.owner[number]], table.containers[number])
+            for number in numbers.tolist()
+        ]
+        given = np.array([np.nan if limit is None else limit for limit in found], dtype=np.float64)
+        days = self._summaries.days(numbers, np.ones(len(numbers), dtype=np.bool_))
+        most_used = days.maxima.max(axis=1, initial=0)
+        needs = needs_after_kills(limits.lowest[numbers], limits.highest[numbers], given, most_used)
+        raises.kills.least[killed], raises.kills.largest[killed] = needs.least, needs.largest
+        raises.shares[killed[np.isfinite(needs.largest)]] = 0
+        return raises
 
     def _published_at_levels(
         self, members: SeriesGroups, stored: list[PublishedValue | None]

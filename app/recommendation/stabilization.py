@@ -23,6 +23,7 @@ from app.recommendation.choice import choose, is_outgrown, is_worthwhile
 from app.recommendation.choice_cache import ChoiceCache, split_blocks
 from app.recommendation.cost import costs_of
 from app.recommendation.day_summary_cache import DaySummaryCache
+from app.recommendation.kill_needs import Raises
 from app.recommendation.pod_roles import NO_ROLES, PodRoles
 from app.recommendation.rules import ResourceRule
 
@@ -69,7 +70,7 @@ class StabilizationState:
     published: Float64Array  # NaN for none
     may_fall: BoolArray
     chosen: Float64Array
-    pressure_raises: Float64Array  # the share by which pressure raises each series
+    raises: Raises  # of each series, by pressure
     today_counts: BoolArray  # whether today is among the days of the choice
 
     def select(self, workloads: BoolArray | slice, series: BoolArray) -> "StabilizationState":
@@ -78,20 +79,30 @@ class StabilizationState:
             self.published[workloads],
             self.may_fall[workloads],
             self.chosen[series],
-            self.pressure_raises[series],
+            self.raises.select(series),
             self.today_counts[series],
         )
 
     def needs(self, members: SeriesGroups) -> Float64Array:
         """The need of each workload by the choice, [count]."""
-        return members.need(self.chosen * (1 + self.pressure_raises))
+        return members.need(self.raises.apply(self.chosen))
 
     def kept_values(self, members: SeriesGroups) -> Float64Array:
         """Each series' share of the published value, before any raise, [series]."""
+        kept: Float64Array = self.chosen * self._kept_ratio(members)
+        return kept
+
+    def published_values(self, members: SeriesGroups) -> Float64Array:
+        """Each series' share of the published value, [series]."""
+        published: Float64Array = self.raises.apply(self.chosen) * self._kept_ratio(members)
+        return published
+
+    def _kept_ratio(self, members: SeriesGroups) -> Float64Array:
+        """The published value by the need, of each series' workload; 1 without a published value."""
         is_published = self.published > 0
         ratio = np.divide(self.published, self.needs(members), out=np.ones(members.count), where=is_published)
-        kept: Float64Array = self.chosen * ratio[members.group]
-        return kept
+        by_series: Float64Array = ratio[members.group]
+        return by_series
 
 
 class Stabilizer:
@@ -116,16 +127,14 @@ class Stabilizer:
 
     def decide(self, members: SeriesGroups, state: StabilizationState, rule: ResourceRule) -> Float64Array:
         """The new value of each workload: the published or the chosen one, [count]."""
-        needs, kept, is_published = state.needs(members), state.kept_values(members), state.published > 0
+        needs, is_published = state.needs(members), state.published > 0
         self.update_prices(members, state, rule)
         saving, cost = (members.total(amounts[members.series]) for amounts in (self._saving, self._cost))
         deviates = np.abs(needs - state.published) > _LEAST_CHANGE_UNDER_PRESSURE * state.published
-        pays = np.where(members.any(state.pressure_raises > 0), deviates, is_worthwhile(saving, cost, rule))
+        pays = np.where(members.any(state.raises.are_any), deviates, is_worthwhile(saving, cost, rule))
         moves = ~is_published | (pays & ((needs > state.published) | state.may_fall))
         values = np.where(moves, needs, state.published)
-        exceeded = ~moves & members.any(
-            self._exceeded_today(members, kept * (1 + state.pressure_raises), rule)
-        )
+        exceeded = ~moves & members.any(self._exceeded_today(members, state.published_values(members), rule))
         if exceeded.any():
             self._raise_within_day(members, state, exceeded, values, rule)
         return values
@@ -173,7 +182,7 @@ class Stabilizer:
             state.published[workloads],
             state.may_fall[workloads],
             choose(days, rule, price),
-            state.pressure_raises[is_selected],
+            state.raises.select(is_selected),
             with_today,
         )
         needs = new_state.needs(selected)

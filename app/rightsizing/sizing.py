@@ -164,7 +164,7 @@ class ContainerSizer:
             return container
         if not self.bounds.limit_ratio or (container.limit is None and self.allowance.counts_limits):
             return replace(container, request=request)
-        limit = self._limit(container, request, share.upper)
+        limit = self._limit(container, request, target, share.upper)
         return container if limit is None else replace(container, request=request, limit=limit)
 
     def _request(
@@ -177,11 +177,18 @@ class ContainerSizer:
             allowed &= AmountRange(_NOTHING, container.limit)
         return self._choose(container.request, target, allowed, own)
 
-    def _limit(self, container: ContainerAmounts, request: Decimal, upper: Decimal) -> Decimal | None:
+    def _limit(
+        self, container: ContainerAmounts, request: Decimal, target: Decimal, upper: Decimal
+    ) -> Decimal | None:
+        """The limit beside *request*: a multiple of it, and at least *target* where that is allowed.
+
+        A request may stay a little below its target, and the limit may not: above it a container is killed.
+        """
         ratio = self.allowance.max_limit_request_ratio
         allowed = self.allowance.container & AmountRange(request, min(request * ratio, upper))
         if self.allowance.counts_limits and container.limit is not None:
             allowed &= AmountRange(_NOTHING, container.limit)
+        allowed &= AmountRange(min(target, floor_to_unit(self.resource, allowed.upper)), _EVERYTHING)
         return self._choose(container.limit, request * self.bounds.limit_ratio, allowed, _ANY)
 
     def _choose(

@@ -39,11 +39,22 @@ class ObjectSeries:
         namespaces = namespace_matchers(namespace, self.scope)
         return selector(metric, (*matchers, *named, *self.scope.state_matchers, *namespaces), self.scope)
 
+    def of_pods(self, pods: Iterable[str]) -> tuple[str, ...]:
+        """The matcher of the series of *pods*."""
+        return tuple(equal_matchers(EXPORTED_POD if self.is_renamed else "pod", pods))
+
     def max_by(self, labels: Iterable[str], expression: str) -> str:
         """The maximum by *labels* of the object; kube-state-metrics may run more than once."""
+        return aggregate("max", self._named(labels), expression)
+
+    def min_by(self, labels: Iterable[str], expression: str) -> str:
+        """The minimum by *labels* of the object."""
+        return aggregate("min", self._named(labels), expression)
+
+    def _named(self, labels: Iterable[str]) -> tuple[str, ...]:
         labels = tuple(labels)
         renamed = [f"{_EXPORTED}{label}" for label in labels if label in _TARGET_LABELS]
-        return aggregate("max", (*labels, *renamed) if self.is_renamed else labels, expression)
+        return (*labels, *renamed) if self.is_renamed else labels
 
 
 def by_object(  # noqa: PLR0913 - a query's parts

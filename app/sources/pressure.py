@@ -1,5 +1,7 @@
 """Queries on CPU throttling, OOM kills and pressure stalls (PSI), and their results as sparse samples; pure.
 
+Another query asks for the memory limits of the containers that were killed.
+
 The queries return a sample only at steps with pressure. All kinds on one resource are asked in one query; a
 label of the profiler's own names the kind, but for the first one. Stalls of young containers are marked.
 
@@ -8,16 +10,18 @@ therefore differences of aggregated values: `increase` misses that of the first 
 it is the whole first value of a new series.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.domain.profiles import PRESSURES_OF, Pressure, Resource
 from app.history.samples import PodContainer, PressureSamples, StepRange
 from app.sources.exported_labels import ObjectSeries, by_object
 from app.sources.queries import (
     CONTAINER_LABELS,
+    CONTAINER_LIMITS,
     TWO_WINDOWS,
     WINDOW,
     YOUNG,
@@ -38,6 +42,7 @@ RESTARTS = "kube_pod_container_status_restarts_total"
 LAST_REASON = "kube_pod_container_status_last_terminated_reason"
 REASON = "kube_pod_container_status_terminated_reason"
 OOM_EVENTS = "container_oom_events_total"
+SPEC_LIMIT = "container_spec_memory_limit_bytes"  # of cAdvisor; 0 without a limit
 # Of the time in which tasks of a container could not run; Kubernetes 1.34 and newer have it.
 _STALLS = {Resource.CPU: CPU_WAITING, Resource.MEMORY: MEMORY_STALLED}
 
@@ -50,6 +55,7 @@ _LEAST_SHARE = 0.05
 _LEAST_MARKED_SHARE = _LEAST_SHARE / 10
 # After a gap of up to this length in the scrapes of a container, a kill is found, and an old one is not new.
 _LONGEST_SCRAPE_GAP = "1h"
+_LARGEST_LIMIT = 2.0**53  # bytes; above it, cAdvisor's value stands for none
 _OOM_KILLED = 'reason="OOMKilled"'
 # A Pod that is created again has another `uid`. A target is one kube-state-metrics at one address.
 _RUN_LABELS, _TARGET = (*CONTAINER_LABELS, "uid"), ("job", "instance")
@@ -173,18 +179,62 @@ def _oom_events(scope: Scope) -> str:
     return f"{now} > {before}"
 
 
-def pressure_samples(resource: Resource, steps: StepRange, result: QueryResult) -> list[PressureSamples]:
+def limits_query(pods: Iterable[str], scope: Scope) -> str:
+    """The query on the memory limits of the containers of *pods*, from either of two metrics.
+
+    It is the smallest one of two steps, in which a kill is visible: it may have been raised after the kill,
+    also by another Pod of this name.
+    """
+    pods = tuple(pods)
+
+    def limits(series: ObjectSeries) -> str:
+        selector = series.selector(CONTAINER_LIMITS, 'resource="memory"', *series.of_pods(pods))
+        return series.min_by(CONTAINER_LABELS, f"min_over_time({selector}[{TWO_WINDOWS}])")
+
+    of_objects = by_object(CONTAINER_LABELS, limits, CONTAINER_LIMITS, scope, window=TWO_WINDOWS)
+    measured = (
+        f"min_over_time({cadvisor_selector(SPEC_LIMIT, scope, *equal_matchers('pod', pods))}[{TWO_WINDOWS}])"
+    )
+    return f"{of_objects} or {aggregate('min', CONTAINER_LABELS, f'{measured} > 0')}"
+
+
+def killed(result: QueryResult) -> QueryResult:
+    """The OOM kills in the *result* of the query on memory."""
+    return result.select(np.array([not kind for *_, kind in result.keys], dtype=np.bool_))
+
+
+def pressure_samples(
+    resource: Resource, steps: StepRange, result: QueryResult, limits: Sequence[QueryResult] = ()
+) -> list[PressureSamples]:
     """The samples of each kind that are usable numbers.
 
-    An OOM kill has the share 1, whatever its metric counts. A throttled task waits too: only the time beyond
-    the share of throttled periods counts as waiting.
+    An OOM kill has the share 1, whatever its metric counts, and one of the *limits* if that of its container
+    is among them. A throttled task waits too: only the time beyond the share of throttled periods counts as
+    waiting.
     """
     first, stall = PRESSURES_OF[resource]
     is_stall = np.array([kind == stall.value for *_, kind in result.keys], dtype=np.bool_)
     main, stalled = _sparse(first, steps, result.select(~is_stall)), result.select(is_stall)
     if resource is Resource.MEMORY:
-        main = replace(main, shares=np.ones(len(main.rows)))
+        main = replace(main, shares=np.ones(len(main.rows)), limits_bytes=_limits_of(main, limits))
     return [main, _sparse(stall, steps, _beyond(stalled, main))]
+
+
+def _limits_of(kills: PressureSamples, limits: Sequence[QueryResult]) -> NDArray[np.float64]:
+    """The limit of each of *kills* at its step, NaN if it is not known."""
+    known = {
+        (PodContainer(*each.keys[row][: len(CONTAINER_LABELS)]), each.steps.first + column): limit
+        for each in limits
+        for row, column, limit in zip(
+            each.rows.tolist(), each.columns.tolist(), each.samples.tolist(), strict=True
+        )
+        if 0 < limit < _LARGEST_LIMIT
+    }
+    found = [
+        known.get((kills.containers[row], step), np.nan)
+        for row, step in zip(kills.rows.tolist(), kills.at_steps.tolist(), strict=True)
+    ]
+    return np.array(found, dtype=np.float64)
 
 
 def _sparse(reason: Pressure, steps: StepRange, result: QueryResult) -> PressureSamples:

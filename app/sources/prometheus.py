@@ -55,7 +55,7 @@ from app.sources.query_result import (
     concatenate_results,
 )
 from app.sources.state_reporter import StateReporter
-from app.sources.young_series import with_rates, with_slopes, young_pods
+from app.sources.young_series import PodsOfSteps, pods_of, with_rates, with_slopes, young_pods
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -269,20 +269,23 @@ class PrometheusSource:
         def text(shard: Shard) -> str:
             return pressure.pressure_query(resource, scope.within(shard))
 
-        async def run(shard: Shard, chunk: StepRange) -> list[QueryResult]:
+        async def run(shard: Shard, chunk: StepRange) -> _PressureAnswer:
             labels, optional = pressure.LABELS, pressure.OPTIONAL_LABELS
             ask = partial(self.api.query_range, labels=labels, optional=optional, signal=signal)
             result = await ask(text(shard), steps=chunk)
-            slopes = partial(pressure.slopes_query, resource)
-            return [result, *await _slopes(ask, slopes, scope, result)]
+            slopes = await _slopes(ask, partial(pressure.slopes_query, resource), scope, result)
+            killed = pods_of(pressure.killed(result)) if resource is Resource.MEMORY else []
+            limits = await _of_pods(ask, pressure.limits_query, scope, killed)
+            return _PressureAnswer(with_slopes(result, slopes), limits)
 
         chunked = self._queries.chunked(signal, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
-            result = concatenate_results([with_slopes(first, slopes) for first, *slopes in chunk.results])
+            result = concatenate_results([answer.result for answer in chunk.results])
+            limits = [limit for answer in chunk.results for limit in answer.limits]
             answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
             yield [
                 replace(samples, answered=answered, failed=failed)
-                for samples in pressure.pressure_samples(resource, chunk.steps, result)
+                for samples in pressure.pressure_samples(resource, chunk.steps, result, limits)
             ]
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
@@ -329,16 +332,34 @@ class PrometheusSource:
         return (await self._load_meter.of_containers(self._scope, steps)).within(namespaces)
 
 
+@dataclass(frozen=True, slots=True)
+class _PressureAnswer:
+    """A result on pressure, and those on the memory limits of the containers that were killed."""
+
+    result: QueryResult
+    limits: Sequence[QueryResult]
+
+
 async def _slopes(
     ask: Callable[..., Awaitable[QueryResult]], query: Callable[..., str], scope: Scope, result: QueryResult
 ) -> list[QueryResult]:
     """The slopes of the young series that *result* marks, by the *query* on Pods."""
+    return await _of_pods(ask, query, scope, await asyncio.to_thread(young_pods, result))
+
+
+async def _of_pods(
+    ask: Callable[..., Awaitable[QueryResult]],
+    query: Callable[..., str],
+    scope: Scope,
+    several: Sequence[PodsOfSteps],
+) -> list[QueryResult]:
+    """The results of the *query* on the Pods of each of *several*."""
     return [
         await ask(
-            query(pods=young.pods, scope=replace(scope, included=young.namespaces, excluded=())),
-            steps=young.steps,
+            query(pods=each.pods, scope=replace(scope, included=each.namespaces, excluded=())),
+            steps=each.steps,
         )
-        for young in await asyncio.to_thread(young_pods, result)
+        for each in several
     ]
 
 

@@ -27,6 +27,7 @@ CONTAINER_LOAD_LABELS = ("namespace", "job", LOAD_OF)
 CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
 CONTAINER_REQUESTS = "kube_pod_container_resource_requests"
+CONTAINER_LIMITS = "kube_pod_container_resource_limits"
 
 WINDOW, TWO_WINDOWS = "5m", "10m"
 # The points at which a slope looks for samples: those of a step and, in every version, its begin.

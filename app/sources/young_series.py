@@ -1,4 +1,4 @@
-"""Series that are younger than two steps: the marks of them in a result, and their slopes; pure.
+"""Questions on a few Pods that a result names, such as the slopes of series younger than two steps; pure.
 
 `rate` divides by the whole step, also for a container that ran for a part of it. The slope between the first
 and the last sample seen needs the times of samples, which take a server 30 times as long as a rate. A query
@@ -24,8 +24,8 @@ _NAMES_CHARACTERS = 3_500
 MOST_YOUNG_PODS_PER_HOUR = 2_000
 
 
-class YoungPods(NamedTuple):
-    """Pods with young series in any of *namespaces*, and the steps in which these are young."""
+class PodsOfSteps(NamedTuple):
+    """Pods with points in any of *namespaces*, such as marks of young series, and the steps of these."""
 
     namespaces: frozenset[str]
     pods: tuple[str, ...]
@@ -42,20 +42,24 @@ def with_rates(result: QueryResult) -> QueryResult:
     return replace(result, rows=result.rows[kept], columns=result.columns[kept], samples=result.samples[kept])
 
 
-def young_pods(result: QueryResult) -> list[YoungPods]:
-    """The Pods that *result* marks, in the order of their steps, in parts of which each fits into a query.
+def young_pods(result: QueryResult) -> list[PodsOfSteps]:
+    """The Pods that *result* marks; those over the limit keep their rates."""
+    return pods_of(result.select(_are_marks(result)))
 
-    If more begin in an hour than the limit, namespaces take turns: the other Pods keep their rates.
+
+def pods_of(points: QueryResult) -> list[PodsOfSteps]:
+    """The Pods of *points*, in the order of their steps, in parts of which each fits into a query.
+
+    If more begin in an hour than the limit, namespaces take turns: the other Pods are left out.
     """
-    marks = result.select(_are_marks(result))
     seen: dict[tuple[str, str], list[int]] = {}
-    for row, column in zip(marks.rows.tolist(), marks.columns.tolist(), strict=True):
-        seen.setdefault(marks.keys[row][:2], []).append(marks.steps.first + column)
+    for row, column in zip(points.rows.tolist(), points.columns.tolist(), strict=True):
+        seen.setdefault(points.keys[row][:2], []).append(points.steps.first + column)
     hours: dict[int, list[tuple[str, str]]] = {}
     for pod in sorted(seen):
         hours.setdefault(min(seen[pod]) // STEPS_PER_HOUR, []).append(pod)
     return [
-        YoungPods(
+        PodsOfSteps(
             frozenset(namespace for namespace, _ in part),
             tuple(sorted({name for _, name in part})),
             _range_of(seen[pod] for pod in part),

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.domain.quantities import parse_quantity
+
 RUN_SECONDS = "kubelet.example/run-seconds"  # the annotation of a Pod that ends by itself
+# That of a Pod whose containers need so much memory: at a lower limit they are OOM-killed again and again.
+NEEDS_MEMORY = "kubelet.example/needs-memory"
 JOB_SECONDS = 10.0
 TERMINATED_BY_SIGNAL = 143  # 128 + SIGTERM
+KILLED_BY_SIGNAL = 137  # 128 + SIGKILL
 FIRST_MINOR_WITH_RESIZE = 33
 FINAL_PHASES = frozenset({"Succeeded", "Failed"})
 
@@ -35,6 +40,7 @@ class Run:
     restarts: int = 0
     ended: datetime | None = None
     exit_code: int = 0
+    is_oom_killed: bool = False  # and restarted, and killed again
 
     def end(self, now: datetime, exit_code: int) -> "Run":
         """The containers after their exit."""
@@ -51,6 +57,8 @@ def run_without_processes(pod: Object, now: datetime) -> Run:
     run = Run(started)
     if is_being_deleted(pod):
         return run.end(now, TERMINATED_BY_SIGNAL)
+    if _is_above_a_limit(pod):
+        return Run(started, is_ready=False, restarts=1, is_oom_killed=True)
     lifetime = _lifetime(pod)
     if lifetime is not None and now >= started + lifetime:
         return run.end(now, 0)
@@ -124,6 +132,8 @@ def _container(container: Object, run: Run, node: Node) -> Object:
         "restartCount": run.restarts,
         "state": _state(run),
     }
+    if run.is_oom_killed:
+        status |= {"started": False, "lastState": _killed(run)}
     if node.minor >= FIRST_MINOR_WITH_RESIZE:
         resources = container.get("resources", {})
         status["resources"] = resources
@@ -132,7 +142,27 @@ def _container(container: Object, run: Run, node: Node) -> Object:
     return status
 
 
+def _is_above_a_limit(pod: Object) -> bool:
+    """True if a container has a memory limit below the need of the Pod's annotation."""
+    need = pod["metadata"].get("annotations", {}).get(NEEDS_MEMORY)
+    limits = (one.get("resources", {}).get("limits", {}).get("memory") for one in pod["spec"]["containers"])
+    return bool(need) and any(limit and parse_quantity(limit) < parse_quantity(need) for limit in limits)
+
+
+def _killed(run: Run) -> Object:
+    """The last state of a container that was OOM-killed as soon as it had started."""
+    terminated = {
+        "exitCode": KILLED_BY_SIGNAL,
+        "reason": "OOMKilled",
+        "startedAt": timestamp(run.started),
+        "finishedAt": timestamp(run.started),
+    }
+    return {"terminated": terminated}
+
+
 def _state(run: Run) -> Object:
+    if run.is_oom_killed:
+        return {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
     if run.ended is None:
         return {"running": {"startedAt": timestamp(run.started)}}
     return {

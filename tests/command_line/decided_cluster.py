@@ -39,6 +39,19 @@ HPA: Object = {
     "metadata": {"name": "web", "namespace": "shop"},
     "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}},
 }
+# The same in the version with all metrics, where the API server has filled in the default.
+HPA_WITH_TARGET: Object = {
+    "metadata": HPA["metadata"],
+    "spec": HPA["spec"]
+    | {
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
+            }
+        ]
+    },
+}
 
 
 def serve_cluster(server: FakeApiServer, namespace: str | None = None) -> FakeApiServer:
@@ -54,6 +67,7 @@ def serve_cluster(server: FakeApiServer, namespace: str | None = None) -> FakeAp
     for path_of in (paths.limit_ranges, paths.resource_quotas):
         server.on("GET", path_of(namespace), listed())
     server.on("GET", paths.horizontal_pod_autoscalers(namespace), listed(HPA))
+    server.on("GET", paths.scaling_targets("autoscaling/v2", namespace), listed(HPA_WITH_TARGET))
     return server
 
 

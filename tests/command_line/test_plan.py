@@ -44,6 +44,10 @@ async def test_old_and_new_requests_and_reasons(
         "shop            2.50     3.00   +0.50     4.75     2.02   -2.73",
         "",
         "2 of 2 workloads would change with scheduling on, as new Pods are created.",
+        "HPA shop/web scales web at 80 % of its cpu request of 500m, which is a usage of",
+        "400m; with a request of 26m it does so at 1538 %.",
+        "Neither is changed by itself: export patch WORKLOAD prints such requests with",
+        "--with-scaled, and such targets with --autoscaler NAME.",
     ]
 
 
@@ -172,13 +176,43 @@ async def test_jobs_that_create_no_more_pods(
 
 
 async def test_a_patch_for_kubectl(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
-    """Only memory of web changes; standard error says why CPU stays."""
+    """Only memory of web changes; standard error says why CPU stays, and what prints the rest."""
     outcome = await program.run_beside(*against(cluster, tmp_path, "export", "patch", "shop/web"))
 
     resources = {"requests": {"memory": "347Mi"}}
     containers = [{"name": "app", "resources": resources}]
     assert yaml.safe_load(outcome.out) == {"spec": {"template": {"spec": {"containers": containers}}}}
-    assert outcome.err == "app stays: cpu: a HorizontalPodAutoscaler scales on it\n"
+    assert outcome.err.splitlines() == [
+        "app stays: cpu: a HorizontalPodAutoscaler scales on it",
+        "--with-scaled prints it too, and --autoscaler web its target",
+    ]
+
+
+async def test_the_patches_of_a_request_and_of_its_target(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """With the autoscaler's share of 80 % of 500m, 26m go with 80 * 500 / 26 = 1538 %; JSON has both."""
+    export = ("export", "patch", "shop/web")
+
+    requests = await program.run_beside(*against(cluster, tmp_path, *export, "--with-scaled"))
+    target = await program.run_beside(
+        *against(cluster, tmp_path, *export, "--autoscaler", "web", "-o", "json6902")
+    )
+    plan = await program.run_beside(*against(cluster, tmp_path, "plan", "-o", "json"))
+    other = await program.run_beside(*against(cluster, tmp_path, *export, "--autoscaler", "api"))
+
+    (app,) = yaml.safe_load(requests.out)["spec"]["template"]["spec"]["containers"]
+    assert app["resources"]["requests"] == {"cpu": "26m", "memory": "347Mi"}
+    assert "which is a usage of 400m; with a request of 26m it does so at 1538 %." in requests.err
+    operations = json.loads(target.out)
+    assert operations[-1]["value"] == 1538
+    web = next(one for one in json.loads(plan.out)["workloads"] if one["name"] == "web")
+    (pair,) = web["horizontalAutoscalers"]
+    assert (pair["request"], pair["targetPercent"]) == ({"old": 0.5, "new": 0.026}, {"old": 80, "new": 1538})
+    assert pair["json6902"] == operations
+    assert (other.code, other.out) == (1, "")
+    assert "no HorizontalPodAutoscaler api has a target" in other.err
+    assert "those that have: web." in other.err
 
 
 async def test_the_other_forms(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 The namespace `decided` has `web` with 3 replicas, which requests 500m and 256Mi and needs 26m and 347Mi, and
 `api` with one, which requests 1 core and 4Gi and needs 1.5 cores and 1Gi; `web` sends `api` 60 messages a
-minute, and gets 20 of `bot`. 25 generated namespaces have LimitRanges, quotas, autoscalers and 4 workloads
-each.
+minute, and gets 20 of `bot`. The namespace `scaled` has the same `web` with an autoscaler. 25 generated
+namespaces have LimitRanges, quotas, autoscalers and 4 workloads each.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,17 +38,20 @@ from app.kubernetes.profiles import ProfileWriter
 from tests.cluster.control_plane import ADMIN_TOKEN, ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.kubelet import Kubelet
 from tests.cluster.loopback_http import request_json
 from tests.cluster.waiting import wait_until
 from tests.command_line.process import job_profiler
 from tests.e2e.conftest import running
 from tests.e2e.generated_demands import LABEL, DemandedPod, DemandGenerator, DemandingNamespace
+from tests.e2e.hungry_workload import Learned, hungry, oom_kill_limits
 from tests.e2e.release import Release
-from tests.e2e.workloads import deployment
+from tests.e2e.workloads import deployment, pods_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart]
 
-RELEASE_NAMESPACE, DECIDED = "profiling-decisions", "decided"
+RELEASE_NAMESPACE, DECIDED, SCALED = "profiling-decisions", "decided", "scaled"
+HUNGRY = "hungry"
 SEED, COUNT = 20261130, 25
 NO_PROMETHEUS = "http://127.0.0.1:9"
 MIB = 1024**2
@@ -75,7 +79,7 @@ class Commands:
 def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
     """The generated namespaces with a Deployment for each Pod, some with an autoscaler, and `decided`."""
     generated = list(DemandGenerator(SEED).namespaces(COUNT))
-    names = [DECIDED, *(namespace.name for namespace in generated)]
+    names = [DECIDED, SCALED, HUNGRY, *(namespace.name for namespace in generated)]
     for name in names:
         kubectl.create_namespace(name)
     chance = Random(SEED)
@@ -86,16 +90,41 @@ def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
         *(_autoscaler(pod, chance) for pod in pods if chance.random() < 0.3),
         _decided("web", 3, {"cpu": "500m", "memory": "256Mi"}),
         _decided("api", 1, {"cpu": "1", "memory": "4Gi"}),
+        _decided("web", 3, {"cpu": "500m", "memory": "256Mi"}, SCALED),
+        _scaled_on_both("web"),
     )
     wait_until(lambda: _is_enforced(kubectl, generated), 120, "quotas and accounts", every_seconds=1)
     yield generated
     kubectl.delete_namespaces(*names)
 
 
-def _decided(name: str, replicas: int, requests: dict[str, str]) -> dict[str, Any]:
-    manifest = deployment(name, DECIDED, replicas)
+def _decided(name: str, replicas: int, requests: dict[str, str], namespace: str = DECIDED) -> dict[str, Any]:
+    manifest = deployment(name, namespace, replicas)
     manifest["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": requests}
     return manifest
+
+
+def _scaled_on_both(name: str) -> dict[str, Any]:
+    """An autoscaler at 80 % of CPU and 90 % of memory, and at 200Mi, which no request changes."""
+    memory = {"name": "memory", "targetAverageUtilization": 90}
+    metrics = [
+        {"type": "Resource", "resource": memory},
+        {"type": "Resource", "resource": {"name": "memory", "targetAverageValue": "200Mi"}},
+    ]
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "name": f"{name}-scaler",
+            "namespace": SCALED,
+            "annotations": {"autoscaling.alpha.kubernetes.io/metrics": json.dumps(metrics)},
+        },
+        "spec": {
+            "maxReplicas": 6,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "targetCPUUtilizationPercentage": 80,
+        },
+    }
 
 
 def _deployment_of(pod: DemandedPod) -> dict[str, Any]:
@@ -147,7 +176,11 @@ def release(
 ) -> Iterator[Release]:
     """The product with written profiles; requests may be set, and no namespace asks for it yet."""
     installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
-    scheduling = {"enabled": True, "cpu": {"floor": "15m", "limitRatio": 1.5}}
+    scheduling = {
+        "enabled": True,
+        "cpu": {"floor": "15m", "limitRatio": 1.5},
+        "memory": {"limitRatio": 1.25},
+    }
     values = {"profiling": {"updateSeconds": 600}, "scheduling": scheduling}
     with running(installed, installed.values(NO_PROMETHEUS, values)):
         asyncio.run(_write(control_plane.kubeconfig, list(_profiles(namespaces))))
@@ -164,6 +197,8 @@ def _profiles(namespaces: list[DemandingNamespace]) -> Iterator[Profile]:
     for name, needs in NEEDS.items():
         for resource, need in zip(Resource, needs, strict=True):
             yield _need(Workload(DECIDED, name), resource, {"main": need})
+    for resource, need in zip(Resource, NEEDS["web"], strict=True):
+        yield _need(Workload(SCALED, "web"), resource, {"main": need})
     for pod in (pod for namespace in namespaces for pod in namespace.pods):
         for resource in Resource:
             yield _need(Workload(pod.namespace, pod.job), resource, pod.needs[resource])
@@ -263,6 +298,40 @@ def test_a_patch_is_what_the_api_server_accepts(commands: Commands, kubectl: Kub
         assert main["resources"]["requests"] == expected, form
 
 
+def test_the_target_that_goes_with_a_request_is_what_the_api_server_accepts(
+    commands: Commands, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    """80 % of 500m are 400m, at 26m 1538 %; 90 % of 256Mi are 66 % of 347Mi; 200Mi stay.
+
+    `savings` and `plan` name the same pairs, and nothing is changed: the patches are dry runs.
+    """
+    (planned,) = commands.json("plan", "-n", SCALED)["workloads"]
+    (saved,) = commands.json("savings", "-n", SCALED)["workloads"]
+    pairs = {one["resource"]: one for one in planned["horizontalAutoscalers"]}
+    version = pairs["cpu"]["apiVersion"].partition("/")[2]
+    resource = f"horizontalpodautoscalers.{version}.autoscaling"
+
+    assert {name: one["targetPercent"]["new"] for name, one in pairs.items()} == {"cpu": 1538, "memory": 66}
+    assert saved["horizontalAutoscalers"] == planned["horizontalAutoscalers"]
+    for form, kind in (("strategic", "merge"), ("json6902", "json"), ("kustomize", "merge")):
+        path = tmp_path / f"{form}.yaml"
+        path.write_text(
+            commands.run("export", "patch", f"{SCALED}/web", "--autoscaler", "web-scaler", "-o", form)
+        )
+        patched = kubectl.json(
+            *("patch", resource, "web-scaler", f"--namespace={SCALED}", "--dry-run=server"),
+            *(f"--type={kind}", f"--patch-file={path}"),
+        )
+        targets = [(one["resource"]["name"], one["resource"]["target"]) for one in patched["spec"]["metrics"]]
+        assert sorted(targets, key=lambda one: (one[0], one[1]["type"])) == [
+            ("cpu", {"type": "Utilization", "averageUtilization": 1538}),
+            ("memory", {"type": "AverageValue", "averageValue": "200Mi"}),
+            ("memory", {"type": "Utilization", "averageUtilization": 66}),
+        ], form
+    stored = kubectl.json("get", "hpa.v1.autoscaling", "web-scaler", f"--namespace={SCALED}")
+    assert stored["spec"]["targetCPUUtilizationPercentage"] == 80
+
+
 def test_a_patch_builds_with_kustomize(commands: Commands, kubectl: Kubectl, tmp_path: Path) -> None:
     """The Deployment with its patch gives the requests of the plan."""
     manifest = _decided("web", 3, {"cpu": "500m", "memory": "256Mi"})
@@ -309,6 +378,70 @@ def test_the_plan_is_what_the_webhook_then_sets(
     print(f"{admitted} of {4 * COUNT} Pods admitted, {changed} of them with other amounts")
     assert admitted >= 50
     assert changed >= 20
+
+
+def test_a_crash_loop_ends_within_three_restarts(
+    release: Release, control_plane: ControlPlane, kubectl: Kubectl
+) -> None:
+    """Used were 300 MiB; it needs 1200 MiB, and its template has a limit of 512Mi.
+
+    A limit of 512Mi is near enough to 1.25 times the need of some 360 MiB, and stays. Each kill is in the
+    status that the kubelet writes; the next Pod, which the webhook sizes, gets more: 512 + 102.4 are 615Mi,
+    times 1.25 769Mi; then 769 + 102.4 + 257 are 1129Mi, times 1.25 1412Mi. No restart in place changes that.
+    """
+    workload = Workload(HUNGRY, "app")
+    learned = Learned(workload, 300 * MIB, 512 * MIB)
+    asyncio.run(_write(control_plane.kubeconfig, [learned.profile()]))
+    kubectl.run("label", "namespace", HUNGRY, f"{LABEL}=true")
+    limits: list[float] = []
+
+    with Kubelet(control_plane, node="hungry-node", namespaces=[HUNGRY]):
+        manifest = hungry(workload.name, HUNGRY, needs="1200Mi", limit="512Mi")
+        wait_until(lambda: _next_memory(kubectl, manifest, "requests") < 512 * MIB, 60, "the profile")
+        kubectl.apply(manifest)
+        while len(limits) < 5:
+            [pod] = pods_of(kubectl, workload.name, HUNGRY, 1)
+            started = wait_until(partial(_started, kubectl, pod["metadata"]["name"]), 60, "a status")
+            killed_at = list(oom_kill_limits(started or {}))
+            if not killed_at:
+                break
+            limits += killed_at
+            learned.kill(pod["metadata"]["name"], limits[-1])
+            asyncio.run(_write(control_plane.kubeconfig, [learned.profile()]))
+            wait_until(partial(_gets_more, kubectl, manifest, limits[-1]), 60, "a higher limit")
+            kubectl.run("delete", "pod", pod["metadata"]["name"], f"--namespace={HUNGRY}")
+
+    print(f"killed at {[round(limit / MIB) for limit in limits]} MiB")
+    assert limits == [512 * MIB, 769 * MIB]
+
+
+def _started(kubectl: Kubectl, name: str) -> dict[str, Any] | None:
+    """The Pod, once its containers run or were killed."""
+    pod = kubectl.json("get", "pod", name, f"--namespace={HUNGRY}")
+    return pod if pod["status"].get("containerStatuses") else None
+
+
+def _gets_more(kubectl: Kubectl, manifest: dict[str, Any], limit: float) -> bool:
+    return _next_memory(kubectl, manifest, "limits") > limit
+
+
+def _next_memory(kubectl: Kubectl, manifest: dict[str, Any], member: str) -> float:
+    """The memory that the next Pod of a Deployment has in its `requests` or `limits`."""
+    name = manifest["metadata"]["name"]
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{name}-6b6f9d7d5c", "controller": True}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{name}-6b6f9d7d5c-x7k2p",
+            "namespace": manifest["metadata"]["namespace"],
+            "labels": {"pod-template-hash": "6b6f9d7d5c"},
+            "ownerReferences": [owner | {"uid": "b7c1e9f0-0000-4000-8000-000000000000"}],
+        },
+        "spec": manifest["spec"]["template"]["spec"],
+    }
+    created = kubectl.json("create", "--dry-run=server", "--filename=-", input=json.dumps(pod))
+    return float(parse_quantity(created["spec"]["containers"][0]["resources"][member]["memory"]))
 
 
 def _admitted(control_plane: ControlPlane, pod: DemandedPod) -> dict[str, Any]:

@@ -145,6 +145,20 @@ def test_a_limit_that_is_near_enough_but_below_the_request_is_raised() -> None:
     assert (amounts_of(patched), amounts_of(patched, "limits")) == ([{"cpu": "100m"}], [{"cpu": "100m"}])
 
 
+@pytest.mark.parametrize("deadband", ["0.15", "0.3"])
+def test_a_limit_is_not_below_the_need(deadband: str) -> None:
+    """A request of 90Mi is within 15 % of 100 MiB and stays; the limit is 100Mi, whatever the deadband."""
+    original = pod(container(requests={"memory": "90Mi"}, limits={"memory": "90Mi"}))
+    needs = memory_needs(app=100 * MIB)
+
+    patched, _ = resized(original, needs, rules=policy(memory_ratio="1", deadband=deadband))
+
+    assert (amounts_of(patched), amounts_of(patched, "limits")) == (
+        [{"memory": "90Mi"}],
+        [{"memory": "100Mi"}],
+    )
+
+
 def test_an_unwritten_request_is_written_where_its_limit_changes() -> None:
     """A limit of 1100m alone requests 1100m, in the deadband of 1 core, but would follow the new limit."""
     original = pod(container(limits={"cpu": "1100m"}))

@@ -94,6 +94,15 @@ class PressureHistory:
         """A container that is terminated and not yet deleted."""
         self._state("kube_pod_container_status_terminated_reason", container, shape, reason=reason)
 
+    def limit(self, container: str, memory_bytes: Shape) -> None:
+        """The memory limit of a container, in kube-state-metrics."""
+        self._state("kube_pod_container_resource_limits", container, memory_bytes, resource="memory")
+        self._state("kube_pod_container_resource_limits", container, steady(0), resource="cpu")
+
+    def measured_limit(self, container: str, memory_bytes: Shape) -> None:
+        """The memory limit of a container, in cAdvisor; 0 if it has none."""
+        self._cadvisor("container_spec_memory_limit_bytes", container, memory_bytes)
+
     def write(self, path: Path) -> None:
         """Writes the OpenMetrics file."""
         families = [

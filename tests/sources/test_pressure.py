@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.profiles import PRESSURES_OF, Pressure, Resource
 from app.history.samples import PodContainer, PressureSamples, StepRange
-from app.sources.pressure import pressure_query, pressure_samples, slopes_query
+from app.sources.pressure import killed, limits_query, pressure_query, pressure_samples, slopes_query
 from app.sources.queries import Scope
 from app.sources.query_result import Key, QueryResult
 
@@ -152,6 +152,41 @@ def test_results_are_made_sparse(resource: Resource) -> None:
         (first, "db", 103): 1.0 if is_memory else 2.0,
         (stall, "db", 101): 0.2,
     }
+
+
+def test_the_query_on_the_limits_of_killed_containers() -> None:
+    """The least of two steps in kube-state-metrics, or else in cAdvisor, where 0 stands for none."""
+    state = 'resource="memory",pod="web-1",exported_namespace="",namespace="shop"'
+    cadvisor = 'container!="",container!="POD",pod="web-1",namespace="shop"'
+    states, measured = (
+        f"min_over_time({metric}{{{matchers}}}[10m])"
+        for metric, matchers in (
+            ("kube_pod_container_resource_limits", state),
+            ("container_spec_memory_limit_bytes", cadvisor),
+        )
+    )
+    least = "min by (namespace,pod,container)"
+
+    assert limits_query(("web-1",), SHOP) == f"{least}({states}) or {least}({measured} > 0)"
+
+
+def test_kills_have_the_limit_of_their_container_at_their_step() -> None:
+    """One at another step is none; nor is one that stands for no limit. A stall is no kill."""
+    points = [
+        ((*WEB, ""), 0, 1.0),
+        ((*WEB, ""), 2, 1.0),
+        ((*DB, ""), 1, 1.0),
+        ((*DB, "MemoryStalled"), 3, 0.2),
+    ]
+    answer = result(*points)
+    limits = [result((WEB, 0, 1024.0), (WEB, 1, 2048.0), (DB, 1, 2.0**63))]
+
+    kills, stalls = pressure_samples(Resource.MEMORY, STEPS, answer, limits)
+
+    assert {key[:3] for key in killed(answer).keys} == {WEB, DB}
+    assert kills.limits_bytes is not None
+    assert [None if np.isnan(limit) else limit for limit in kills.limits_bytes] == [1024.0, None, None]
+    assert stalls.limits_bytes is None
 
 
 def test_waiting_that_is_throttling_does_not_count_twice() -> None:

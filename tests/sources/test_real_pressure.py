@@ -72,6 +72,11 @@ def described() -> PressureHistory:
     old_event = stepped(BEGIN)
     history.oom_events("event-before-a-move", between(old_event, end=KILL))
     history.oom_events("event-before-a-move", between(old_event, KILL), job="renamed")
+    # Limits: one that is raised right after the kill; one of cAdvisor alone, and its value for no limit.
+    history.limit("restarted", stepped(KILL + 60, 64e6, 128e6))
+    history.limit("on-the-edge", stepped(BEGIN, after=32e6))
+    history.measured_limit("child-killed", stepped(BEGIN, after=256e6))
+    history.measured_limit("ended", steady(0))
     # Pressure stalls: without a limit; by throttling alone; by that and by other containers; too little.
     history.waiting("squeezed", steady(0.4))
     history.throttling("limited", steady(3))
@@ -149,6 +154,22 @@ async def test_oom_kills(source: PrometheusSource) -> None:
         "on-the-edge": {END // 300 - 5: 1.0, END // 300 - 4: 1.0},
         "killed-at-once": twice,
         "created-again": twice,
+    }
+
+
+async def test_limits_at_oom_kills(source: PrometheusSource) -> None:
+    """The limit at the kill in both steps in which it is visible; unknown ones are left out."""
+    kills, _ = await pressure(source, Resource.MEMORY, HOUR_AND_HALF)
+
+    assert kills.limits_bytes is not None
+    limits: dict[str, list[float]] = {}
+    for row, limit in zip(kills.rows, kills.limits_bytes, strict=True):
+        if not np.isnan(limit):
+            limits.setdefault(kills.containers[row].container, []).append(limit)
+    assert limits == {
+        "restarted": [64e6, 64e6],
+        "on-the-edge": [32e6, 32e6],
+        "child-killed": [256e6, 256e6],
     }
 
 

@@ -18,6 +18,7 @@ from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.connection_history import ConnectionHistory
 from app.history.coverage import Coverage
 from app.history.day_histograms import DayHistograms
+from app.history.kill_limits import KillLimits
 from app.history.pressure_history import PressureHistory
 from app.history.samples import STEPS_PER_DAY
 from app.history.usage import UsageState
@@ -42,6 +43,7 @@ _SHARES = "parts"
 # Per series.
 _FIRST_SEEN, _LAST_SEEN, _RECENT = "first_seen", "last_seen", "recent"
 _PRESSURE_LAST_SEEN = "seen_last"
+_LOWEST_LIMIT, _HIGHEST_LIMIT = "limits_lowest", "limits_highest"  # where any is known
 # Per edge and per source.
 _RATES = {
     "requests": "requests",
@@ -146,6 +148,10 @@ def _read_histograms(histograms: UsageHistograms, arrays: NamedArrays, size: int
 def _pressure_arrays(pressure: PressureHistory, size: int) -> Iterator[tuple[str, NDArray[Any]]]:
     yield from _coverage_arrays(pressure.coverage)
     yield _PRESSURE_LAST_SEEN, pressure.last_seen(size)
+    if pressure.kill_limits.are_known:
+        limits = pressure.kill_limits.padded(size)
+        yield _LOWEST_LIMIT, limits.lowest
+        yield _HIGHEST_LIMIT, limits.highest
     for number, shares in sorted(pressure.days.items()):
         yield f"{number}/{_SHARES}", shares
 
@@ -153,6 +159,10 @@ def _pressure_arrays(pressure: PressureHistory, size: int) -> Iterator[tuple[str
 def _read_pressure(pressure: PressureHistory, arrays: NamedArrays, size: int) -> None:
     pressure.coverage = _read_coverage(_section(arrays, _COVERAGE))
     pressure.last_seen_steps = _checked(arrays, _PRESSURE_LAST_SEEN, np.int64, at_most=size)
+    if _LOWEST_LIMIT in arrays:
+        pressure.kill_limits = KillLimits(
+            *(_checked(arrays, name, np.float64, (size,)) for name in (_LOWEST_LIMIT, _HIGHEST_LIMIT))
+        )
     pressure.days = {
         number: _checked(arrays, f"{number}/{_SHARES}", np.int64, at_most=size)
         for number in _day_numbers(arrays)

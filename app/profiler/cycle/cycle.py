@@ -39,7 +39,7 @@ from app.profiler.cycle.request_changes import RequestChanges
 from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.source_replicas import with_replica_rates
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
-from app.profiler.cycle.workload_states import with_states
+from app.profiler.cycle.workload_states import memory_limits, with_states
 from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import RateLimiter
@@ -259,6 +259,7 @@ class ProfilingCycle:
             init_container_check(snapshot.templates),
             ephemeral_container_check(snapshot.ephemeral),
             added_container_check(snapshot.templates),
+            memory_limits(snapshot.state_of),
         )
         derived = await asyncio.to_thread(
             self._derivation.derive, collected.states, newest, self._in_scope, checks, stored

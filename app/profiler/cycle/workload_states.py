@@ -11,8 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.domain.profiles import Profile, Resource, ResourceProfile, StoredProfile
+from app.domain.quantities import amount_in
 from app.domain.workload_state import WorkloadState
 from app.domain.workloads import Workload
+from app.recommendation.active_containers import ContainerAmount
 
 STATE_REFRESH = timedelta(hours=1)
 REPLICA_FACTOR = 2
@@ -27,6 +29,18 @@ def with_states(profiles: Iterable[Profile], find_state: FindState) -> list[Prof
         else profile
         for profile in profiles
     ]
+
+
+def memory_limits(find_state: FindState) -> ContainerAmount:
+    """A function that finds the memory limit of a container in the Pod template of its workload."""
+
+    def find(workload: Workload, container: str) -> float | None:
+        state = find_state(Resource.MEMORY, workload)
+        named = [one for one in state.amounts.containers if one.name == container] if state else []
+        limit = amount_in(named[0].limit) if named else None
+        return float(limit) if limit else None
+
+    return find
 
 
 def is_state_due(stored: StoredProfile, current: WorkloadState | None, now: datetime) -> bool:

@@ -140,12 +140,16 @@ async def test_a_kill_raises_memory_once_and_its_raise_decays(leader: Leader, ki
 
 
 async def test_a_quiet_cycle_without_a_mesh_has_six_queries(leader: Leader) -> None:
-    """CPU, memory, pressure on both, and two on the owners of the unknown Pods, both without a result."""
-    await leader.value_at(at(14, 0))
-    earlier = leader.traffic.queries.total()
+    """CPU, memory, pressure on both, and two on the owners of the unknown Pods, both without a result.
 
-    await leader.value_at(at(14, 5))
+    The one with the kill asks for the limit of its container too.
+    """
+    await leader.value_at(at(13, 55))
+    for minutes_after_two, queries in ((0, 6), (5, 7)):
+        earlier = leader.traffic.queries.total()
 
-    assert leader.traffic.queries.total() - earlier == 6
+        await leader.value_at(at(14, minutes_after_two))
+
+        assert leader.traffic.queries.total() - earlier == queries
     assert leader.sink.reports[-1]["pastPodsAttributedBy"] == "names"
     assert {signal["state"] for signal in leader.sink.signals.values()} == {"Ok", "Off"}
