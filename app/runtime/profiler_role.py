@@ -32,12 +32,14 @@ from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.policies import cycle_policy
 from app.runtime.prometheus import check_access, open_usage_source
+from app.runtime.vpa import RecommenderFactory
 from app.runtime.watches.faults import TermWatches, clock_fault
 from app.runtime.watches.namespace_policies import NamespacePolicyWatches
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.profiles import ProfileWatches
 from app.runtime.watches.scheduling_labels import SchedulingLabelWatches
+from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.runtime.webhook_policies import probe_policy
 from app.settings.environment import Settings
@@ -107,7 +109,12 @@ class ProfilerRole:
         self._leading = False
         self._authority = authority_secret(client, settings)
         self._watched: list[
-            PodWatches | WorkloadWatches | NamespaceWatches | NamespacePolicyWatches | SchedulingLabelWatches
+            PodWatches
+            | WorkloadWatches
+            | NamespaceWatches
+            | NamespacePolicyWatches
+            | SchedulingLabelWatches
+            | AutoscalerWatches
         ] = []
         self._events = EventRecorder(client, identity_of(settings))
         self._prober = Prober(client, probe_policy(settings), self._events, registry)
@@ -119,12 +126,19 @@ class ProfilerRole:
             else None
         )
 
+        self._recommender = (
+            RecommenderFactory(settings, client, catalogue)
+            if settings.vpa_recommender_enabled and settings.background_routine_enabled
+            else None
+        )
+
         # Of the tasks that go on in spite of a fault: the reason of each, by its subject.
         self._task_faults: dict[str, ReadFaults] = {
             _LEASE: self._elector.faults,
             "events": self._events.faults,
             "self-probe": self._prober.faults,
             **({"back-fill": self._backfill.faults} if self._backfill else {}),
+            **({"vpa recommender": self._recommender.faults} if self._recommender else {}),
         }
 
     def register_metrics(self, health: HealthMetrics) -> None:
@@ -195,6 +209,12 @@ class ProfilerRole:
                     group.create_task(asking.run(), name="watch of scheduling labels")
                     group.create_task(policies.run(), name="watch of policies of namespaces")
                     self._watched += [workloads, asking, policies]
+                if self._recommender:
+                    autoscalers = AutoscalerWatches(self._client, self._settings.profiling_namespace)
+                    group.create_task(autoscalers.run(), name="watch of VerticalPodAutoscalers")
+                    recommender = self._recommender.run(autoscalers, workloads)
+                    group.create_task(recommender, name="vpa recommender")
+                    self._watched += [autoscalers]
                 if self._backfill:
                     backfill = self._backfill.run(
                         pods, workloads.registry, namespaces.scope, self._profiles.have_settled

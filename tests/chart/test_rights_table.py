@@ -21,6 +21,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "scheduling.enabled": (False, True),
     "probe.enabled": (False, True),
     "backfill.enabled": (False, True),
+    "vpa.recommender.enabled": (False, True),
 }
 # What `profiles`, `profiled` and `searched` are: they vary together.
 PLACES: tuple[dict[str, Any], ...] = (
@@ -42,6 +43,7 @@ DEFAULTS = PLACES[0] | {
     "scheduling.enabled": False,
     "probe.enabled": True,
     "backfill.enabled": True,
+    "vpa.recommender.enabled": False,
 }
 # Values that change Pods, objects and traffic, but no right.
 WITHOUT_RIGHTS: list[dict[str, Any]] = [
@@ -135,8 +137,11 @@ def values(choice: dict[str, Any]) -> dict[str, Any]:
     """The chosen values as the chart takes them."""
     nested: dict[str, Any] = {}
     for path, value in choice.items():
-        parent, key = path.split(".")
-        nested.setdefault(parent, {})[key] = value
+        *parents, key = path.split(".")
+        place = nested
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[key] = value
     return nested
 
 

@@ -131,6 +131,10 @@ class WorkloadRegistry:
             return deleted.cron_job if deleted else None
         return record.cron_job or job
 
+    def record(self, workload: Workload) -> WorkloadRecord | None:
+        """The record of the object; None if it is not known."""
+        return self._present.get(workload)
+
     def put(self, record: WorkloadRecord) -> None:
         """Store an added or modified object."""
         self._present[record.workload] = record

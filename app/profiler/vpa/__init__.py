@@ -1,0 +1,1 @@
+"""Recommendations in VerticalPodAutoscalers: `app.vpa` decides what they say, `job` writes them."""

@@ -1,0 +1,211 @@
+"""The recommender of VerticalPodAutoscalers: keeps the status of those that name it up to date.
+
+All are compared once per period. One is looked at again only if it, a profile of its target, or the target's
+object changed, so that a pass over unchanged ones costs next to nothing and sends no request.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.fair_shares import in_turn
+from app.domain.profile_lookup import profile_lookup_order
+from app.domain.profiles import Identity, Resource, StoredProfile
+from app.domain.quantities import format_time
+from app.domain.workload_record import WorkloadRecord
+from app.domain.workloads import Workload
+from app.errors import ClusterError, ConflictError, NotFoundError, UnavailableError
+from app.periodic import Backoff, wait_synced
+from app.profiler.ports import AutoscalerStatusWriter
+from app.profiler.rate_limiter import RateLimiter
+from app.profiler.refusals import Refusals
+from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
+from app.profiler.registries.workloads import WorkloadRegistry
+from app.rightsizing.policy import SchedulingPolicy
+from app.vpa.autoscaler import VerticalAutoscaler
+from app.vpa.conclusions import conclude
+from app.vpa.recommendation import TargetFacts
+from app.vpa.status import AutoscalerStatus, to_manifest
+
+log = structlog.get_logger(__name__)
+_COMPARED_PER_BATCH = 100  # takes some milliseconds, in which the event loop runs nothing else
+# A status that was written so recently is not written again: the watch may not have reported it yet, or the
+# CRD's schema drops a field of it.
+_SETTLES = timedelta(hours=1)
+_NEEDS = {resource.profile_kind for resource in Resource}
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusBasis:
+    """The objects that a status was concluded from; a changed one is another object."""
+
+    autoscaler: VerticalAutoscaler
+    profiles: tuple[StoredProfile | None, ...]
+    record: WorkloadRecord | None
+    is_known: bool
+
+    def is_same(self, other: "StatusBasis | None") -> bool:
+        """True if nothing changed."""
+        return (
+            other is not None
+            and self.autoscaler is other.autoscaler
+            and self.record is other.record
+            and self.is_known == other.is_known
+            and all(mine is its for mine, its in zip(self.profiles, other.profiles, strict=True))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    autoscaler: VerticalAutoscaler
+    status: AutoscalerStatus
+    basis: StatusBasis
+
+
+@dataclass(eq=False)
+class AutoscalerRecommender:
+    """The recommender of one leader's term, under a *name*; `run` ends only by cancellation.
+
+    *is_known* is True for a workload whose object is listed if it exists.
+    """
+
+    name: str
+    autoscalers: AutoscalerRegistry
+    catalogue: ProfileCatalogue
+    workloads: WorkloadRegistry
+    writer: AutoscalerStatusWriter
+    policy: SchedulingPolicy
+    _: KW_ONLY
+    rate_limiter: RateLimiter
+    period_seconds: float
+    is_known: Callable[[Workload], bool] = lambda _workload: True
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _settled: dict[Key, StatusBasis] = field(default_factory=dict, init=False)
+    _written: dict[Key, tuple[str, AutoscalerStatus, datetime]] = field(default_factory=dict, init=False)
+    _refusals: Refusals = field(default_factory=Refusals, init=False)
+    _reasons: dict[Key, str] = field(default_factory=dict, init=False)
+    _disputed: dict[Key, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._backoff = Backoff()
+
+    def faults(self) -> Mapping[str, str]:
+        """The reason of each status that was refused, and of each object that names several recommenders."""
+        found = {**self._reasons, **self._disputed}
+        return {
+            f"VerticalPodAutoscaler {namespace}/{name}": reason
+            for (namespace, name), reason in sorted(found.items())
+        }
+
+    async def run(self, listed: Callable[[], bool]) -> None:
+        """Write until cancelled, once workloads and objects are *listed* and profiles are known."""
+        await wait_synced(lambda: listed() and self.catalogue.listed_kinds >= _NEEDS)
+        while True:
+            await self.run_once()
+            await asyncio.sleep(self.period_seconds)
+
+    async def run_once(self) -> int:
+        """Bring all statuses up to date; returns the number of writes that succeeded."""
+        now, served = self.clock(), self._served()
+        self._forget_all_but({autoscaler.key for autoscaler in served})
+        written = 0
+        for start in range(0, len(served), _COMPARED_PER_BATCH):
+            for autoscaler in served[start : start + _COMPARED_PER_BATCH]:
+                if write := self._plan(autoscaler, now):
+                    written += await self._write(write, now)
+            await asyncio.sleep(0)
+        if written:
+            log.info("vpa_statuses_written", written=written)
+        return written
+
+    def _served(self) -> list[VerticalAutoscaler]:
+        """The objects that name this recommender and no other, namespaces in turn.
+
+        Two recommenders would overwrite each other.
+        """
+        named = [autoscaler for autoscaler in self.autoscalers if self.name in autoscaler.recommenders]
+        self._disputed = {
+            autoscaler.key: f"it names several recommenders ({', '.join(autoscaler.recommenders)[:200]}), so"
+            f" {self.name} leaves it alone: name one"
+            for autoscaler in named
+            if len(autoscaler.recommenders) > 1
+        }
+        served = (autoscaler for autoscaler in named if autoscaler.key not in self._disputed)
+        return in_turn(served, lambda autoscaler: autoscaler.namespace)
+
+    def _forget_all_but(self, keys: set[Key]) -> None:
+        for of_objects in (self._settled, self._written, self._reasons):
+            for key in of_objects.keys() - keys:
+                del of_objects[key]
+        self._refusals.keep_only({_name(key) for key in keys})
+
+    def _plan(self, autoscaler: VerticalAutoscaler, now: datetime) -> _Write | None:
+        key, basis = autoscaler.key, self._basis(autoscaler)
+        if basis.is_same(self._settled.get(key)) or self._refusals.is_paused(_name(key), now):
+            return None
+        wanted = conclude(autoscaler, self._facts(basis), self.policy)
+        if wanted.says_the_same(autoscaler.status):
+            self._settled[key] = basis
+            return None
+        uid, last, written_at = self._written.get(key, ("", None, now))
+        if last and uid == autoscaler.uid and wanted.says_the_same(last) and now - written_at < _SETTLES:
+            return None
+        return _Write(autoscaler, wanted.at(format_time(now), autoscaler.status), basis)
+
+    def _basis(self, autoscaler: VerticalAutoscaler) -> StatusBasis:
+        target = autoscaler.target
+        profiles: tuple[StoredProfile | None, ...] = tuple(None for _ in Resource)
+        if autoscaler.has_target:
+            for workload in profile_lookup_order(target):
+                found = (self.catalogue.get(Identity(one.profile_kind, workload)) for one in Resource)
+                profiles = tuple(found)
+                if any(profiles):
+                    break
+        return StatusBasis(autoscaler, profiles, self.workloads.record(target), self.is_known(target))
+
+    def _facts(self, basis: StatusBasis) -> TargetFacts:
+        profiles = {
+            resource: profile
+            for resource, profile in zip(Resource, basis.profiles, strict=True)
+            if profile is not None
+        }
+        if basis.record is None:
+            return TargetFacts(profiles, is_missing=basis.is_known)
+        record = basis.record
+        return TargetFacts(profiles, record.template, record.amounts, parent=record.cron_job)
+
+    async def _write(self, write: _Write, now: datetime) -> bool:
+        """True if the status was written; a refusal pauses this object only."""
+        key = write.autoscaler.key
+        manifest = to_manifest(
+            write.status, replaces_recommendation=bool(write.autoscaler.status.recommendations)
+        )
+        await self.rate_limiter.acquire()
+        try:
+            await self.writer.write_status(write.autoscaler, manifest)
+        except (NotFoundError, ConflictError) as error:
+            log.debug("vpa_status_not_written", vpa=_name(key), error=str(error))  # the watch reports why
+            return False
+        except UnavailableError as error:
+            self.rate_limiter.pause(error.retry_after_seconds or self._backoff.next_pause())
+            log.warning("vpa_status_not_written", vpa=_name(key), error=str(error))
+            return False
+        except ClusterError as error:
+            self._refusals.add(_name(key), now)
+            self._reasons[key] = f"its status is refused: {error}"
+            log.warning("vpa_status_not_written", vpa=_name(key), error=str(error))
+            return False
+        self._backoff.reset()
+        self._refusals.discard(_name(key))
+        self._reasons.pop(key, None)
+        self._written[key] = write.autoscaler.uid, write.status, now
+        return True
+
+
+def _name(key: Key) -> str:
+    return "/".join(key)

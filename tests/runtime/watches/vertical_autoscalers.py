@@ -1,0 +1,48 @@
+"""The watch and the recommender of VerticalPodAutoscalers on an API server, without the rest of a leader."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.vertical_autoscalers import AutoscalerStatusClient
+from app.profiler.rate_limiter import RateLimiter
+from app.profiler.registries.workloads import WorkloadRegistry
+from app.profiler.vpa.job import AutoscalerRecommender
+from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
+from tests.kubernetes.polling import until
+from tests.vpa.objects import POLICY, RECOMMENDER, catalogue_of
+
+
+def recommender_of(
+    client: ClusterClient,
+    watches: AutoscalerWatches,
+    workloads: WorkloadRegistry,
+    profiles: Iterable[dict[str, Any]],
+) -> AutoscalerRecommender:
+    """A recommender with these stored profiles, which writes as fast as the API server answers."""
+    return AutoscalerRecommender(
+        RECOMMENDER,
+        watches.registry,
+        catalogue_of(*profiles),
+        workloads,
+        AutoscalerStatusClient(client),
+        POLICY,
+        rate_limiter=RateLimiter(100_000),
+        period_seconds=5,
+    )
+
+
+@asynccontextmanager
+async def watching(client: ClusterClient, namespace: str) -> AsyncIterator[AutoscalerWatches]:
+    """The watches of one namespace, once they are in sync."""
+    watches = AutoscalerWatches(client, [namespace])
+    task = asyncio.create_task(watches.run())
+    try:
+        await until(lambda: all(reflector.is_synced for reflector in watches.reflectors))
+        yield watches
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
