@@ -1,6 +1,6 @@
 """Annotations of a policy that have no effect, by the object on which they stand."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.container_roles import UNKNOWN_TEMPLATE
@@ -53,21 +53,3 @@ def _unknown_containers(
         for rule in named
         if rule.container not in names
     )
-
-
-class AnnouncedFaults:
-    """The faults of which there was an Event: one for each text of an object in a leader's term."""
-
-    def __init__(self) -> None:
-        self._announced: dict[Workload, str] = {}
-
-    def take_new(self, faults: Mapping[Workload, str]) -> dict[Workload, str]:
-        """The *faults* that are not announced yet; they are from now on."""
-        new = {subject: text for subject, text in faults.items() if self._announced.get(subject) != text}
-        self._announced = dict(faults)
-        return new
-
-    def forget(self, subjects: Iterable[Workload]) -> None:
-        """Announce the faults of *subjects* again."""
-        for subject in subjects:
-            self._announced.pop(subject, None)
