@@ -9,6 +9,7 @@ from app.kubernetes.reflector import Reflector
 from app.kubernetes.vertical_autoscalers import AutoscalerStatusClient
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.vpa.job import AutoscalerRecommender
+from app.profiler.vpa.paced_writes import PacedWrites
 from app.runtime.scheduling import scheduling_policy
 from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
 from app.runtime.watches.workloads import WorkloadWatches
@@ -39,7 +40,7 @@ class RecommenderFactory:
             workloads.registry,
             self._writer,
             scheduling_policy(self._settings),
-            rate_limiter=RateLimiter(self._settings.vpa_write_rate),
+            writes=PacedWrites(RateLimiter(self._settings.vpa_write_rate), "status"),
             period_seconds=_PERIOD_SECONDS,
             is_known=workloads.knows,
         )

@@ -18,13 +18,12 @@ from app.domain.profiles import Identity, Resource, StoredProfile
 from app.domain.quantities import format_time
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
-from app.errors import ClusterError, ConflictError, NotFoundError, UnavailableError
-from app.periodic import Backoff, wait_synced
+from app.periodic import wait_synced
 from app.profiler.ports import AutoscalerStatusWriter
-from app.profiler.rate_limiter import RateLimiter
-from app.profiler.refusals import Refusals
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
+from app.profiler.vpa.named_faults import named_faults
+from app.profiler.vpa.paced_writes import PacedWrites
 from app.rightsizing.policy import SchedulingPolicy
 from app.vpa.autoscaler import VerticalAutoscaler
 from app.vpa.conclusions import conclude
@@ -64,7 +63,6 @@ class StatusBasis:
 class _Write:
     autoscaler: VerticalAutoscaler
     status: AutoscalerStatus
-    basis: StatusBasis
 
 
 @dataclass(eq=False)
@@ -81,26 +79,18 @@ class AutoscalerRecommender:
     writer: AutoscalerStatusWriter
     policy: SchedulingPolicy
     _: KW_ONLY
-    rate_limiter: RateLimiter
+    writes: PacedWrites
     period_seconds: float
     is_known: Callable[[Workload], bool] = lambda _workload: True
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _settled: dict[Key, StatusBasis] = field(default_factory=dict, init=False)
     _written: dict[Key, tuple[str, AutoscalerStatus, datetime]] = field(default_factory=dict, init=False)
-    _refusals: Refusals = field(default_factory=Refusals, init=False)
-    _reasons: dict[Key, str] = field(default_factory=dict, init=False)
-    _disputed: dict[Key, str] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        self._backoff = Backoff()
+    _disputed: dict[str, str] = field(default_factory=dict, init=False)
 
     def faults(self) -> Mapping[str, str]:
         """The reason of each status that was refused, and of each object that names several recommenders."""
-        found = {**self._reasons, **self._disputed}
-        return {
-            f"VerticalPodAutoscaler {namespace}/{name}": reason
-            for (namespace, name), reason in sorted(found.items())
-        }
+        found = {**self.writes.reasons, **self._disputed}
+        return {f"VerticalPodAutoscaler {name}": reason for name, reason in named_faults(found).items()}
 
     async def run(self, listed: Callable[[], bool]) -> None:
         """Write until cancelled, once workloads and objects are *listed* and profiles are known."""
@@ -130,23 +120,23 @@ class AutoscalerRecommender:
         """
         named = [autoscaler for autoscaler in self.autoscalers if self.name in autoscaler.recommenders]
         self._disputed = {
-            autoscaler.key: f"it names several recommenders ({', '.join(autoscaler.recommenders)[:200]}), so"
+            str(autoscaler): f"it names several recommenders ({', '.join(autoscaler.recommenders)[:200]}), so"
             f" {self.name} leaves it alone: name one"
             for autoscaler in named
             if len(autoscaler.recommenders) > 1
         }
-        served = (autoscaler for autoscaler in named if autoscaler.key not in self._disputed)
+        served = (autoscaler for autoscaler in named if str(autoscaler) not in self._disputed)
         return in_turn(served, lambda autoscaler: autoscaler.namespace)
 
     def _forget_all_but(self, keys: set[Key]) -> None:
-        for of_objects in (self._settled, self._written, self._reasons):
+        for of_objects in (self._settled, self._written):
             for key in of_objects.keys() - keys:
                 del of_objects[key]
-        self._refusals.keep_only({_name(key) for key in keys})
+        self.writes.keep_only({"/".join(key) for key in keys})
 
     def _plan(self, autoscaler: VerticalAutoscaler, now: datetime) -> _Write | None:
         key, basis = autoscaler.key, self._basis(autoscaler)
-        if basis.is_same(self._settled.get(key)) or self._refusals.is_paused(_name(key), now):
+        if basis.is_same(self._settled.get(key)) or self.writes.is_paused(str(autoscaler), now):
             return None
         wanted = conclude(autoscaler, self._facts(basis), self.policy)
         if wanted.says_the_same(autoscaler.status):
@@ -155,7 +145,7 @@ class AutoscalerRecommender:
         uid, last, written_at = self._written.get(key, ("", None, now))
         if last and uid == autoscaler.uid and wanted.says_the_same(last) and now - written_at < _SETTLES:
             return None
-        return _Write(autoscaler, wanted.at(format_time(now), autoscaler.status), basis)
+        return _Write(autoscaler, wanted.at(format_time(now), autoscaler.status))
 
     def _basis(self, autoscaler: VerticalAutoscaler) -> StatusBasis:
         target = autoscaler.target
@@ -180,32 +170,13 @@ class AutoscalerRecommender:
         return TargetFacts(profiles, record.template, record.amounts, parent=record.cron_job)
 
     async def _write(self, write: _Write, now: datetime) -> bool:
-        """True if the status was written; a refusal pauses this object only."""
-        key = write.autoscaler.key
-        manifest = to_manifest(
-            write.status, replaces_recommendation=bool(write.autoscaler.status.recommendations)
+        """True if the status was written."""
+        key, autoscaler = write.autoscaler.key, write.autoscaler
+        replaces = bool(autoscaler.status.recommendations)
+        manifest = to_manifest(write.status, replaces_recommendation=replaces)
+        is_written = await self.writes.send(
+            str(autoscaler), lambda: self.writer.write_status(autoscaler, manifest), now
         )
-        await self.rate_limiter.acquire()
-        try:
-            await self.writer.write_status(write.autoscaler, manifest)
-        except (NotFoundError, ConflictError) as error:
-            log.debug("vpa_status_not_written", vpa=_name(key), error=str(error))  # the watch reports why
-            return False
-        except UnavailableError as error:
-            self.rate_limiter.pause(error.retry_after_seconds or self._backoff.next_pause())
-            log.warning("vpa_status_not_written", vpa=_name(key), error=str(error))
-            return False
-        except ClusterError as error:
-            self._refusals.add(_name(key), now)
-            self._reasons[key] = f"its status is refused: {error}"
-            log.warning("vpa_status_not_written", vpa=_name(key), error=str(error))
-            return False
-        self._backoff.reset()
-        self._refusals.discard(_name(key))
-        self._reasons.pop(key, None)
-        self._written[key] = write.autoscaler.uid, write.status, now
-        return True
-
-
-def _name(key: Key) -> str:
-    return "/".join(key)
+        if is_written:
+            self._written[key] = autoscaler.uid, write.status, now
+        return is_written

@@ -18,6 +18,7 @@ from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
 from app.profiler.vpa.job import AutoscalerRecommender
+from app.profiler.vpa.paced_writes import PacedWrites
 from app.vpa.autoscaler import VerticalAutoscaler, read_autoscaler
 from tests.vpa.objects import CPU_NEEDS, POLICY, RECOMMENDER, WEB, catalogue_of, profile, vpa, web_profiles
 
@@ -75,7 +76,7 @@ class Term:
             self.workloads,
             cluster,
             POLICY,
-            rate_limiter=RateLimiter(1e9),
+            writes=PacedWrites(RateLimiter(1e9), "status"),
             period_seconds=5,
             clock=lambda: self.now,
         )

@@ -10,6 +10,7 @@ from app.kubernetes.vertical_autoscalers import AutoscalerStatusClient
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.workloads import WorkloadRegistry
 from app.profiler.vpa.job import AutoscalerRecommender
+from app.profiler.vpa.paced_writes import PacedWrites
 from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
 from tests.kubernetes.polling import until
 from tests.vpa.objects import POLICY, RECOMMENDER, catalogue_of
@@ -29,7 +30,7 @@ def recommender_of(
         workloads,
         AutoscalerStatusClient(client),
         POLICY,
-        rate_limiter=RateLimiter(100_000),
+        writes=PacedWrites(RateLimiter(100_000), "status"),
         period_seconds=5,
     )
 
