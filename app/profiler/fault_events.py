@@ -8,6 +8,7 @@ from app.domain.fair_shares import in_turn
 from app.domain.workloads import NAMESPACE, Workload
 from app.profiler.workload_event import EventReason, WorkloadEvent
 
+MAX_LENGTH = 900  # of an Event's message there are 1,024 characters
 _PREFIXES = {EventReason.INVALID_POLICY: f"annotations {POLICY_PREFIX}… without effect: "}
 
 

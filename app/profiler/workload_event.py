@@ -14,11 +14,12 @@ class EventReason(StrEnum):
     CREATED = "ProfileCreated"
     EXPIRED = "ProfileExpired"
     INVALID_POLICY = "InvalidPolicy"
+    LIMIT_BELOW_NEED = "LimitBelowNeed"
 
     @property
     def is_fault(self) -> bool:
-        """True for annotations that a user has to correct."""
-        return self is EventReason.INVALID_POLICY
+        """True for what a user has to correct."""
+        return self in {EventReason.INVALID_POLICY, EventReason.LIMIT_BELOW_NEED}
 
 
 @dataclass(frozen=True, slots=True)

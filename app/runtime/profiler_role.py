@@ -127,7 +127,7 @@ class ProfilerRole:
         )
 
         self._recommender = (
-            RecommenderFactory(settings, client, catalogue)
+            RecommenderFactory(settings, client, catalogue, self._events)
             if settings.vpa_recommender_enabled and settings.background_routine_enabled
             else None
         )

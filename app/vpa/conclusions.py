@@ -5,11 +5,12 @@ while they hold.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from app.domain.workloads import Workload
 from app.rightsizing.policy import SchedulingPolicy
 from app.vpa.autoscaler import VerticalAutoscaler
-from app.vpa.recommendation import Recommended, TargetFacts, recommend
+from app.vpa.recommendation import LimitBelowNeed, Recommended, TargetFacts, recommend
 from app.vpa.status import AutoscalerStatus, Condition, ordered
 
 PROVIDED, LOW_CONFIDENCE = "RecommendationProvided", "LowConfidence"
@@ -19,10 +20,16 @@ _MAX_LISTED = 8
 Reason = tuple[str, str]  # a CamelCase word and a sentence
 
 
-def conclude(
-    autoscaler: VerticalAutoscaler, facts: TargetFacts, policy: SchedulingPolicy
-) -> AutoscalerStatus:
-    """The status that *autoscaler* is to have, with no times."""
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The status that an object is to have, with no times, and the limits of its target that are too low."""
+
+    status: AutoscalerStatus
+    limits: tuple[LimitBelowNeed, ...] = ()
+
+
+def conclude(autoscaler: VerticalAutoscaler, facts: TargetFacts, policy: SchedulingPolicy) -> Conclusion:
+    """What follows for *autoscaler* from what is known of its target."""
     is_supported = autoscaler.has_target and facts.parent is None
     recommended = recommend(autoscaler, facts, policy) if is_supported else Recommended()
     conditions = [
@@ -31,7 +38,8 @@ def conclude(
         *_if_any(NO_PODS, _missing_target(autoscaler, facts)),
         *_if_any(UNSUPPORTED, _unsupported(autoscaler, facts, recommended)),
     ]
-    return AutoscalerStatus(recommended.containers, ordered(conditions), autoscaler.generation)
+    status = AutoscalerStatus(recommended.containers, ordered(conditions), autoscaler.generation)
+    return Conclusion(status, recommended.limits)
 
 
 def _provided(autoscaler: VerticalAutoscaler, facts: TargetFacts, recommended: Recommended) -> Condition:
@@ -82,7 +90,7 @@ def _unsupported(
                 f"minAllowed {place} is above maxAllowed for {resource}: the maximum counts",
             )
     for limit in recommended.limits:
-        yield LIMIT_BELOW_NEED, f"{limit}, which RequestsOnly leaves: raise the limit in the Pod template"
+        yield LIMIT_BELOW_NEED, str(limit)
 
 
 def _if_any(kind: str, reasons: Iterable[Reason]) -> Iterator[Condition]:

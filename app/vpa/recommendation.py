@@ -50,7 +50,10 @@ class LimitBelowNeed:
     limit: str
 
     def __str__(self) -> str:
-        return f"{self.container} needs {self.need} {self.resource} and has a limit of {self.limit}"
+        return (
+            f"{self.container} needs {self.need} {self.resource} and has a limit of {self.limit}, which"
+            " RequestsOnly leaves: raise the limit in the Pod template"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ class _Column:
         capped = within(uncapped, lambda amount: own.within(self.resource, wanted.nearest(amount)))
         too_low = None
         if own.requests_only and limit is not None:
-            if limit < capped.target:
+            if limit < min(capped.target, uncapped.target):
                 shown = self._quantity(uncapped.target), self._quantity(limit)
                 too_low = LimitBelowNeed(name, self.resource, *shown)
             least = floor_to_unit(self.resource, limit)

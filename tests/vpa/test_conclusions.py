@@ -44,7 +44,7 @@ def facts(*manifests: dict[str, Any], workload: Workload = WEB, **options: Any) 
 
 def status_of(known: TargetFacts, **spec: Any) -> AutoscalerStatus:
     """The status of an object with this spec."""
-    return conclude(read_autoscaler(vpa(**spec)), known, POLICY)
+    return conclude(read_autoscaler(vpa(**spec)), known, POLICY).status
 
 
 def containers_of(status: AutoscalerStatus) -> list[dict[str, Any]]:
@@ -159,6 +159,15 @@ def test_requests_only_stays_at_the_limit() -> None:
         " Pod template"
     )
     assert containers_of(status_of(known))[0] == MAIN  # RequestsAndLimits: VPA moves the limit too
+
+
+def test_a_minimum_above_the_limit_is_no_need() -> None:
+    """300Mi are needed, minAllowed is 1Gi and the limit 512Mi: the container lives within its limit."""
+    policy = {"containerName": "main", "controlledValues": "RequestsOnly", "minAllowed": {"memory": "1Gi"}}
+    status = status_of(facts(amounts=limits("2", "512Mi")), resourcePolicy=container_policies(policy))
+
+    assert containers_of(status)[0]["target"]["memory"] == "512Mi"
+    assert conditions_of(status) == PROVIDED
 
 
 def test_a_policy_below_the_limit_is_no_fault() -> None:

@@ -10,8 +10,7 @@ from app.domain.workload_policy import WorkloadPolicy
 from app.domain.workloads import NAMESPACE, Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.plan_policies import container_names
-
-_MAX_LENGTH = 900  # of an Event's message there are 1,024 characters
+from app.profiler.fault_events import MAX_LENGTH
 
 
 def policy_faults(
@@ -29,7 +28,7 @@ def policy_faults(
         if policy.rules or policy.faults:
             faults[workload] = (*policy.faults, *_unknown_containers(workload, policy, snapshot, stored))
     return {
-        subject: "; ".join(sentences)[:_MAX_LENGTH]
+        subject: "; ".join(sentences)[:MAX_LENGTH]
         for subject, sentences in sorted(faults.items())
         if sentences and in_scope(subject.namespace)
     }

@@ -5,7 +5,7 @@ object changed, so that a pass over unchanged ones costs next to nothing and sen
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,9 +19,11 @@ from app.domain.quantities import format_time
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.periodic import wait_synced
+from app.profiler.fault_events import MAX_LENGTH
 from app.profiler.ports import AutoscalerStatusWriter
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
+from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.named_faults import named_faults
 from app.profiler.vpa.paced_writes import PacedWrites
 from app.rightsizing.policy import SchedulingPolicy
@@ -78,6 +80,7 @@ class AutoscalerRecommender:
     workloads: WorkloadRegistry
     writer: AutoscalerStatusWriter
     policy: SchedulingPolicy
+    limit_events: FaultAnnouncer
     _: KW_ONLY
     writes: PacedWrites
     period_seconds: float
@@ -85,6 +88,7 @@ class AutoscalerRecommender:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _settled: dict[Key, StatusBasis] = field(default_factory=dict, init=False)
     _written: dict[Key, tuple[str, AutoscalerStatus, datetime]] = field(default_factory=dict, init=False)
+    _limits: dict[Key, str] = field(default_factory=dict, init=False)
     _disputed: dict[str, str] = field(default_factory=dict, init=False)
 
     def faults(self) -> Mapping[str, str]:
@@ -109,9 +113,21 @@ class AutoscalerRecommender:
                 if write := self._plan(autoscaler, now):
                     written += await self._write(write, now)
             await asyncio.sleep(0)
+        await self._announce_limits(served, now)
         if written:
             log.info("vpa_statuses_written", written=written)
         return written
+
+    async def _announce_limits(self, served: Iterable[VerticalAutoscaler], now: datetime) -> None:
+        """Emit Events on targets with a limit that no recommendation gets beyond."""
+        faults: dict[Workload, str] = {}
+        uids: dict[Workload, str] = {}
+        for autoscaler in served:
+            record = self.workloads.record(autoscaler.target)
+            if record and (limits := self._limits.get(autoscaler.key)):
+                faults[record.workload] = f"VerticalPodAutoscaler {autoscaler.name}: {limits}"[:MAX_LENGTH]
+                uids[record.workload] = record.uid
+        await self.limit_events.announce(faults, uids, now)
 
     def _served(self) -> list[VerticalAutoscaler]:
         """The objects that name this recommender and no other, namespaces in turn.
@@ -129,7 +145,7 @@ class AutoscalerRecommender:
         return in_turn(served, lambda autoscaler: autoscaler.namespace)
 
     def _forget_all_but(self, keys: set[Key]) -> None:
-        for of_objects in (self._settled, self._written):
+        for of_objects in (self._settled, self._written, self._limits):
             for key in of_objects.keys() - keys:
                 del of_objects[key]
         self.writes.keep_only({"/".join(key) for key in keys})
@@ -138,7 +154,9 @@ class AutoscalerRecommender:
         key, basis = autoscaler.key, self._basis(autoscaler)
         if basis.is_same(self._settled.get(key)) or self.writes.is_paused(str(autoscaler), now):
             return None
-        wanted = conclude(autoscaler, self._facts(basis), self.policy)
+        conclusion = conclude(autoscaler, self._facts(basis), self.policy)
+        self._limits[key] = "; ".join(map(str, conclusion.limits))
+        wanted = conclusion.status
         if wanted.says_the_same(autoscaler.status):
             self._settled[key] = basis
             return None

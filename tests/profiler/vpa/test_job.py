@@ -17,8 +17,10 @@ from app.errors import ConflictError, ForbiddenError, UnavailableError
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
+from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.job import AutoscalerRecommender
 from app.profiler.vpa.paced_writes import PacedWrites
+from app.profiler.workload_event import EventReason, WorkloadEvent
 from app.vpa.autoscaler import VerticalAutoscaler, read_autoscaler
 from tests.vpa.objects import CPU_NEEDS, POLICY, RECOMMENDER, WEB, catalogue_of, profile, vpa, web_profiles
 
@@ -66,6 +68,7 @@ class Term:
 
     def __init__(self, cluster: Cluster, catalogue: ProfileCatalogue | None = None) -> None:
         self.now = NOON
+        self.events: list[WorkloadEvent] = []
         self.catalogue = catalogue or catalogue_of(*web_profiles())
         self.workloads = WorkloadRegistry(time.monotonic)
         self.workloads.put(WorkloadRecord(WEB, "uid-web"))
@@ -76,10 +79,15 @@ class Term:
             self.workloads,
             cluster,
             POLICY,
+            FaultAnnouncer(self, EventReason.LIMIT_BELOW_NEED),
             writes=PacedWrites(RateLimiter(1e9), "status"),
             period_seconds=5,
             clock=lambda: self.now,
         )
+
+    async def record(self, event: WorkloadEvent) -> None:
+        """Receives an Event on a workload."""
+        self.events.append(event)
 
     async def writes(self) -> int:
         """The successful writes of one pass."""
@@ -206,6 +214,32 @@ async def test_limits_and_containers_come_from_the_object() -> None:
     await term.writes()
 
     assert cluster.targets() == {"main": {"cpu": "404m", "memory": "256Mi"}}
+
+
+async def test_a_limit_below_the_need_is_one_event() -> None:
+    """On the workload, whose template has the limit, and once: until the text changes, or it comes again."""
+    only = {"containerPolicies": [{"containerName": "*", "controlledValues": "RequestsOnly"}]}
+    cluster = Cluster(vpa(resourcePolicy=only))
+    term = Term(cluster)
+
+    def limit(memory: str) -> None:
+        amounts = template_amounts([("main", {}, {"memory": memory})])
+        term.workloads.put(WorkloadRecord(WEB, "uid-web", amounts=amounts))
+
+    limit("256Mi")
+    await term.writes()
+    await term.writes()
+    [event] = term.events
+    assert (event.workload, event.uid, event.reason) == (WEB, "uid-web", "LimitBelowNeed")
+    assert event.message == (
+        "VerticalPodAutoscaler web: main needs 300Mi memory and has a limit of 256Mi, which RequestsOnly"
+        " leaves: raise the limit in the Pod template"
+    )
+    for memory in ("1Gi", "280Mi"):
+        limit(memory)
+        await term.writes()
+        await term.writes()
+    assert [event.message.count("280Mi") for event in term.events] == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,20 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.vertical_autoscalers import AutoscalerStatusClient
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.workloads import WorkloadRegistry
+from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.job import AutoscalerRecommender
 from app.profiler.vpa.paced_writes import PacedWrites
+from app.profiler.workload_event import EventReason, WorkloadEvent
 from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
 from tests.kubernetes.polling import until
 from tests.vpa.objects import POLICY, RECOMMENDER, catalogue_of
+
+
+class NoEvents:
+    """Drops all Events."""
+
+    async def record(self, event: WorkloadEvent) -> None:
+        """Drops one."""
 
 
 def recommender_of(
@@ -30,6 +39,7 @@ def recommender_of(
         workloads,
         AutoscalerStatusClient(client),
         POLICY,
+        FaultAnnouncer(NoEvents(), EventReason.LIMIT_BELOW_NEED),
         writes=PacedWrites(RateLimiter(100_000), "status"),
         period_seconds=5,
     )
