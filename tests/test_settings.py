@@ -61,6 +61,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "workload_metrics": ("true", True),
     "vpa_recommender_enabled": ("true", True),
     "vpa_recommender_name": ("need", "need"),
+    "vpa_objects_enabled": ("true", True),
     "vpa_write_rate": ("5", 5.0),
     "max_workload_series": ("500", 500),
     "operating_mode": ("PROFILING_SCHEDULING", "PROFILING_SCHEDULING"),

@@ -66,6 +66,7 @@ class Reflector(Generic[Item]):
     `last_contact` is the time of the last response or event, a bookmark included, on `clock`.
     `left_out` counts the objects and lines that were left out, each time that they were received.
     With `is_optional`, the API server may not know the resource: a 404 is an empty list, and is tried again.
+    While it does not, the resource `is_absent`.
     `on_error` is called for each failed attempt; the next attempt follows in any case.
     `fault` is the error of the last attempts; None while a watch is open. It may become None for a moment if
     the API server opens each watch and sends nothing that is an event.
@@ -83,6 +84,7 @@ class Reflector(Generic[Item]):
     on_error: Callable[[ClusterError], None] = lambda _error: None
     is_optional: bool = False
     is_synced: bool = field(default=False, init=False)
+    is_absent: bool = field(default=False, init=False)
     last_contact: float | None = field(default=None, init=False)
     left_out: int = field(default=0, init=False)
     fault: ClusterError | None = field(default=None, init=False)
@@ -135,7 +137,7 @@ class Reflector(Generic[Item]):
             raise UnavailableError(f"the list of {self.selection} has no resourceVersion")
         self.sink.replace(items)
         self._resource_version, self._must_relist = resource_version, False
-        self.is_synced = self.has_settled = True
+        self.is_synced, self.has_settled, self.is_absent = True, True, False
         log.debug("listed", path=self.selection.path, objects=len(items))
 
     async def _watch(self) -> None:
@@ -219,6 +221,7 @@ class Reflector(Generic[Item]):
 
     def _handle_absence(self) -> None:
         """The API server does not know the resource, so there are no objects, which is no fault."""
+        self.is_absent = True
         self.sink.replace(())
         self._resource_version, self.last_contact = "", self.clock()
         self.is_synced = self.has_settled = True

@@ -1,4 +1,4 @@
-"""Writes of the status of VerticalPodAutoscalers, by server-side apply."""
+"""Writes of VerticalPodAutoscalers and of their status, by server-side apply."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions
 from app.vpa.autoscaler import VerticalAutoscaler
+from app.vpa.ownership import API_VERSION, FIELD_MANAGER, KIND
 
-API_VERSION, KIND = "autoscaling.k8s.io/v1", "VerticalPodAutoscaler"
 STATUS_FIELD_MANAGER = "job-profiler-vpa-status"
 
 
@@ -37,3 +37,21 @@ class AutoscalerStatusClient:
         }
         path = paths.status(paths.vertical_pod_autoscaler(autoscaler.namespace, autoscaler.name))
         await self._client.apply(path, manifest, field_manager=STATUS_FIELD_MANAGER)
+
+
+class AutoscalerClient:
+    """Writes to the objects themselves."""
+
+    def __init__(self, client: ClusterClient) -> None:
+        self._client = client
+
+    async def apply(self, manifest: Mapping[str, Any]) -> None:
+        """Create the object, or set its fields, also those that another field manager has."""
+        metadata = manifest["metadata"]
+        path = paths.vertical_pod_autoscaler(metadata["namespace"], metadata["name"])
+        await self._client.apply(path, dict(manifest), field_manager=FIELD_MANAGER)
+
+    async def delete(self, autoscaler: VerticalAutoscaler) -> None:
+        """Delete the object; ConflictError if it changed since it was read, or was replaced."""
+        path = paths.vertical_pod_autoscaler(autoscaler.namespace, autoscaler.name)
+        await self._client.delete(path, resource_version=autoscaler.resource_version)

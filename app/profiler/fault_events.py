@@ -9,7 +9,10 @@ from app.domain.workloads import NAMESPACE, Workload
 from app.profiler.workload_event import EventReason, WorkloadEvent
 
 MAX_LENGTH = 900  # of an Event's message there are 1,024 characters
-_PREFIXES = {EventReason.INVALID_POLICY: f"annotations {POLICY_PREFIX}… without effect: "}
+_PREFIXES = {
+    EventReason.INVALID_POLICY: f"annotations {POLICY_PREFIX}… without effect: ",
+    EventReason.INVALID_VPA_LABEL: "labels without effect; the VerticalPodAutoscaler stays as it is: ",
+}
 
 
 def fault_events(

@@ -133,6 +133,16 @@ class AutoscalerStatusWriter(Protocol):
         """
 
 
+class AutoscalerWriter(Protocol):
+    """Writes the VerticalPodAutoscalers that the profiler keeps; all methods raise ClusterError."""
+
+    async def apply(self, manifest: Mapping[str, Any]) -> None:
+        """Create the object, or replace what this program wrote of it."""
+
+    async def delete(self, autoscaler: VerticalAutoscaler) -> None:
+        """Delete exactly this version of the object."""
+
+
 class WorkloadEventSink(Protocol):
     """Receives Events on workloads."""
 

@@ -32,14 +32,13 @@ from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.policies import cycle_policy
 from app.runtime.prometheus import check_access, open_usage_source
-from app.runtime.vpa import RecommenderFactory
+from app.runtime.vpa import VpaFactory, VpaWatches
 from app.runtime.watches.faults import TermWatches, clock_fault
 from app.runtime.watches.namespace_policies import NamespacePolicyWatches
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.profiles import ProfileWatches
 from app.runtime.watches.scheduling_labels import SchedulingLabelWatches
-from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.runtime.webhook_policies import probe_policy
 from app.settings.environment import Settings
@@ -114,7 +113,7 @@ class ProfilerRole:
             | NamespaceWatches
             | NamespacePolicyWatches
             | SchedulingLabelWatches
-            | AutoscalerWatches
+            | VpaWatches
         ] = []
         self._events = EventRecorder(client, identity_of(settings))
         self._prober = Prober(client, probe_policy(settings), self._events, registry)
@@ -126,8 +125,8 @@ class ProfilerRole:
             else None
         )
 
-        self._recommender = (
-            RecommenderFactory(settings, client, catalogue, self._events)
+        self._vpa = (
+            VpaFactory(settings, client, catalogue, self._events)
             if settings.vpa_recommender_enabled and settings.background_routine_enabled
             else None
         )
@@ -138,7 +137,7 @@ class ProfilerRole:
             "events": self._events.faults,
             "self-probe": self._prober.faults,
             **({"back-fill": self._backfill.faults} if self._backfill else {}),
-            **({"vpa recommender": self._recommender.faults} if self._recommender else {}),
+            **({"VerticalPodAutoscalers": self._vpa.faults} if self._vpa else {}),
         }
 
     def register_metrics(self, health: HealthMetrics) -> None:
@@ -209,11 +208,11 @@ class ProfilerRole:
                     group.create_task(asking.run(), name="watch of scheduling labels")
                     group.create_task(policies.run(), name="watch of policies of namespaces")
                     self._watched += [workloads, asking, policies]
-                if self._recommender:
-                    autoscalers = AutoscalerWatches(self._client, self._settings.profiling_namespace)
-                    group.create_task(autoscalers.run(), name="watch of VerticalPodAutoscalers")
-                    recommender = self._recommender.run(autoscalers, workloads)
-                    group.create_task(recommender, name="vpa recommender")
+                if self._vpa:
+                    autoscalers = self._vpa.watches()
+                    group.create_task(autoscalers.run(), name="watches for VerticalPodAutoscalers")
+                    vpa = self._vpa.run(autoscalers, workloads, namespaces.scope.covers)
+                    group.create_task(vpa, name="VerticalPodAutoscalers")
                     self._watched += [autoscalers]
                 if self._backfill:
                     backfill = self._backfill.run(

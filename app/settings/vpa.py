@@ -1,10 +1,10 @@
-"""The recommender of VerticalPodAutoscalers."""
+"""VerticalPodAutoscalers: the recommender of their statuses, and the objects that the leader keeps itself."""
 
 from pydantic import BaseModel, Field
 
 
 class VpaSettings(BaseModel):
-    """Whether the leader writes the status of VerticalPodAutoscalers, of which ones, and at which rate."""
+    """What the leader writes of VerticalPodAutoscalers: statuses and objects, and at which rate."""
 
     vpa_recommender_enabled: bool = Field(
         False,
@@ -16,6 +16,14 @@ class VpaSettings(BaseModel):
         max_length=253,
         description="The name in spec.recommenders of the VerticalPodAutoscalers that are served",
     )
+    vpa_objects_enabled: bool = Field(
+        False,
+        description="Whether the leader keeps a VerticalPodAutoscaler for each workload whose namespace or"
+        " Pod template asks for it by the label job-profiler.liqo.io/vpa, with VPA_RECOMMENDER_ENABLED",
+    )
     vpa_write_rate: float = Field(
-        20, gt=0, le=1000, description="Maximum statuses of VerticalPodAutoscalers written per second"
+        20,
+        gt=0,
+        le=1000,
+        description="Maximum VerticalPodAutoscalers and statuses written per second",
     )

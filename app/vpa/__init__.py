@@ -1,4 +1,4 @@
-"""The status of VerticalPodAutoscalers, from stored profiles: what VPA's own recommender writes.
+"""VerticalPodAutoscalers: their status from stored profiles, and the objects that the profiler keeps itself.
 
 Pure; `app.profiler.vpa` acts.
 """

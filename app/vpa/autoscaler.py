@@ -1,7 +1,6 @@
 """A VerticalPodAutoscaler as a small record, read from an object that people can write."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -9,24 +8,13 @@ import msgspec
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.domain.workloads import Workload
 from app.vpa.container_policies import ContainerPolicy, read_policies
+from app.vpa.ownership import digest_of, has_our_marks
 from app.vpa.status import AutoscalerStatus, read_status
+from app.vpa.update_mode import UpdateMode
 
 DEFAULT_RECOMMENDER = "default"  # serves the objects that name none
 _NO_TARGET = Workload("", "", "")
 _MAX_RECOMMENDERS = 8
-
-
-class UpdateMode(StrEnum):
-    """What is done with a recommendation; `Off` does nothing."""
-
-    OFF = "Off"
-    INITIAL = "Initial"
-    RECREATE = "Recreate"
-    IN_PLACE_OR_RECREATE = "InPlaceOrRecreate"
-    IN_PLACE = "InPlace"
-    AUTO = "Auto"
-
-
 _MODES = frozenset(UpdateMode)
 
 
@@ -34,6 +22,7 @@ class VerticalAutoscaler(msgspec.Struct, frozen=True, gc=False):
     """One object; without a name or a kind, `target` names no workload.
 
     `mode` is the API server's default if there is none. `recommenders` are the names without repetition.
+    `digest` is of the fields that the profiler sets on the objects that it keeps; of others it is empty.
     """
 
     namespace: str
@@ -46,6 +35,8 @@ class VerticalAutoscaler(msgspec.Struct, frozen=True, gc=False):
     recommenders: tuple[str, ...]
     policies: tuple[ContainerPolicy, ...] = ()
     status: AutoscalerStatus = AutoscalerStatus()
+    min_replicas: int | None = None
+    digest: bytes = b""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -67,7 +58,8 @@ def read_autoscaler(manifest: Mapping[str, Any]) -> VerticalAutoscaler:
     namespace = text_in(metadata.get("namespace"))
     reference = mapping_in(spec.get("targetRef"))
     name, kind = text_in(reference.get("name")), text_in(reference.get("kind"))
-    mode = text_in(mapping_in(spec.get("updatePolicy")).get("updateMode"))
+    update_policy = mapping_in(spec.get("updatePolicy"))
+    mode = text_in(update_policy.get("updateMode"))
     listed = map(mapping_in, list_in(spec.get("recommenders"))[:_MAX_RECOMMENDERS])
     names = dict.fromkeys(text_in(recommender.get("name")) for recommender in listed)
     return VerticalAutoscaler(
@@ -81,4 +73,6 @@ def read_autoscaler(manifest: Mapping[str, Any]) -> VerticalAutoscaler:
         tuple(names) or (DEFAULT_RECOMMENDER,),
         read_policies(spec),
         read_status(manifest.get("status")),
+        count_in(update_policy.get("minReplicas")) or None,
+        digest_of(manifest) if has_our_marks(manifest) else b"",
     )

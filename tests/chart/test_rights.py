@@ -161,6 +161,18 @@ def test_the_recommender_writes_statuses_of_autoscalers(render: Render, namespac
     assert with_recommender.rights("job-profiler-webhook") == without.rights("job-profiler-webhook")
 
 
+def test_objects_are_written_only_where_they_are_kept(render: Render) -> None:
+    """With vpa.objects.enabled the profiler may create, change and delete VerticalPodAutoscalers, too."""
+    without, with_objects = (
+        render(vpa={"recommender": {"enabled": True}, "objects": {"enabled": enabled}})
+        for enabled in (False, True)
+    )
+
+    added = with_objects.rights("job-profiler-profiler") - without.rights("job-profiler-profiler")
+    assert added == rights("*", VPA_GROUP, "verticalpodautoscalers", "*", "create", "patch", "delete")
+    assert with_objects.rights("job-profiler-webhook") == without.rights("job-profiler-webhook")
+
+
 @pytest.mark.parametrize("scheduling", [False, True])
 def test_combined_has_the_rights_of_both(render: Render, scheduling: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """One process with both roles has the sum of their rights."""

@@ -21,29 +21,33 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "scheduling.enabled": (False, True),
     "probe.enabled": (False, True),
     "backfill.enabled": (False, True),
-    "vpa.recommender.enabled": (False, True),
 }
-# What `profiles`, `profiled` and `searched` are: they vary together.
+VPA = ("vpa.recommender.enabled", "vpa.objects.enabled")  # without the first there is no second
+# What `profiles`, `profiled` and `searched` are, and what is done for VPA: they vary together.
 PLACES: tuple[dict[str, Any], ...] = (
     {
         "profiling.namespaces": [],
         "profiling.profilesNamespace": "",
         "prometheus.url": "auto",
         "prometheus.namespaces": ["monitoring", "prometheus", "observability", "linkerd-viz", "istio-system"],
+        **dict.fromkeys(VPA, False),
     },
-    {
-        "profiling.namespaces": ["emojivoto", "shop"],
-        "profiling.profilesNamespace": "profiles",
-        "prometheus.url": "prometheus",
-        "prometheus.namespaces": ["monitoring"],
-    },
+    *(
+        {
+            "profiling.namespaces": ["emojivoto", "shop"],
+            "profiling.profilesNamespace": "profiles",
+            "prometheus.url": "prometheus",
+            "prometheus.namespaces": ["monitoring"],
+            **dict(zip(VPA, (True, keeps_objects), strict=True)),
+        }
+        for keeps_objects in (False, True)
+    ),
 )
 DEFAULTS = PLACES[0] | {
     "certificates.provider": "self",
     "scheduling.enabled": False,
     "probe.enabled": True,
     "backfill.enabled": True,
-    "vpa.recommender.enabled": False,
 }
 # Values that change Pods, objects and traffic, but no right.
 WITHOUT_RIGHTS: list[dict[str, Any]] = [

@@ -141,6 +141,7 @@ VALUES = [
     ChartValue("vpa.recommender.enabled", True, {"vpa_recommender_enabled": True}),
     ChartValue("vpa.recommender.name", "need", {"vpa_recommender_name": "need"}),
     ChartValue("vpa.recommender.writeRate", 5, {"vpa_write_rate": 5}),
+    ChartValue("vpa.objects.enabled", True, {"vpa_objects_enabled": True}),
     ChartValue("webhook.port", 9443, {"webhook_port": 9443}),
     ChartValue("webhook.shutdownDelaySeconds", 0, {"shutdown_delay": 0}),
     ChartValue("webhook.maxClientConnections.total", 1024, {"max_client_connections": 1024}),

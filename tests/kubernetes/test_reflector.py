@@ -318,14 +318,21 @@ async def test_a_resource_that_may_be_missing(server: FakeApiServer, client: Clu
         "GET", THINGS, refuses(404), refuses(404), listed(thing("a"), resource_version="10"), refuses(404)
     )
     server.on("WATCH", THINGS, refuses(404))
-    sink = NameSink()
+    seen: list[set[str]] = []
+
+    class Remembering(NameSink):
+        def replace(self, objects: Iterable[Object]) -> None:
+            super().replace(objects)
+            seen.append(set(self.names))
+
+    sink = Remembering()
     reflector = reflector_of(client, sink, is_optional=True)
 
     async with running(reflector):
-        await until(lambda: "a" in sink.names)
-        await until(lambda: not sink.names)
+        await until(lambda: {"a"} in seen and not seen[-1])
 
     assert reflector.fault is None
     assert reflector.is_synced
+    assert reflector.is_absent
     assert reflector.has_settled
     assert sink.calls[:3] == ["replace", "replace", "replace"]

@@ -1,5 +1,6 @@
 """VerticalPodAutoscalers, and stored profiles of the workloads that they target."""
 
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +42,13 @@ def vpa(name: str = "web", *, target: object = None, status: object = None, **sp
         "spec": {"targetRef": reference, "recommenders": [{"name": RECOMMENDER}], **spec},
         **({} if status is None else {"status": status}),
     }
+
+
+def stored(manifest: dict[str, Any], manager: str = "job-profiler-vpa") -> dict[str, Any]:
+    """An object as the API server has it after *manager* wrote it."""
+    read: dict[str, Any] = deepcopy(manifest)
+    read["metadata"] |= {"managedFields": [{"manager": manager}, {"manager": "job-profiler-vpa-status"}]}
+    return read
 
 
 def container_policies(*policies: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from app.domain.workloads import Workload
-from app.vpa.autoscaler import UpdateMode, read_autoscaler
+from app.vpa.autoscaler import read_autoscaler
 from app.vpa.status import AutoscalerStatus, Condition, read_status, to_manifest
+from app.vpa.update_mode import UpdateMode
 from tests.vpa.objects import vpa
 
 STORED = {

@@ -135,6 +135,10 @@ class WorkloadRegistry:
         """The record of the object; None if it is not known."""
         return self._present.get(workload)
 
+    def records(self) -> list[WorkloadRecord]:
+        """The records of all objects."""
+        return list(self._present.values())
+
     def put(self, record: WorkloadRecord) -> None:
         """Store an added or modified object."""
         self._present[record.workload] = record

@@ -1,1 +1,1 @@
-"""Recommendations in VerticalPodAutoscalers: `app.vpa` decides what they say, `job` writes them."""
+"""Writes of VerticalPodAutoscalers, which `app.vpa` decides: `job` writes statuses, `keeper` own objects."""

@@ -24,7 +24,7 @@ from app.profiler.ports import AutoscalerStatusWriter
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
 from app.profiler.vpa.fault_announcer import FaultAnnouncer
-from app.profiler.vpa.named_faults import named_faults
+from app.profiler.vpa.named_faults import fault_of_object, named_faults
 from app.profiler.vpa.paced_writes import PacedWrites
 from app.rightsizing.policy import SchedulingPolicy
 from app.vpa.autoscaler import VerticalAutoscaler
@@ -94,7 +94,7 @@ class AutoscalerRecommender:
     def faults(self) -> Mapping[str, str]:
         """The reason of each status that was refused, and of each object that names several recommenders."""
         found = {**self.writes.reasons, **self._disputed}
-        return {f"VerticalPodAutoscaler {name}": reason for name, reason in named_faults(found).items()}
+        return named_faults(fault_of_object(name, reason) for name, reason in found.items())
 
     async def run(self, listed: Callable[[], bool]) -> None:
         """Write until cancelled, once workloads and objects are *listed* and profiles are known."""

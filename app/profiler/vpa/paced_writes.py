@@ -41,7 +41,7 @@ class PacedWrites:
         try:
             await write()
         except (NotFoundError, ConflictError) as error:
-            log.debug("vpa_not_written", vpa=name, part=self._what, error=str(error))  # the watch tells why
+            log.debug("vpa_not_written", vpa=name, part=self._what, error=str(error))
             return False
         except UnavailableError as error:
             self._rate_limiter.pause(error.retry_after_seconds or self._backoff.next_pause())

@@ -25,6 +25,19 @@ class AutoscalerWatches:
             for namespace in namespaces or (None,)
         ]
 
+    @property
+    def are_served(self) -> bool:
+        """True unless the API server does not know the resource."""
+        return not any(reflector.is_absent for reflector in self.reflectors)
+
+    def know(self, namespace: str) -> bool:
+        """True if all objects of *namespace* are known now."""
+        return any(
+            reflector.is_synced and reflector.fault is None
+            for reflector in self.reflectors
+            if reflector.selection.namespace in {"", namespace}
+        )
+
     async def run(self) -> None:
         """Watch until cancelled."""
         await run_reflectors(self.reflectors)

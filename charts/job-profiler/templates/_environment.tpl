@@ -132,6 +132,10 @@ Each template takes the root and returns a list of name and value.
   value: {{ .writeRate | quote }}
 {{- end }}
 {{- end }}
+{{- if .Values.vpa.objects.enabled }}
+- name: VPA_OBJECTS_ENABLED
+  value: "true"
+{{- end }}
 - name: WORKLOAD_METRICS
   value: {{ .Values.monitoring.workloadMetrics | quote }}
 - name: MAX_WORKLOAD_SERIES

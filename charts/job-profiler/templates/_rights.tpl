@@ -112,7 +112,7 @@ patch its caBundle.
 {{- if .Values.vpa.recommender.enabled }}
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers]
-  verbs: [list, watch]
+  verbs: [list, watch{{ if .Values.vpa.objects.enabled }}, create, patch, delete{{ end }}]
 - apiGroups: [autoscaling.k8s.io]
   resources: [verticalpodautoscalers/status]
   verbs: [patch]

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from app.domain.annotations import VPA_LABEL, vpa_labels
 from app.domain.template_amounts import template_amounts
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.errors import ConflictError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.vertical_autoscalers import AutoscalerStatusClient
+from app.profiler.registries.namespace_labels import LabelledNamespace, NamespaceLabels
 from app.profiler.registries.workloads import WorkloadRegistry
 from app.profiler.vpa.job import AutoscalerRecommender
 from app.runtime.watches.faults import watch_faults
@@ -24,7 +26,7 @@ from app.vpa.autoscaler import read_autoscaler
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.vpa_crd import ensure_vpa_crd, remove_vpa_crd
 from tests.kubernetes.polling import until
-from tests.runtime.watches.vertical_autoscalers import recommender_of, watching
+from tests.runtime.watches.vertical_autoscalers import keeper_of, recommender_of, watching
 from tests.vpa.objects import RECOMMENDER, vpa, web_profiles
 
 pytestmark = pytest.mark.cluster
@@ -206,6 +208,53 @@ async def test_an_object_that_changed_is_not_written(
         await AutoscalerStatusClient(cluster).write_status(read_autoscaler(stored), {"conditions": []})
 
     assert status_of(kubectl, namespace, "web") == {}
+
+
+async def test_own_objects_follow_the_labels(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crd: None
+) -> None:
+    """One per workload, recognised by the managed fields that the API server keeps, also with our status.
+
+    Only they are deleted: what `kubectl` made for the same target, and a copy of ours, stay.
+    """
+    workloads, labels = WorkloadRegistry(monotonic), NamespaceLabels()
+    uid = kubectl.json("get", "namespace", namespace)["metadata"]["uid"]
+    for name, kind in KINDS.items():
+        workloads.put(WorkloadRecord(Workload(namespace, name, kind), uid))
+    receiver = labels.new_receiver()
+    receiver.replace([LabelledNamespace(namespace, vpa_labels({VPA_LABEL: "Off"}))])
+    web, db = "job-profiler-deployment-web", "job-profiler-statefulset-db"
+    four = {web, db, "job-profiler-daemonset-agent", "job-profiler-cronjob-nightly"}
+
+    async with watching(cluster, namespace) as watches:
+
+        def names() -> set[str]:
+            return {one.name for one in watches.registry}
+
+        async def until_digests_are(count: int) -> None:
+            await until(lambda: sum(bool(one.digest) for one in watches.registry) == count)
+
+        keeper = keeper_of(cluster, watches, workloads, labels)
+        assert await keeper.run_once() == 4
+        await until_digests_are(4)
+        assert names() == four
+        assert await keeper.run_once() == 0
+        # Another leader, after the recommender wrote the statuses.
+        assert await recommender(cluster, watches, namespace).run_once() == 4
+        await until(lambda: all(one.status.conditions for one in watches.registry))
+        keeper = keeper_of(cluster, watches, workloads, labels)
+        assert await keeper.run_once() == 0
+
+        copy = kubectl.json("get", "vpa", db, f"--namespace={namespace}")
+        create(kubectl, namespace, vpa("mine"), copy | {"metadata": {"name": "copy"}})
+        await until(lambda: {"mine", "copy"} < names())
+        assert await keeper.run_once() == 2
+        await until(lambda: names() == four - {web, db} | {"mine", "copy"})
+        receiver.replace([LabelledNamespace(namespace, ())])
+        assert await keeper.run_once() == 2
+        await until(lambda: names() == {"mine", "copy"})
+        assert await keeper.run_once() == 0
+        assert keeper.faults() == {}
 
 
 async def test_the_crd_comes_and_goes(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.vertical_autoscalers import AutoscalerStatusClient
+from app.kubernetes.vertical_autoscalers import AutoscalerClient, AutoscalerStatusClient
 from app.profiler.rate_limiter import RateLimiter
+from app.profiler.registries.namespace_labels import NamespaceLabels
 from app.profiler.registries.workloads import WorkloadRegistry
 from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.job import AutoscalerRecommender
+from app.profiler.vpa.keeper import AutoscalerKeeper
 from app.profiler.vpa.paced_writes import PacedWrites
 from app.profiler.workload_event import EventReason, WorkloadEvent
 from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
@@ -41,6 +43,25 @@ def recommender_of(
         POLICY,
         FaultAnnouncer(NoEvents(), EventReason.LIMIT_BELOW_NEED),
         writes=PacedWrites(RateLimiter(100_000), "status"),
+        period_seconds=5,
+    )
+
+
+def keeper_of(
+    client: ClusterClient,
+    watches: AutoscalerWatches,
+    workloads: WorkloadRegistry,
+    labels: NamespaceLabels,
+) -> AutoscalerKeeper:
+    """A keeper of own objects for these workloads, which writes as fast as the API server answers."""
+    return AutoscalerKeeper(
+        RECOMMENDER,
+        watches.registry,
+        workloads,
+        labels,
+        AutoscalerClient(client),
+        FaultAnnouncer(NoEvents(), EventReason.INVALID_VPA_LABEL),
+        writes=PacedWrites(RateLimiter(100_000), "object"),
         period_seconds=5,
     )
 
