@@ -3,12 +3,13 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.cluster_objects import NEEDS, ClusterObjects
 from app.command_line.clusters import opened
+from app.command_line.plan_autoscalers import planned_autoscalers
 from app.command_line.plan_report import PlanFacts, plan_printout
 from app.command_line.printout import OutputFormat
 from app.command_line.releases import with_variables
@@ -29,7 +30,9 @@ from app.task_group import task_group
 Profiles = Mapping[ProfileKind, Iterable[Mapping[str, Any]]]
 # What the release says of these is what its webhook decides by.
 _DECIDING = tuple(
-    name for name in Settings.model_fields if name.startswith("scheduling_") or name == "excluded_namespaces"
+    name
+    for name in Settings.model_fields
+    if name.startswith("scheduling_") or name in {"excluded_namespaces", "vpa_recommender_name"}
 )
 
 
@@ -46,8 +49,17 @@ async def _plan(
     settings: Settings, access: ClusterAccess, risk: RiskLevel | None
 ) -> tuple[list[WorkloadPlan], list[str]]:
     async with opened(settings, access) as objects:
+        settings = with_variables(settings, objects.variables, _DECIDING)
         cluster = await read_cluster(settings, objects, risk)
-        return [cluster.plan(found) for found in await objects.workloads()], objects.notes
+        autoscalers = planned_autoscalers(
+            await objects.vertical_autoscalers(),
+            cluster.profiles,
+            scheduling_policy(settings),
+            settings.vpa_recommender_name,
+        )
+        workloads = await objects.workloads()
+        plans = [replace(cluster.plan(found), vpa=autoscalers.notes_on(found)) for found in workloads]
+        return plans, objects.notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,7 @@ class PlannedCluster:
 
     planner: Planner
     limit_ranges: dict[str, list[Object]]
+    profiles: Profiles
 
     def plan(self, found: WorkloadObject) -> WorkloadPlan:
         """The plan for one workload, with the defaults of its namespace."""
@@ -87,7 +100,7 @@ async def read_cluster(
     excluded = frozenset((*settings.excluded_namespaces, objects.own_namespace, objects.profiles_home))
     scope = NamespaceSelection(None, excluded)
     planner = open_planner(listed, scheduling_policy(settings), scope.covers, risk)
-    return PlannedCluster(planner, _by_namespace(limit_ranges.result()))
+    return PlannedCluster(planner, _by_namespace(limit_ranges.result()), listed.profiles)
 
 
 def _by_namespace(manifests: Iterable[Object]) -> dict[str, list[Object]]:

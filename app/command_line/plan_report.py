@@ -145,6 +145,8 @@ def _sentences(plans: Sequence[WorkloadPlan], facts: PlanFacts) -> Iterable[str]
         yield f"Needs are those at {facts.risk} risk."
     if any(plan.replicas is None for plan in plans):
         yield "What runs to completion has no number of Pods, and is in no total."
+    for plan in plans:
+        yield from (f"{plan.workload}: {note}." for note in plan.vpa)
     yield from facts.notes
 
 
@@ -172,6 +174,8 @@ def _item(plan: WorkloadPlan) -> dict[str, Any]:
         item["reason"] = plan.reason
     if plan.risk:
         item["policy"] = plan.risk
+    if plan.vpa:
+        item["vpa"] = list(plan.vpa)
     return item | ({"addedLater": list(plan.added)} if plan.added else {})
 
 

@@ -78,7 +78,10 @@ class ContainerPlan:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPlan:
-    """One workload; a `reason` is for all its containers, and so is the `risk` that an annotation sets."""
+    """One workload; a `reason` is for all its containers, and so is the `risk` that an annotation sets.
+
+    `vpa` has sentences on the VerticalPodAutoscalers that target it.
+    """
 
     workload: Workload
     replicas: int | None
@@ -86,6 +89,7 @@ class WorkloadPlan:
     reason: str = ""
     added: Sequence[str] = ()
     risk: str = ""
+    vpa: Sequence[str] = ()
 
     @property
     def has_changes(self) -> bool:

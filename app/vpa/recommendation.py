@@ -5,14 +5,17 @@ of the `resourcePolicy`, then, for `RequestsOnly`, the container's limit. A reso
 a confidence is left out: the programs that read a recommendation do not look at conditions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from app.domain.catalogue import ProfileCatalogue
 from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
-from app.domain.profiles import Resource, StoredProfile
+from app.domain.profile_lookup import profile_lookup_order
+from app.domain.profiles import Identity, Resource, StoredProfile
 from app.domain.quantities import amount_in
 from app.domain.template_amounts import NO_TEMPLATE_AMOUNTS, TemplateAmounts
+from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.rightsizing.amounts import floor_to_unit, format_amount
 from app.rightsizing.needs import ContainerNeeds, container_needs
@@ -38,6 +41,25 @@ class TargetFacts:
     amounts: TemplateAmounts = NO_TEMPLATE_AMOUNTS
     is_missing: bool = False
     parent: Workload | None = None
+
+
+def target_profiles(catalogue: ProfileCatalogue, target: Workload) -> tuple[StoredProfile | None, ...]:
+    """The profile of each resource, in their order: the target's, or that of its like runs."""
+    for workload in profile_lookup_order(target):
+        found = tuple(catalogue.get(Identity(one.profile_kind, workload)) for one in Resource)
+        if any(found):
+            return found
+    return tuple(None for _ in Resource)
+
+
+def target_facts(
+    profiles: Iterable[StoredProfile | None], record: WorkloadRecord | None, *, is_known: bool = True
+) -> TargetFacts:
+    """The facts from the profile of each resource and the target's object, *is_known* if it is listed."""
+    found = {resource: one for resource, one in zip(Resource, profiles, strict=True) if one is not None}
+    if record is None:
+        return TargetFacts(found, is_missing=is_known)
+    return TargetFacts(found, record.template, record.amounts, parent=record.cron_job)
 
 
 @dataclass(frozen=True, slots=True)

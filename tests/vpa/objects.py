@@ -11,6 +11,9 @@ from app.domain.profile_names import separated_name
 from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
+from app.vpa.labels import WantedAutoscaler
+from app.vpa.ownership import own_manifest
+from app.vpa.update_mode import UpdateMode
 
 MEBIBYTE = 1024**2
 RECOMMENDER = "job-profiler"
@@ -49,6 +52,11 @@ def stored(manifest: dict[str, Any], manager: str = "job-profiler-vpa") -> dict[
     read: dict[str, Any] = deepcopy(manifest)
     read["metadata"] |= {"managedFields": [{"manager": manager}, {"manager": "job-profiler-vpa-status"}]}
     return read
+
+
+def own_vpa(workload: Workload, mode: UpdateMode) -> dict[str, Any]:
+    """The object that the profiler keeps for a workload."""
+    return stored(own_manifest(workload, "uid", WantedAutoscaler(mode), RECOMMENDER))
 
 
 def container_policies(*policies: dict[str, Any]) -> dict[str, Any]:

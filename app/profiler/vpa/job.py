@@ -13,8 +13,7 @@ import structlog
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.fair_shares import in_turn
-from app.domain.profile_lookup import profile_lookup_order
-from app.domain.profiles import Identity, Resource, StoredProfile
+from app.domain.profiles import Resource, StoredProfile
 from app.domain.quantities import format_time
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
@@ -29,7 +28,7 @@ from app.profiler.vpa.paced_writes import PacedWrites
 from app.rightsizing.policy import SchedulingPolicy
 from app.vpa.autoscaler import VerticalAutoscaler
 from app.vpa.conclusions import conclude
-from app.vpa.recommendation import TargetFacts
+from app.vpa.recommendation import target_facts, target_profiles
 from app.vpa.status import AutoscalerStatus, to_manifest
 
 log = structlog.get_logger(__name__)
@@ -38,6 +37,7 @@ _COMPARED_PER_BATCH = 100  # takes some milliseconds, in which the event loop ru
 # CRD's schema drops a field of it.
 _SETTLES = timedelta(hours=1)
 _NEEDS = {resource.profile_kind for resource in Resource}
+_NO_PROFILES: tuple[StoredProfile | None, ...] = tuple(None for _ in Resource)
 Key = tuple[str, str]
 
 
@@ -154,7 +154,8 @@ class AutoscalerRecommender:
         key, basis = autoscaler.key, self._basis(autoscaler)
         if basis.is_same(self._settled.get(key)) or self.writes.is_paused(str(autoscaler), now):
             return None
-        conclusion = conclude(autoscaler, self._facts(basis), self.policy)
+        facts = target_facts(basis.profiles, basis.record, is_known=basis.is_known)
+        conclusion = conclude(autoscaler, facts, self.policy)
         self._limits[key] = "; ".join(map(str, conclusion.limits))
         wanted = conclusion.status
         if wanted.says_the_same(autoscaler.status):
@@ -167,25 +168,8 @@ class AutoscalerRecommender:
 
     def _basis(self, autoscaler: VerticalAutoscaler) -> StatusBasis:
         target = autoscaler.target
-        profiles: tuple[StoredProfile | None, ...] = tuple(None for _ in Resource)
-        if autoscaler.has_target:
-            for workload in profile_lookup_order(target):
-                found = (self.catalogue.get(Identity(one.profile_kind, workload)) for one in Resource)
-                profiles = tuple(found)
-                if any(profiles):
-                    break
+        profiles = target_profiles(self.catalogue, target) if autoscaler.has_target else _NO_PROFILES
         return StatusBasis(autoscaler, profiles, self.workloads.record(target), self.is_known(target))
-
-    def _facts(self, basis: StatusBasis) -> TargetFacts:
-        profiles = {
-            resource: profile
-            for resource, profile in zip(Resource, basis.profiles, strict=True)
-            if profile is not None
-        }
-        if basis.record is None:
-            return TargetFacts(profiles, is_missing=basis.is_known)
-        record = basis.record
-        return TargetFacts(profiles, record.template, record.amounts, parent=record.cron_job)
 
     async def _write(self, write: _Write, now: datetime) -> bool:
         """True if the status was written."""
