@@ -126,19 +126,32 @@ def changes(settings: Settings, access: ClusterAccess, workload: _Workload, outp
 def export(  # noqa: PLR0913, PLR0917 - the options of the command
     settings: Settings,
     access: ClusterAccess,
-    what: Annotated[str, typer.Argument(metavar="patch", help="What to export: patch")],
-    workload: _Workload,
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="What to export: patch or vpa")],
+    workload: Annotated[
+        str, typer.Argument(metavar="[WORKLOAD]", help=f"{WORKLOAD_HELP}; for vpa all, if none is given")
+    ] = "",
     output: Annotated[
-        str, typer.Option("--output", "-o", help="Form: strategic, kustomize or json6902")
+        str, typer.Option("--output", "-o", help="Form of a patch: strategic, kustomize or json6902")
     ] = "strategic",
     risk: _Risk = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="Mode of a vpa, in place of its labels: Off, Initial, InPlaceOrRecreate, Recreate"),
+    ] = None,
 ) -> None:
-    """Print the planned requests of a workload as a patch for kubectl or Kustomize."""
-    from app.command_line.export import patch_and_print
+    """Print a patch for kubectl or Kustomize with the planned requests of a workload, or objects for VPA."""
+    if what == "vpa":
+        from app.command_line.export_autoscalers import autoscalers_and_print
 
-    if what != "patch":
-        raise SettingsError([f"export {what}: use export patch"])
-    patch_and_print(settings, access, workload, form=output, risk=_risk(risk))
+        autoscalers_and_print(settings, access, workload, mode=mode)
+    elif what == "patch":
+        from app.command_line.export import patch_and_print
+
+        if not workload:
+            raise SettingsError([f"export patch: name a workload: {WORKLOAD_HELP}"])
+        patch_and_print(settings, access, workload, form=output, risk=_risk(risk))
+    else:
+        raise SettingsError([f"export {what}: use export patch or export vpa"])
 
 
 def diff(
@@ -195,7 +208,10 @@ _EXAMPLES = {
     plan: ("plan -n shop", "plan -A --risk low -o json"),
     connections: ("connections shop/web", "connections deploy/web -n shop -o csv"),
     changes: ("changes shop/web", "changes sts/db -n shop"),
-    export: ("export patch shop/web", "export patch deploy/web -n shop -o json6902"),
+    export: (
+        "export patch shop/web -o json6902",
+        "export vpa -n shop --mode InPlaceOrRecreate",
+    ),
     diff: ("diff before.json after.json", "diff before.json after.json --fail-over 10%"),
 }
 

@@ -22,7 +22,7 @@ from app.domain.annotations import (
 )
 from app.vpa.update_mode import UpdateMode
 
-_MODES = (UpdateMode.OFF, UpdateMode.INITIAL, UpdateMode.IN_PLACE_OR_RECREATE, UpdateMode.RECREATE)
+MODES = (UpdateMode.OFF, UpdateMode.INITIAL, UpdateMode.IN_PLACE_OR_RECREATE, UpdateMode.RECREATE)
 _REQUESTS_ONLY, _REQUESTS_AND_LIMITS = "RequestsOnly", "RequestsAndLimits"
 _REPLICAS = re.compile("[1-9][0-9]{0,5}")
 _MAX_SHOWN = 63  # the API server takes no longer values
@@ -78,7 +78,7 @@ def _fault(key: str, value: str) -> str:
     """What is wrong with one label; empty if nothing is."""
     shown = repr(value[:_MAX_SHOWN])
     if key == VPA_LABEL:
-        return "" if value in _MODES else f"is {shown}: use {_alternatives(_MODES)}"
+        return "" if value in MODES else f"is {shown}: use {_alternatives(MODES)}"
     if key == VPA_CONTROLLED_VALUES:
         choices = (_REQUESTS_ONLY, _REQUESTS_AND_LIMITS)
         return "" if value in choices else f"is {shown}: use {_alternatives(choices)}"
