@@ -25,6 +25,7 @@ Layers, from the top; a module imports only from the layers below (the contracts
     small_files              tokens and certificates, of limited size
     lean_imports             libraries without what they load needlessly
     task_group               tasks that end together, with the error of the first that failed
+    vpa                      VerticalPodAutoscalers: their status, and those that labels ask for (pure)
     recommendation           arithmetic: from the stored days to a value and its risk (pure numpy)
     history                  state: day histograms, coverage, edge rates, check-points (pure numpy)
     rightsizing              requests of a new Pod within the rules of its namespace (pure)

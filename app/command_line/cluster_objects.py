@@ -12,6 +12,7 @@ import msgspec
 from app.decisions.autoscalers import Governor, governors_of
 from app.decisions.scaling_targets import Autoscalers, read_autoscalers
 from app.decisions.templates import WorkloadObject, is_controlled, is_finished, workload_object
+from app.domain.annotations import Labels, vpa_labels
 from app.domain.custom_resources import KINDS
 from app.domain.profiles import ProfileKind
 from app.domain.workload_record import WorkloadRecord
@@ -63,9 +64,7 @@ class ClusterObjects:
         """The autoscalers by workload."""
         async with task_group() as tasks:
             horizontal = tasks.create_task(self.horizontal_autoscalers())
-            vertical = tasks.create_task(
-                self._listed(paths.vertical_pod_autoscalers, "VerticalPodAutoscalers")
-            )
+            vertical = tasks.create_task(self.vertical_autoscalers())
         return governors_of(horizontal.result(), vertical.result())
 
     async def horizontal_autoscalers(self) -> list[Object]:
@@ -85,6 +84,22 @@ class ClusterObjects:
                 continue
             return read_autoscalers(found, version)
         return {}
+
+    async def vertical_autoscalers(self) -> list[Object]:
+        """All VerticalPodAutoscalers; none where the cluster does not have them."""
+        return await self._listed(paths.vertical_pod_autoscalers, "VerticalPodAutoscalers")
+
+    async def namespace_labels(self) -> dict[str, Labels]:
+        """The labels of the namespaces that decide on VerticalPodAutoscalers."""
+        found: list[Object] = []
+        for name in self.namespaces or (None,):
+            selector = f"metadata.name={name}" if name else None
+            selection = ListOptions(paths.namespaces(), field_selector=selector, metadata_only=True)
+            try:
+                found += (await self.client.list_all(selection)).items
+            except ForbiddenError:
+                self._note("Labels of namespaces", None)
+        return {one["metadata"]["name"]: vpa_labels(one["metadata"].get("labels") or {}) for one in found}
 
     async def limit_ranges(self) -> list[Object]:
         """All LimitRanges."""

@@ -91,6 +91,24 @@ def network_policy(
     policies_and_print(settings, access, PolicyQuestion(output, patterns))
 
 
+@takes_settings((*_CLUSTER, "excluded_namespaces"), namespace=_PROFILED)
+def vpa(
+    settings: Settings,
+    access: ClusterAccess,
+    workload: Annotated[
+        str, typer.Argument(metavar="[WORKLOAD]", help=f"{WORKLOAD_HELP}; all, if none is given")
+    ] = "",
+    mode: Annotated[
+        str | None,
+        typer.Option(help="Mode in place of that of labels: Off, Initial, InPlaceOrRecreate, Recreate"),
+    ] = None,
+) -> None:
+    """Print VerticalPodAutoscalers that take recommendations of the profiler."""
+    from app.command_line.export_autoscalers import autoscalers_and_print
+
+    autoscalers_and_print(settings, access, workload, mode=mode)
+
+
 _EXAMPLES = {
     patch: (
         "export patch shop/web",
@@ -102,6 +120,7 @@ _EXAMPLES = {
         "export network-policy -n shop --ignore 'monitoring/node-*'",
     ),
     quota: ("export quota -n shop", "export quota -n shop -o resource-slice --provider milan"),
+    vpa: ("export vpa -n shop --mode InPlaceOrRecreate", "export vpa deploy/web -n shop"),
 }
 
 

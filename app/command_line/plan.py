@@ -8,6 +8,7 @@ from typing import Any
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.cluster_objects import NEEDS, ClusterObjects
 from app.command_line.clusters import opened
+from app.command_line.plan_autoscalers import planned_autoscalers
 from app.command_line.plan_report import PlanFacts, plan_printout
 from app.command_line.printout import OutputFormat
 from app.command_line.releases import with_variables
@@ -29,7 +30,9 @@ from app.task_group import task_group
 Profiles = Mapping[ProfileKind, Iterable[Mapping[str, Any]]]
 # What the release says of these is what its webhook decides by.
 _DECIDING = tuple(
-    name for name in Settings.model_fields if name.startswith("scheduling_") or name == "excluded_namespaces"
+    name
+    for name in Settings.model_fields
+    if name.startswith("scheduling_") or name in {"excluded_namespaces", "vpa_recommender_name"}
 )
 
 
@@ -46,8 +49,17 @@ async def _plan(
     settings: Settings, access: ClusterAccess, risk: RiskLevel | None
 ) -> tuple[list[WorkloadPlan], list[str]]:
     async with opened(settings, access) as objects:
+        settings = with_variables(settings, objects.variables, _DECIDING)
         cluster = await read_cluster(settings, objects, risk)
-        return [cluster.plan(found) for found in await objects.workloads()], objects.notes
+        autoscalers = planned_autoscalers(
+            await objects.vertical_autoscalers(),
+            cluster.profiles,
+            scheduling_policy(settings),
+            settings.vpa_recommender_name,
+        )
+        workloads = await objects.workloads()
+        plans = [replace(cluster.plan(found), vpa=autoscalers.notes_on(found)) for found in workloads]
+        return plans, objects.notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,7 @@ class PlannedCluster:
     limit_ranges: dict[str, list[Object]]
     autoscalers: Autoscalers
     unscaled: Planner | None  # the same without autoscalers
+    profiles: Profiles
 
     def plan(self, found: WorkloadObject) -> WorkloadPlan:
         """The plan for one workload, with the defaults of its namespace."""
@@ -111,7 +124,8 @@ async def read_cluster(
     planner, unscaled = open_planner(listed, policy, scope.covers, risk), None
     if targets.result():
         unscaled = open_planner(replace(listed, autoscalers=()), policy, scope.covers, risk)
-    return PlannedCluster(planner, _by_namespace(limit_ranges.result()), targets.result(), unscaled)
+    by_namespace = _by_namespace(limit_ranges.result())
+    return PlannedCluster(planner, by_namespace, targets.result(), unscaled, listed.profiles)
 
 
 def _by_namespace(manifests: Iterable[Object]) -> dict[str, list[Object]]:

@@ -147,6 +147,8 @@ def _sentences(plans: Sequence[WorkloadPlan], facts: PlanFacts) -> Iterable[str]
     if any(plan.replicas is None for plan in plans):
         yield "What runs to completion has no number of Pods, and is in no total."
     yield from scaling_sentences((plan.workload, plan.scaling) for plan in plans)
+    for plan in plans:
+        yield from (f"{plan.workload}: {note}." for note in plan.vpa)
     yield from facts.notes
 
 
@@ -176,6 +178,8 @@ def _item(plan: WorkloadPlan) -> dict[str, Any]:
         item["policy"] = plan.risk
     if plan.scaling:
         item["horizontalAutoscalers"] = scaling_items(plan.scaling)
+    if plan.vpa:
+        item["vpa"] = list(plan.vpa)
     return item | ({"addedLater": list(plan.added)} if plan.added else {})
 
 

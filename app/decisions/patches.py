@@ -11,18 +11,11 @@ from typing import Any
 from app.decisions.plan import WorkloadPlan
 from app.decisions.scaling_targets import HorizontalAutoscaler, ScalingPair, UtilizationTarget
 from app.decisions.templates import WorkloadObject
+from app.domain.api_versions import API_VERSIONS
 from app.domain.profiles import Resource
 from app.domain.untyped import list_in, mapping_in
-from app.domain.workloads import CRON_JOB, JOB
 from app.rightsizing.amounts import format_amount
 
-_API_VERSIONS = {
-    "Deployment": "apps/v1",
-    "StatefulSet": "apps/v1",
-    "DaemonSet": "apps/v1",
-    JOB: "batch/v1",
-    CRON_JOB: "batch/v1",
-}
 _MEMBERS = ("requests", "limits")
 
 
@@ -53,7 +46,7 @@ def _identity(found: WorkloadObject) -> dict[str, Any]:
     """The fields by which Kustomize finds the object that a patch is for."""
     kind, stated = found.workload.kind, found.manifest.get("apiVersion")
     return {
-        "apiVersion": stated or _API_VERSIONS.get(kind, "apps/v1"),
+        "apiVersion": stated or API_VERSIONS.get(kind, "apps/v1"),
         "kind": kind,
         "metadata": {"name": found.workload.name, "namespace": found.workload.namespace},
     }

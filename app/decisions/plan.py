@@ -81,7 +81,8 @@ class ContainerPlan:
 class WorkloadPlan:
     """One workload; a `reason` is for all its containers, and so is the `risk` that an annotation sets.
 
-    `scaling` has the targets of autoscalers that go with other requests.
+    `scaling` has the targets of autoscalers that go with other requests, `vpa` sentences on the
+    VerticalPodAutoscalers that target it.
     """
 
     workload: Workload
@@ -91,6 +92,7 @@ class WorkloadPlan:
     added: Sequence[str] = ()
     risk: str = ""
     scaling: Sequence[ScalingPair] = ()
+    vpa: Sequence[str] = ()
 
     @property
     def has_changes(self) -> bool:

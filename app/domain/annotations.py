@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from app.domain.profiles import ProfileKind
 from app.domain.workloads import Workload
@@ -23,6 +24,15 @@ _MIRROR = "kubernetes.io/config.mirror"
 IGNORE_LABEL = "job-profiler.liqo.io/ignore"
 # "true" on a namespace or a Pod enables requests from profiles; a Pod's label overrides its namespace's.
 SCHEDULING_LABEL = "job-profiler.liqo.io/scheduling"
+
+# On a namespace or a Pod template: the mode of the VerticalPodAutoscaler that the profiler keeps for a
+# workload, and two fields of it. A template's label overrides its namespace's.
+VPA_LABEL = "job-profiler.liqo.io/vpa"
+VPA_MIN_REPLICAS = "job-profiler.liqo.io/vpa-min-replicas"
+VPA_CONTROLLED_VALUES = "job-profiler.liqo.io/vpa-controlled-values"
+VPA_LABELS = (VPA_LABEL, VPA_MIN_REPLICAS, VPA_CONTROLLED_VALUES)
+_MAX_VPA_LABELS = 8  # of one object; others are no labels that are known
+Labels = tuple[tuple[str, str], ...]
 
 # The annotations of a policy on a namespace, a workload or a Pod template: `policy_annotations` reads them.
 POLICY_PREFIX = "job-profiler.liqo.io/"
@@ -76,6 +86,16 @@ def is_mirror(annotations: Mapping[str, str] | None) -> bool:
 def is_scheduling_enabled(labels: Mapping[str, str] | None) -> bool | None:
     """The scheduling label of a namespace or a Pod; None unless it is exactly "true" or "false"."""
     return {"true": True, "false": False}.get((labels or {}).get(SCHEDULING_LABEL, ""))
+
+
+def vpa_labels(labels: Mapping[str, Any]) -> Labels:
+    """Those of the *labels* of an object that decide on VerticalPodAutoscalers, in order of their keys."""
+    found = (
+        (key, value)
+        for key, value in labels.items()
+        if isinstance(value, str) and (key.startswith(VPA_LABEL) or key == IGNORE_LABEL)
+    )
+    return tuple(sorted(found)[:_MAX_VPA_LABELS])
 
 
 def profile_labels(workload: Workload) -> dict[str, str]:

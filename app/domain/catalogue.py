@@ -10,6 +10,7 @@ import msgspec
 from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profile_names import is_name_of, is_newcomer_name
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
+from app.domain.stored_state import StateParts
 from app.domain.workloads import Connection, Workload
 
 
@@ -30,15 +31,21 @@ class ProfileCatalogue:
 
     The values of containers are kept only *with_containers*. The times and the state of the last write, which
     only the decision on the next one needs, are kept only *with_last_write*; in this state the requests of
-    containers, which only gauges need, only *with_requests*.
+    containers, which only gauges need, only *with_requests*, and their needs at low and at high risk, which
+    only recommendations for VPA need, only *with_risks*.
     """
 
     def __init__(
-        self, *, with_containers: bool = False, with_last_write: bool = True, with_requests: bool = False
+        self,
+        *,
+        with_containers: bool = False,
+        with_last_write: bool = True,
+        with_requests: bool = False,
+        with_risks: bool = False,
     ) -> None:
         self._with_containers = with_containers
         self._with_last_write = with_last_write
-        self._with_requests = with_requests
+        self._parts = StateParts(with_requests, with_risks)
         self._by_name: dict[ProfileKind, dict[str, StoredProfile | None]] = {}
         self._by_subject: dict[ProfileKind, dict[Workload | Connection, StoredProfile]] = {
             kind: {} for kind in ProfileKind
@@ -114,7 +121,7 @@ class ProfileCatalogue:
             manifest,
             with_containers=self._with_containers,
             with_last_write=self._with_last_write,
-            with_requests=self._with_requests,
+            parts=self._parts,
         )
         if profile and not is_name_of(profile.identity, profile.name):
             profile = None

@@ -29,6 +29,7 @@ from app.domain.profiles import (
 )
 from app.domain.quantities import format_risk, format_share, format_time, parse_time
 from app.domain.reporters import Reporters
+from app.domain.stored_state import NO_STATE_PARTS, StateParts
 from app.domain.untyped import list_in, mapping_in, text_in
 from app.domain.value_history import ValueChange
 from app.domain.workload_policy import from_items
@@ -261,14 +262,14 @@ def from_manifest(
     *,
     with_containers: bool = False,
     with_last_write: bool = True,
-    with_requests: bool = False,
+    parts: StateParts = NO_STATE_PARTS,
 ) -> StoredProfile | None:
     """The profile in *manifest*; None if it has no identity, that is, if the profiler did not write it.
 
     People can write objects: a field that is not of the schema's type counts
     as absent. Values of containers with their confidence, and the times and the state of the last write
-    (needed only to decide on the next one), cost memory, so each is optional; so are the requests of
-    containers in that state.
+    (needed only to decide on the next one), cost memory, so each is optional; so are some
+    *parts* of that state. Needs at other risks come with the confidence.
     """
     metadata, spec = mapping_in(manifest.get("metadata")), mapping_in(manifest.get("spec"))
     name, notes = metadata.get("name"), mapping_in(metadata.get("annotations"))
@@ -293,12 +294,12 @@ def from_manifest(
         status_refreshed_at=_time(status.get("refreshTime")) if with_last_write else None,
         window_end=_time(mapping_in(status.get("window")).get("end")) if with_last_write else None,
         is_stale=_is_stale(status.get("conditions")),
-        confidence=_share(status.get("confidence")) if with_containers else 0.0,
+        confidence=_share(status.get("confidence")) if with_containers or parts.risks else 0.0,
         containers=_values(status.get("containers")) if with_containers else _NONE,
         reporters=_REPORTERS.get(text_in(notes.get(annotations.REPORTED_BY)), Reporters.SOURCE),
         request_bytes=_bytes(status.get(_REQUEST_BYTES)),
         response_bytes=_bytes(status.get(_RESPONSE_BYTES)),
-        state=read_state(metadata, status, subject, with_requests=with_requests) if with_last_write else None,
+        state=read_state(metadata, status, subject, parts=parts) if with_last_write else None,
         policy=from_items(status.get("policy")),
     )
 

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from app.domain.annotations import IGNORE_LABEL, POLICY_PREFIX, SCHEDULING_LABEL
+from app.domain.annotations import IGNORE_LABEL, POLICY_PREFIX, SCHEDULING_LABEL, VPA_LABELS
 from app.domain.dns_names import is_dns_label
 from app.domain.policy_rule import PolicyKey, PolicyRule, PolicySource
 from app.domain.profiles import RiskLevel
@@ -34,7 +34,7 @@ _PLACES = {
     PolicySource.NAMESPACE: "the namespace",
 }
 _EXAMPLES = {"cpu": "250m", "memory": "512Mi"}
-_LABELS = {label.removeprefix(POLICY_PREFIX) for label in (IGNORE_LABEL, SCHEDULING_LABEL)}
+_LABELS = {label.removeprefix(POLICY_PREFIX) for label in (IGNORE_LABEL, SCHEDULING_LABEL, *VPA_LABELS)}
 _KEYS = {key.value: key for key in PolicyKey}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.annotations import profile_labels
 from app.domain.profiles import ResourceProfile
 from app.domain.quantities import need_quantity
-from app.domain.stored_state import StoredState
+from app.domain.stored_state import NO_STATE_PARTS, StateParts, StoredState
 from app.domain.untyped import list_in, mapping_in, text_in
 from app.domain.value_history import ValueChange, from_items, pack, to_items
 from app.domain.workloads import Connection, Workload
@@ -46,11 +46,11 @@ def read_state(
     status: Mapping[str, Any],
     subject: Workload | Connection,
     *,
-    with_requests: bool = False,
+    parts: StateParts = NO_STATE_PARTS,
 ) -> StoredState:
     """The state in a stored object; a field that is not of the schema's type counts as absent.
 
-    The requests of containers, which cost memory, are kept only *with_requests*.
+    It has only those of the optional *parts* that are asked for.
     """
     workload = subject.source if isinstance(subject, Connection) else subject
     labels = mapping_in(metadata.get("labels"))
@@ -65,14 +65,21 @@ def read_state(
         intern(text_in(mapping_in(status.get("risk")).get("level"))),
         _shared(tuple(text_in(container.get("name")) for container in containers)),
         tuple(intern(text_in(container.get("value"))) for container in containers),
-        _shared(tuple(text_in(container.get("request")) for container in containers if with_requests)),
+        _shared(tuple(text_in(container.get("request")) for container in containers if parts.requests)),
         max((_share(signal.get("raisedBy")) for signal in signals), default=0.0),
         intern(text_in(status.get("request"))),
         intern(text_in(status.get("limit"))),
         desired if isinstance(desired, int) else None,
         is_complete="need" in status,
         has_labels=has_labels,
+        at_risks=tuple(map(_at_risks, containers)) if parts.risks else (),
     )
+
+
+def _at_risks(container: Mapping[str, Any]) -> tuple[str, str]:
+    """The needs at low and at high risk; the value where an older release stored no other."""
+    values, value = mapping_in(container.get("values")), text_in(container.get("value"))
+    return text_in(values.get("low")) or value, text_in(values.get("high")) or value
 
 
 @lru_cache(maxsize=20_000)

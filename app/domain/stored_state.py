@@ -1,6 +1,18 @@
 """The part of a stored CPU or memory profile that only the decision on the next write needs."""
 
+from typing import NamedTuple
+
 import msgspec
+
+
+class StateParts(NamedTuple):
+    """The parts of a state that few readers need: they cost memory, since few profiles have the same."""
+
+    requests: bool = False  # of containers
+    risks: bool = False  # the needs of containers at low and at high risk
+
+
+NO_STATE_PARTS = StateParts()
 
 
 class StoredState(msgspec.Struct, frozen=True, gc=False):
@@ -10,6 +22,7 @@ class StoredState(msgspec.Struct, frozen=True, gc=False):
     object of an older release, or of one whose schema dropped these fields, is not `is_complete`.
     `raised_by` is the largest raise by pressure. `containers` is one object for all profiles with the same.
     The requests of containers, an empty text for one that requests nothing, are kept only for gauges.
+    `at_risks` are the needs of the containers at low and at high risk, in the same order, if they were read.
     """
 
     history: bytes = b""
@@ -23,6 +36,7 @@ class StoredState(msgspec.Struct, frozen=True, gc=False):
     desired_replicas: int | None = None
     is_complete: bool = False
     has_labels: bool = False
+    at_risks: tuple[tuple[str, str], ...] = ()
 
     @property
     def values_by_container(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.domain.annotations import Labels
 from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
 from app.domain.template_amounts import NO_TEMPLATE_AMOUNTS, TemplateAmounts
 from app.domain.workload_policy import NO_POLICY, WorkloadPolicy
@@ -13,6 +14,7 @@ class WorkloadRecord:
     """An object that creates Pods, or a CronJob; `cron_job` is the CronJob that created a Job.
 
     `desired_replicas` is None for what runs to completion. `policy` is that of the object and its template.
+    `vpa_labels` are the labels of the template that decide on a VerticalPodAutoscaler.
     """
 
     workload: Workload
@@ -23,3 +25,4 @@ class WorkloadRecord:
     desired_replicas: int | None = None
     amounts: TemplateAmounts = NO_TEMPLATE_AMOUNTS
     policy: WorkloadPolicy = NO_POLICY
+    vpa_labels: Labels = ()

@@ -107,6 +107,11 @@ def vertical_pod_autoscalers(namespace: str | None = None) -> str:
     return _namespaced(_VERTICAL_AUTOSCALING, "verticalpodautoscalers", namespace)
 
 
+def vertical_pod_autoscaler(namespace: str, name: str) -> str:
+    """One VerticalPodAutoscaler."""
+    return _named(vertical_pod_autoscalers(namespace), name)
+
+
 def secrets(namespace: str) -> str:
     """All Secrets of a namespace."""
     return _namespaced(_CORE, "secrets", namespace)

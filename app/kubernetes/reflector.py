@@ -18,7 +18,7 @@ from typing import Any, Generic, NoReturn, Protocol, TypeVar
 import msgspec
 import structlog
 
-from app.errors import ClusterError, ExpiredError, UnavailableError
+from app.errors import ClusterError, ExpiredError, NotFoundError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import UNREADABLE, ListOptions, Object, WatchEvent
 from app.kubernetes.object_types import checked, name_of, readable
@@ -65,6 +65,8 @@ class Reflector(Generic[Item]):
     `is_synced` is True from the first complete list on.
     `last_contact` is the time of the last response or event, a bookmark included, on `clock`.
     `left_out` counts the objects and lines that were left out, each time that they were received.
+    With `is_optional`, the API server may not know the resource: a 404 is an empty list, and is tried again.
+    While it does not, the resource `is_absent`.
     `on_error` is called for each failed attempt; the next attempt follows in any case.
     `fault` is the error of the last attempts; None while a watch is open. It may become None for a moment if
     the API server opens each watch and sends nothing that is an event.
@@ -80,7 +82,9 @@ class Reflector(Generic[Item]):
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.monotonic
     on_error: Callable[[ClusterError], None] = lambda _error: None
+    is_optional: bool = False
     is_synced: bool = field(default=False, init=False)
+    is_absent: bool = field(default=False, init=False)
     last_contact: float | None = field(default=None, init=False)
     left_out: int = field(default=0, init=False)
     fault: ClusterError | None = field(default=None, init=False)
@@ -133,7 +137,7 @@ class Reflector(Generic[Item]):
             raise UnavailableError(f"the list of {self.selection} has no resourceVersion")
         self.sink.replace(items)
         self._resource_version, self._must_relist = resource_version, False
-        self.is_synced = self.has_settled = True
+        self.is_synced, self.has_settled, self.is_absent = True, True, False
         log.debug("listed", path=self.selection.path, objects=len(items))
 
     async def _watch(self) -> None:
@@ -202,6 +206,9 @@ class Reflector(Generic[Item]):
     def _handle_failure(self, error: ClusterError) -> float:
         """Log a failed attempt, and plan a relist unless it was an outage; returns the pause in seconds."""
         pause = self.backoff.next_pause()
+        if self.is_optional and isinstance(error, NotFoundError):
+            self._handle_absence()
+            return pause
         if isinstance(error, UnavailableError):
             pause = max(pause, error.retry_after_seconds or 0)
         else:
@@ -211,6 +218,14 @@ class Reflector(Generic[Item]):
             self._contact.failed(error)
             self._record_fault(error)
         return pause
+
+    def _handle_absence(self) -> None:
+        """The API server does not know the resource, so there are no objects, which is no fault."""
+        self.is_absent = True
+        self.sink.replace(())
+        self._resource_version, self.last_contact = "", self.clock()
+        self.is_synced = self.has_settled = True
+        self.fault = self._failing_since = None
 
     def _record_fault(self, error: ClusterError) -> None:
         self.fault, now = error, self.clock()

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, opted_out
+from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, opted_out, vpa_labels
 from app.domain.container_roles import template_containers
 from app.domain.pod_record import PodRecord
 from app.domain.policy_annotations import read_policy
@@ -232,7 +232,9 @@ class WorkloadDecoder:
             (container.name for container in template.spec.containers),
         )
         amounts = _template_amounts(template.spec, containers.sidecars)
-        template_annotations = mapping_in(mapping_in(template.metadata).get("annotations"))
+        template_metadata = mapping_in(template.metadata)
+        labels = vpa_labels(mapping_in(template_metadata.get("labels")))
+        template_annotations = mapping_in(template_metadata.get("annotations"))
         policy = read_policy(template_annotations, PolicySource.TEMPLATE).over(
             read_policy(metadata.annotations, PolicySource.WORKLOAD)
         )
@@ -247,6 +249,7 @@ class WorkloadDecoder:
             else spec.replicas,
             amounts=self._intern(amounts, amounts),
             policy=self._intern(policy, policy) if policy is not NO_POLICY else NO_POLICY,
+            vpa_labels=self._intern(labels, labels),
         )
 
 

@@ -20,6 +20,7 @@ from app.history.samples import (
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.workload_event import WorkloadEvent
+from app.vpa.autoscaler import VerticalAutoscaler
 
 
 class UsageSource(Protocol):
@@ -119,6 +120,27 @@ class ReportSink(Protocol):
 
     async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
         """Record one change of state as an Event; the sink logs a failure instead of raising it."""
+
+
+class AutoscalerStatusWriter(Protocol):
+    """Writes the status of VerticalPodAutoscalers."""
+
+    async def write_status(self, autoscaler: VerticalAutoscaler, status: Mapping[str, Any]) -> None:
+        """Replace what this program wrote of the status of an existing object.
+
+        Raises:
+            ClusterError: it was not written, since the object is gone or was replaced, or it is refused.
+        """
+
+
+class AutoscalerWriter(Protocol):
+    """Writes the VerticalPodAutoscalers that the profiler keeps; all methods raise ClusterError."""
+
+    async def apply(self, manifest: Mapping[str, Any]) -> None:
+        """Create the object, or replace what this program wrote of it."""
+
+    async def delete(self, autoscaler: VerticalAutoscaler) -> None:
+        """Delete exactly this version of the object."""
 
 
 class WorkloadEventSink(Protocol):

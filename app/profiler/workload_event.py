@@ -14,11 +14,16 @@ class EventReason(StrEnum):
     CREATED = "ProfileCreated"
     EXPIRED = "ProfileExpired"
     INVALID_POLICY = "InvalidPolicy"
+    INVALID_VPA_LABEL = "InvalidVpaLabel"
+    LIMIT_BELOW_NEED = "LimitBelowNeed"
 
     @property
     def is_fault(self) -> bool:
-        """True for annotations that a user has to correct."""
-        return self is EventReason.INVALID_POLICY
+        """True for what a user has to correct."""
+        return self in _FAULTS
+
+
+_FAULTS = {EventReason.INVALID_POLICY, EventReason.INVALID_VPA_LABEL, EventReason.LIMIT_BELOW_NEED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.policies import cycle_policy
 from app.runtime.prometheus import check_access, open_usage_source
+from app.runtime.vpa import VpaFactory, VpaWatches
 from app.runtime.watches.faults import TermWatches, clock_fault
 from app.runtime.watches.namespace_policies import NamespacePolicyWatches
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
@@ -107,7 +108,12 @@ class ProfilerRole:
         self._leading = False
         self._authority = authority_secret(client, settings)
         self._watched: list[
-            PodWatches | WorkloadWatches | NamespaceWatches | NamespacePolicyWatches | SchedulingLabelWatches
+            PodWatches
+            | WorkloadWatches
+            | NamespaceWatches
+            | NamespacePolicyWatches
+            | SchedulingLabelWatches
+            | VpaWatches
         ] = []
         self._events = EventRecorder(client, identity_of(settings))
         self._prober = Prober(client, probe_policy(settings), self._events, registry)
@@ -119,12 +125,19 @@ class ProfilerRole:
             else None
         )
 
+        self._vpa = (
+            VpaFactory(settings, client, catalogue, self._events)
+            if settings.vpa_recommender_enabled and settings.background_routine_enabled
+            else None
+        )
+
         # Of the tasks that go on in spite of a fault: the reason of each, by its subject.
         self._task_faults: dict[str, ReadFaults] = {
             _LEASE: self._elector.faults,
             "events": self._events.faults,
             "self-probe": self._prober.faults,
             **({"back-fill": self._backfill.faults} if self._backfill else {}),
+            **({"VerticalPodAutoscalers": self._vpa.faults} if self._vpa else {}),
         }
 
     def register_metrics(self, health: HealthMetrics) -> None:
@@ -195,6 +208,12 @@ class ProfilerRole:
                     group.create_task(asking.run(), name="watch of scheduling labels")
                     group.create_task(policies.run(), name="watch of policies of namespaces")
                     self._watched += [workloads, asking, policies]
+                if self._vpa:
+                    autoscalers = self._vpa.watches()
+                    group.create_task(autoscalers.run(), name="watches for VerticalPodAutoscalers")
+                    vpa = self._vpa.run(autoscalers, workloads, namespaces.scope.covers)
+                    group.create_task(vpa, name="VerticalPodAutoscalers")
+                    self._watched += [autoscalers]
                 if self._backfill:
                     backfill = self._backfill.run(
                         pods, workloads.registry, namespaces.scope, self._profiles.have_settled

@@ -107,6 +107,7 @@ def profile_catalogue(settings: Settings) -> ProfileCatalogue:
         with_containers=sets_requests(settings),
         with_last_write=settings.role is not Role.WEBHOOK,
         with_requests=settings.workload_metrics,
+        with_risks=settings.vpa_recommender_enabled and settings.role is not Role.WEBHOOK,
     )
 
 

@@ -22,10 +22,12 @@ from app.settings.scheduling import SchedulingSettings
 from app.settings.scope import ScopeSettings
 from app.settings.serving import ServingSettings
 from app.settings.tls import TlsSettings
+from app.settings.vpa import VpaSettings
 
 
 # Fields are in the order of the bases from the last to the first; so are `--help` and a list of faults.
 class Settings(
+    VpaSettings,
     PriceSettings,
     LeaderSettings,
     ProbeSettings,

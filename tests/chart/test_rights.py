@@ -9,6 +9,7 @@ from tests.chart.rendered import Right
 
 pytestmark = pytest.mark.chart
 
+VPA_GROUP = "autoscaling.k8s.io"
 PROFILES_GROUP = "webapp.liqo.io.profiling"
 READER = "job-profiler-reader"  # bound to nobody
 PLURALS = ("cpuprofiles", "memoryprofiles", "connectionprofiles")
@@ -141,6 +142,35 @@ def test_scheduling_gives_the_profiler_nothing(render: Render) -> None:
     granted = render(scheduling={"enabled": True}).rights("job-profiler-profiler")
 
     assert granted == profiler_rights() | certificate_rights()
+
+
+@pytest.mark.parametrize("namespaces", [[], ["shop"]])
+def test_the_recommender_writes_statuses_of_autoscalers(render: Render, namespaces: list[str]) -> None:
+    """With vpa.recommender.enabled the profiler reads VerticalPodAutoscalers, and writes their status."""
+    without, with_recommender = (
+        render(profiling={"namespaces": namespaces}, vpa={"recommender": {"enabled": enabled}})
+        for enabled in (False, True)
+    )
+
+    place = namespaces[0] if namespaces else "*"
+    added = with_recommender.rights("job-profiler-profiler") - without.rights("job-profiler-profiler")
+    assert added == (
+        rights(place, VPA_GROUP, "verticalpodautoscalers", "*", *READ)
+        | rights(place, VPA_GROUP, "verticalpodautoscalers/status", "*", "patch")
+    )
+    assert with_recommender.rights("job-profiler-webhook") == without.rights("job-profiler-webhook")
+
+
+def test_objects_are_written_only_where_they_are_kept(render: Render) -> None:
+    """With vpa.objects.enabled the profiler may create, change and delete VerticalPodAutoscalers, too."""
+    without, with_objects = (
+        render(vpa={"recommender": {"enabled": True}, "objects": {"enabled": enabled}})
+        for enabled in (False, True)
+    )
+
+    added = with_objects.rights("job-profiler-profiler") - without.rights("job-profiler-profiler")
+    assert added == rights("*", VPA_GROUP, "verticalpodautoscalers", "*", "create", "patch", "delete")
+    assert with_objects.rights("job-profiler-webhook") == without.rights("job-profiler-webhook")
 
 
 @pytest.mark.parametrize("scheduling", [False, True])

@@ -22,20 +22,26 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "probe.enabled": (False, True),
     "backfill.enabled": (False, True),
 }
-# What `profiles`, `profiled` and `searched` are: they vary together.
+VPA = ("vpa.recommender.enabled", "vpa.objects.enabled")  # without the first there is no second
+# What `profiles`, `profiled` and `searched` are, and what is done for VPA: they vary together.
 PLACES: tuple[dict[str, Any], ...] = (
     {
         "profiling.namespaces": [],
         "profiling.profilesNamespace": "",
         "prometheus.url": "auto",
         "prometheus.namespaces": ["monitoring", "prometheus", "observability", "linkerd-viz", "istio-system"],
+        **dict.fromkeys(VPA, False),
     },
-    {
-        "profiling.namespaces": ["emojivoto", "shop"],
-        "profiling.profilesNamespace": "profiles",
-        "prometheus.url": "prometheus",
-        "prometheus.namespaces": ["monitoring"],
-    },
+    *(
+        {
+            "profiling.namespaces": ["emojivoto", "shop"],
+            "profiling.profilesNamespace": "profiles",
+            "prometheus.url": "prometheus",
+            "prometheus.namespaces": ["monitoring"],
+            **dict(zip(VPA, (True, keeps_objects), strict=True)),
+        }
+        for keeps_objects in (False, True)
+    ),
 )
 DEFAULTS = PLACES[0] | {
     "certificates.provider": "self",
@@ -135,8 +141,11 @@ def values(choice: dict[str, Any]) -> dict[str, Any]:
     """The chosen values as the chart takes them."""
     nested: dict[str, Any] = {}
     for path, value in choice.items():
-        parent, key = path.split(".")
-        nested.setdefault(parent, {})[key] = value
+        *parents, key = path.split(".")
+        place = nested
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[key] = value
     return nested
 
 

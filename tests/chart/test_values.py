@@ -126,6 +126,7 @@ WRONG: list[tuple[str, object]] = [
     ("monitoring.rules.runbookUrl", "runbooks.md#here"),
     ("monitoring.dashboard.namespace", "-"),
     ("crds.install", "yes"),
+    ("vpa.objects.enabled", "yes"),
 ]
 UNKNOWN = [
     "colour",
@@ -256,8 +257,12 @@ def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
             {"prometheus": {"auth": {"basicAuthSecret": "a"}}},
             "sent only to a server that is named, but prometheus.url is auto: set prometheus.url",
         ),
+        (
+            {"vpa": {"objects": {"enabled": True}}},
+            r"would get no recommendation: set vpa\.recommender\.enabled",
+        ),
     ],
-    ids=["kubelet", "ports", "proofs", "authorities", "client-authorities", "names", "found"],
+    ids=["kubelet", "ports", "proofs", "authorities", "client-authorities", "names", "found", "vpa"],
 )
 def test_what_does_not_fit_together_is_refused(helm: Helm, values: dict[str, Any], message: str) -> None:
     """Each value is valid, but their combination can't work: it is refused, with the remedy."""

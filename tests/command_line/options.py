@@ -70,6 +70,7 @@ COMMANDS = {
     "export patch": STORED | SCHEDULING,
     "export network-policy": STORED | {"excluded_namespaces"},
     "export quota": STORED,
+    "export vpa": STORED | {"excluded_namespaces"},
     "diff": set[str](),
     "dashboard": PAGES,
     "report": PAGES,

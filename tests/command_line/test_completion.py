@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> str:
         (["status", "--as-g"], ["--as-group"]),
         (["profile", "--prometheus-u"], ["--prometheus-url"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
-        (["export", ""], ["patch", "network-policy", "quota"]),
+        (["export", ""], ["patch", "network-policy", "quota", "vpa"]),
     ],
     ids=str,
 )

@@ -22,6 +22,7 @@ UNITS = {
     "max_client_connections": "Open",
     "max_client_connections_per_address": "Open",
     "backfill_rate": "Maximum Pods patched per second",
+    "vpa_write_rate": "Maximum VerticalPodAutoscalers and statuses written per second",
     "shutdown_delay": "Seconds",
     "lease_retry_period": "Seconds",
     "lease_renew_deadline": "Seconds",

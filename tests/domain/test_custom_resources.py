@@ -20,7 +20,7 @@ from app.domain.profiles import (
     StepRates,
 )
 from app.domain.protocols import Protocol
-from app.domain.stored_state import StoredState
+from app.domain.stored_state import StateParts, StoredState
 from app.domain.value_history import ValueChange, pack
 from app.domain.workload_state import ContainerRequests, ResourceAmounts, WorkloadState
 from app.domain.workloads import Connection, Workload
@@ -249,7 +249,7 @@ def test_the_state_is_read_back() -> None:
     manifest = to_manifest(WEB_CPU, name="x", namespace="profiling", updated_at=NOW)
     manifest["status"] = to_status(WEB_CPU, refreshed_at=NOW, history=CHANGES)
 
-    stored = from_manifest(ProfileKind.CPU, manifest, with_requests=True)
+    stored = from_manifest(ProfileKind.CPU, manifest, parts=StateParts(requests=True))
 
     assert stored
     assert stored.state == StoredState(

@@ -104,7 +104,7 @@ def test_a_wrong_spelling_is_named(key: str, meant: str) -> None:
     assert fault.endswith(f" is not known: did you mean {meant}?")
 
 
-@pytest.mark.parametrize("key", ["requests", "workload_kind", "vpa", "vpa_min_replicas", "namespace"])
+@pytest.mark.parametrize("key", ["requests", "workload_kind", "vpa_replicas", "namespace"])
 def test_annotations_of_another_meaning_are_left_alone(key: str) -> None:
     """Other keys of the product, and those of a newer release, are no faults."""
     assert read(**{key: "x"}) is NO_POLICY

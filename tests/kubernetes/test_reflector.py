@@ -310,3 +310,29 @@ async def test_a_fault_of_the_sink_ends_the_run(server: FakeApiServer, client: C
 
     with pytest.raises(KeyError, match="fault"):
         await reflector_of(client, Broken()).run()
+
+
+async def test_a_resource_that_may_be_missing(server: FakeApiServer, client: ClusterClient) -> None:
+    """A 404 is an empty list and no fault; a later attempt finds the resource, and another 404 empties it."""
+    server.on(
+        "GET", THINGS, refuses(404), refuses(404), listed(thing("a"), resource_version="10"), refuses(404)
+    )
+    server.on("WATCH", THINGS, refuses(404))
+    seen: list[set[str]] = []
+
+    class Remembering(NameSink):
+        def replace(self, objects: Iterable[Object]) -> None:
+            super().replace(objects)
+            seen.append(set(self.names))
+
+    sink = Remembering()
+    reflector = reflector_of(client, sink, is_optional=True)
+
+    async with running(reflector):
+        await until(lambda: {"a"} in seen and not seen[-1])
+
+    assert reflector.fault is None
+    assert reflector.is_synced
+    assert reflector.is_absent
+    assert reflector.has_settled
+    assert sink.calls[:3] == ["replace", "replace", "replace"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.annotations import POLICY_PREFIX
+from app.domain.annotations import POLICY_PREFIX, VPA_LABEL
 from app.domain.container_roles import TemplateContainers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_policy import NO_POLICY
@@ -270,6 +270,16 @@ def test_metadata_of_a_template_of_any_shape_are_read(metadata: object) -> None:
     spec = template() | {"template": {"metadata": metadata, "spec": {"containers": [{"name": "main"}]}}}
 
     assert WorkloadDecoder("Deployment").decode(pod("web") | {"spec": spec}).policy is NO_POLICY
+
+
+def test_labels_of_the_template_that_decide_on_an_autoscaler() -> None:
+    """Those of the Pod template, not of the object; other labels are not kept."""
+    spec = template()
+    spec["template"]["metadata"]["labels"] |= {VPA_LABEL: "Off", "job-profiler.liqo.io/scheduling": "true"}
+    decode = WorkloadDecoder("Deployment").decode
+
+    assert decode(pod("web") | {"spec": spec}).vpa_labels == ((VPA_LABEL, "Off"),)
+    assert decode(pod("web", labels={VPA_LABEL: "Off"}) | {"spec": template()}).vpa_labels == ()
 
 
 def test_10000_workloads_stay_small() -> None:

@@ -26,12 +26,11 @@ from app.profiler.cycle.container_roles import (
     with_roles,
 )
 from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, StoredValues
-from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.need_limits import ABSURD_NEED, absurd_needs, without_absurd
 from app.profiler.cycle.plan_aging import AgingPolicy
-from app.profiler.cycle.plan_events import fault_events, plan_events
+from app.profiler.cycle.plan_events import plan_events
 from app.profiler.cycle.plan_policies import PolicyChange, with_policies
-from app.profiler.cycle.policy_faults import AnnouncedFaults, policy_faults
+from app.profiler.cycle.policy_faults import policy_faults
 from app.profiler.cycle.publisher import Publisher, PublishResult
 from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.reporter import Reporter
@@ -40,9 +39,12 @@ from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.source_replicas import with_replica_rates
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
 from app.profiler.cycle.workload_states import memory_limits, with_states
+from app.profiler.event_recorder import WorkloadEventRecorder
+from app.profiler.fault_events import AnnouncedFaults, fault_events
 from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import RateLimiter
+from app.profiler.workload_event import EventReason
 from app.recommendation.active_containers import ContainerChecks
 from app.recommendation.policy import LEARNING_DAYS, EstimationPolicy
 from app.rightsizing.policy import SchedulingPolicy
@@ -189,7 +191,8 @@ class ProfilingCycle:
         await self._reporter.report(collected, reasons, faults, published, now)
         changes = self._request_changes(snapshot, asking, published.written, policies)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope, changes)
-        events += fault_events(self._announced_faults.take_new(collected.policy_faults), snapshot.uids)
+        new_faults = self._announced_faults.take_new(collected.policy_faults)
+        events += fault_events(new_faults, snapshot.uids, EventReason.INVALID_POLICY)
         dropped_events = await self._event_recorder.record(events, now)
         self._announced_faults.forget(event.workload for event in dropped_events if event.reason.is_fault)
         return CycleReport(

@@ -9,28 +9,16 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import groupby
 
-from app.domain.annotations import POLICY_PREFIX
+from app.domain.api_versions import API_VERSIONS
 from app.domain.fair_shares import in_turn
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
-from app.domain.workloads import NAMED_KINDS, NAMESPACE, Connection, Workload
+from app.domain.workloads import NAMED_KINDS, Connection, Workload
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.workload_event import EventReason, WorkloadEvent
 
 # A change by more than this factor causes an Event: 50 % up, or a third down.
 EVENT_FACTOR = Decimal("1.5")
 _MAX_LISTED = 8
-_API_VERSIONS: Mapping[str, str] = {
-    "Deployment": "apps/v1",
-    "StatefulSet": "apps/v1",
-    "DaemonSet": "apps/v1",
-    "ReplicaSet": "apps/v1",
-    "ReplicationController": "v1",
-    "DeploymentConfig": "apps.openshift.io/v1",
-    "Rollout": "argoproj.io/v1alpha1",
-    "CronJob": "batch/v1",
-    "Job": "batch/v1",
-    NAMESPACE: "v1",
-}
 _KIND_ORDER = list(ProfileKind)
 _NOTHING: Mapping[Identity, str] = {}
 _PREFIXES = {
@@ -85,28 +73,12 @@ def plan_events(
     events = [
         WorkloadEvent(workload, api_version, uids.get(workload, ""), reason, _message(reason, changes))
         for (reason, workload), changes in sorted(changes_by_event.items(), key=_rank)
-        if (api_version := _API_VERSIONS.get(workload.kind))
+        if (api_version := API_VERSIONS.get(workload.kind))
         and (workload.kind in NAMED_KINDS or workload in uids)
         and in_scope(workload.namespace)
     ]
     by_reason = (list(same) for _, same in groupby(events, key=lambda event: event.reason))
     return [event for same in by_reason for event in in_turn(same, lambda event: event.workload.namespace)]
-
-
-def fault_events(faults: Mapping[Workload, str], uids: Mapping[Workload, str]) -> list[WorkloadEvent]:
-    """An Event for the faults of each workload or namespace that has an object; namespaces take turns."""
-    events = [
-        WorkloadEvent(
-            subject,
-            _API_VERSIONS[subject.kind],
-            uids.get(subject, ""),
-            EventReason.INVALID_POLICY,
-            f"annotations {POLICY_PREFIX}… without effect: {text}",
-        )
-        for subject, text in sorted(faults.items())
-        if subject in uids or subject.kind == NAMESPACE
-    ]
-    return in_turn(events, lambda event: event.workload.namespace)
 
 
 def _rank(item: tuple[tuple[EventReason, Workload], object]) -> tuple[int, Workload]:

@@ -1,6 +1,6 @@
 """Annotations of a policy that have no effect, by the object on which they stand."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.container_roles import UNKNOWN_TEMPLATE
@@ -10,8 +10,7 @@ from app.domain.workload_policy import WorkloadPolicy
 from app.domain.workloads import NAMESPACE, Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.plan_policies import container_names
-
-_MAX_LENGTH = 900  # of an Event's message there are 1,024 characters
+from app.profiler.fault_events import MAX_LENGTH
 
 
 def policy_faults(
@@ -29,7 +28,7 @@ def policy_faults(
         if policy.rules or policy.faults:
             faults[workload] = (*policy.faults, *_unknown_containers(workload, policy, snapshot, stored))
     return {
-        subject: "; ".join(sentences)[:_MAX_LENGTH]
+        subject: "; ".join(sentences)[:MAX_LENGTH]
         for subject, sentences in sorted(faults.items())
         if sentences and in_scope(subject.namespace)
     }
@@ -53,21 +52,3 @@ def _unknown_containers(
         for rule in named
         if rule.container not in names
     )
-
-
-class AnnouncedFaults:
-    """The faults of which there was an Event: one for each text of an object in a leader's term."""
-
-    def __init__(self) -> None:
-        self._announced: dict[Workload, str] = {}
-
-    def take_new(self, faults: Mapping[Workload, str]) -> dict[Workload, str]:
-        """The *faults* that are not announced yet; they are from now on."""
-        new = {subject: text for subject, text in faults.items() if self._announced.get(subject) != text}
-        self._announced = dict(faults)
-        return new
-
-    def forget(self, subjects: Iterable[Workload]) -> None:
-        """Announce the faults of *subjects* again."""
-        for subject in subjects:
-            self._announced.pop(subject, None)

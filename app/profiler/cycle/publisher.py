@@ -19,10 +19,10 @@ from app.profiler.cycle.plan_aging import AgingPolicy, plan_aging
 from app.profiler.cycle.plan_limit import LimitPlan, plan_limit
 from app.profiler.cycle.plan_policies import PolicyChange, plan_policies
 from app.profiler.cycle.plan_writes import WriteOrder, order_writes, plan_writes
-from app.profiler.cycle.refusals import Refusals
 from app.profiler.ports import ProfileStore
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import RateLimiter
+from app.profiler.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 _CONCURRENT_WRITES = 8

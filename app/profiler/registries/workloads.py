@@ -131,6 +131,14 @@ class WorkloadRegistry:
             return deleted.cron_job if deleted else None
         return record.cron_job or job
 
+    def record(self, workload: Workload) -> WorkloadRecord | None:
+        """The record of the object; None if it is not known."""
+        return self._present.get(workload)
+
+    def records(self) -> list[WorkloadRecord]:
+        """The records of all objects."""
+        return list(self._present.values())
+
     def put(self, record: WorkloadRecord) -> None:
         """Store an added or modified object."""
         self._present[record.workload] = record

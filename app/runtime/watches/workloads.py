@@ -13,7 +13,7 @@ from typing import Any
 
 from app.domain.namespaces import NamespaceSelection
 from app.domain.workload_record import WorkloadRecord
-from app.domain.workloads import CRON_JOB, POD
+from app.domain.workloads import CRON_JOB, POD, READ_KINDS, Workload
 from app.errors import ClusterError, NotFoundError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions
@@ -90,6 +90,11 @@ class WorkloadWatches:
             namespace_policies=self._policies.current(),
             known_namespaces=self._policies.known(),
         )
+
+    def knows(self, workload: Workload) -> bool:
+        """True if its object exists or does not: objects of its kind are listed there, and watched."""
+        places = {(workload.kind, ""), (workload.kind, workload.namespace)}
+        return workload.kind in READ_KINDS and places.isdisjoint(self._unread())
 
     def _listed(self) -> NamespaceSelection:
         """The namespaces of which all Pods and workloads are known: each of their watches is in sync."""

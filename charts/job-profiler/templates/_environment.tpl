@@ -33,6 +33,8 @@ Each template takes the root and returns a list of name and value.
 {{- if .Values.scheduling.enabled }}
 - name: OPERATING_MODE
   value: PROFILING_SCHEDULING
+{{- end }}
+{{- if or .Values.scheduling.enabled .Values.vpa.recommender.enabled }}
 - name: SCHEDULING_MIN_CONFIDENCE
   value: {{ .Values.scheduling.minConfidence | quote }}
 - name: SCHEDULING_DEADBAND
@@ -120,6 +122,20 @@ Each template takes the root and returns a list of name and value.
   value: {{ .Values.backfill.enabled | quote }}
 - name: BACKFILL_RATE
   value: {{ .Values.backfill.rate | quote }}
+{{- with .Values.vpa.recommender }}
+{{- if .enabled }}
+- name: VPA_RECOMMENDER_ENABLED
+  value: "true"
+- name: VPA_RECOMMENDER_NAME
+  value: {{ .name | quote }}
+- name: VPA_WRITE_RATE
+  value: {{ .writeRate | quote }}
+{{- end }}
+{{- end }}
+{{- if .Values.vpa.objects.enabled }}
+- name: VPA_OBJECTS_ENABLED
+  value: "true"
+{{- end }}
 - name: WORKLOAD_METRICS
   value: {{ .Values.monitoring.workloadMetrics | quote }}
 - name: MAX_WORKLOAD_SERIES

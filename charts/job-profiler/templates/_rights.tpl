@@ -109,6 +109,14 @@ patch its caBundle.
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+{{- if .Values.vpa.recommender.enabled }}
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers]
+  verbs: [list, watch{{ if .Values.vpa.objects.enabled }}, create, patch, delete{{ end }}]
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers/status]
+  verbs: [patch]
+{{- end }}
 {{- end }}
 
 {{/* Profiler, in each namespace in which it searches for Prometheus: read Services. */}}

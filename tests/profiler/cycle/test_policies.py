@@ -15,7 +15,7 @@ from app.domain.template_amounts import template_amounts
 from app.domain.workload_policy import NO_POLICY, WorkloadPolicy
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
-from app.profiler.cycle.event_recorder import MAX_EVENTS_PER_MINUTE
+from app.profiler.event_recorder import MAX_EVENTS_PER_MINUTE
 from app.profiler.in_memory import InMemoryProfiles
 from app.profiler.ports import ClusterPorts
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus

@@ -1,8 +1,10 @@
 """A past that is queried twice in part, out of order or after a restart gives the same profiles."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import numpy as np
@@ -95,7 +97,7 @@ async def test_responses_out_of_order_and_after_faults_give_the_same() -> None:
     scenario.prometheus.load = DEFAULT_SAMPLE_BUDGET / 72  # so that a query covers six hours
     midnight = NEWEST_STEP_SECONDS - 12 * 3600
 
-    def not_the_past(question: Question, body: object) -> httpx.Response:
+    def not_the_past(question: Question, body: Mapping[str, Any]) -> httpx.Response:
         return httpx.Response(500) if question.start <= midnight else successful(body)
 
     scenario.prometheus.faults = dict.fromkeys(SIGNALS, not_the_past)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from app.profiler.cycle.refusals import Refusals
+from app.profiler.refusals import Refusals
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 

@@ -1,0 +1,71 @@
+"""VerticalPodAutoscalers for workloads as manifests that a person keeps, such as in a repository."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.decisions.templates import WorkloadObject
+from app.domain.annotations import VPA_LABEL, Labels, vpa_labels
+from app.domain.untyped import mapping_in
+from app.domain.workloads import Workload
+from app.vpa.autoscaler import VerticalAutoscaler
+from app.vpa.keeping import by_target, is_own
+from app.vpa.labels import label_faults, read_labels
+from app.vpa.ownership import KEPT_KINDS, exported_name, manifest_of
+from app.vpa.update_mode import UpdateMode
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedAutoscalers:
+    """The manifests, and a sentence for each workload that has none."""
+
+    manifests: Sequence[dict[str, Any]]
+    notes: Sequence[str]
+
+
+def export_autoscalers(
+    workloads: Iterable[WorkloadObject],
+    namespaces: Mapping[str, Labels],
+    autoscalers: Iterable[VerticalAutoscaler],
+    recommender: str,
+    mode: UpdateMode | None = None,
+) -> ExportedAutoscalers:
+    """An object for each workload, as the labels of its template and namespace say, or of the given *mode*.
+
+    Without either the mode is Off. One that the profiler keeps is exported, since this one takes its place.
+    """
+    objects, manifests, notes = by_target(autoscalers), [], []
+    for found in workloads:
+        workload = found.workload
+        others = [one.name for one in objects.of_target.get(workload, ()) if not is_own(one)]
+        template, namespace = _labels(found), namespaces.get(workload.namespace, ())
+        reading = read_labels(template if mode is None else _with(template, mode), _or_off(namespace))
+        if workload.kind not in KEPT_KINDS:
+            notes.append(f"{_named(workload)} is left out: its Pods are there before an object could be")
+        elif others:
+            notes.append(f"{_named(workload)} is left out: {others[0]} targets it")
+        elif not reading.is_decided:
+            faults = (*label_faults(template, "the Pod template"), *label_faults(namespace, "the namespace"))
+            notes.append(f"{_named(workload)} is left out: {'; '.join(faults)}")
+        elif reading.wanted is None:
+            notes.append(f"{_named(workload)} is left out: it opts out by its label")
+        else:
+            name = exported_name(workload)
+            manifests.append(manifest_of(workload, reading.wanted, recommender, name=name))
+    return ExportedAutoscalers(manifests, notes)
+
+
+def _labels(found: WorkloadObject) -> Labels:
+    return vpa_labels(mapping_in(mapping_in(found.template.get("metadata")).get("labels")))
+
+
+def _with(labels: Labels, mode: UpdateMode) -> Labels:
+    return tuple((dict(labels) | {VPA_LABEL: mode.value}).items())
+
+
+def _or_off(labels: Labels) -> Labels:
+    return tuple(({VPA_LABEL: UpdateMode.OFF.value} | dict(labels)).items())
+
+
+def _named(workload: Workload) -> str:
+    return f"{workload.kind} {workload.namespace}/{workload.name}"
