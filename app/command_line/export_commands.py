@@ -111,7 +111,6 @@ def vpa(
 
 _EXAMPLES = {
     patch: (
-        "export patch shop/web",
         "export patch deploy/web -n shop -o json6902",
         "export patch shop/web --autoscaler web",
     ),

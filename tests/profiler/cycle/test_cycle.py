@@ -210,6 +210,7 @@ async def test_an_unchanged_report_is_not_written() -> None:
         "faultsTotal": 0,
         "pastPodsAttributedBy": "names",
         "namespacesWithUnattributedPods": [],
+        "edgesOfUnknownEnds": {"namespaces": [], "since": NOON_TEXT},
     }
 
 
