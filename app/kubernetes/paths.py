@@ -140,9 +140,14 @@ def lease(namespace: str, name: str) -> str:
     return _named(_namespaced(_COORDINATION, "leases", namespace), name)
 
 
+def mutating_webhook_configurations() -> str:
+    """All MutatingWebhookConfigurations; they are cluster-scoped."""
+    return f"{_ADMISSION}/mutatingwebhookconfigurations"
+
+
 def mutating_webhook_configuration(name: str) -> str:
-    """One MutatingWebhookConfiguration; they are cluster-scoped."""
-    return _named(f"{_ADMISSION}/mutatingwebhookconfigurations", name)
+    """One MutatingWebhookConfiguration."""
+    return _named(mutating_webhook_configurations(), name)
 
 
 def _namespaced(api: str, plural: str, namespace: str | None) -> str:
