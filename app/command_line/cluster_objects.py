@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from app.decisions.autoscalers import Governor, governors_of
+from app.decisions.autoscalers import governors_of
 from app.decisions.scaling_targets import Autoscalers, read_autoscalers
 from app.decisions.templates import WorkloadObject, is_controlled, is_finished, workload_object
 from app.domain.annotations import Labels, vpa_labels
@@ -22,6 +22,7 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadDecoder, cron_job_selections, workload_selection
+from app.rightsizing.governors import Governor
 from app.task_group import task_group
 
 NEEDS = (ProfileKind.CPU, ProfileKind.MEMORY)

@@ -1,7 +1,7 @@
 """`job-profiler plan`: the requests that the webhook would set, from a cluster's objects of now."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,7 +52,7 @@ async def _plan(
         settings = with_variables(settings, objects.variables, _DECIDING)
         cluster = await read_cluster(settings, objects, risk)
         autoscalers = planned_autoscalers(
-            await objects.vertical_autoscalers(),
+            cluster.vertical_autoscalers,
             cluster.profiles,
             scheduling_policy(settings),
             settings.vpa_recommender_name,
@@ -71,6 +71,7 @@ class PlannedCluster:
     autoscalers: Autoscalers
     unscaled: Planner | None  # the same without autoscalers
     profiles: Profiles
+    vertical_autoscalers: Sequence[Object]
 
     def plan(self, found: WorkloadObject) -> WorkloadPlan:
         """The plan for one workload, with the defaults of its namespace."""
@@ -110,22 +111,30 @@ async def read_cluster(
         read = tasks.create_task(objects.profiles(() if profiles is not None else NEEDS))
         limit_ranges = tasks.create_task(objects.limit_ranges())
         quotas = tasks.create_task(objects.quotas())
-        autoscalers = tasks.create_task(objects.horizontal_autoscalers())
+        horizontal = tasks.create_task(objects.horizontal_autoscalers())
         targets = tasks.create_task(objects.scaling_targets())
+        vertical = tasks.create_task(objects.vertical_autoscalers())
     listed = ListedObjects(
         read.result() if profiles is None else profiles,
         limit_ranges.result(),
         quotas.result(),
-        autoscalers.result(),
+        horizontal.result(),
+        vertical.result(),
     )
     excluded = frozenset((*settings.excluded_namespaces, objects.own_namespace, objects.profiles_home))
     scope = NamespaceSelection(None, excluded)
     policy = scheduling_policy(settings)
     planner, unscaled = open_planner(listed, policy, scope.covers, risk), None
     if targets.result():
-        unscaled = open_planner(replace(listed, autoscalers=()), policy, scope.covers, risk)
-    by_namespace = _by_namespace(limit_ranges.result())
-    return PlannedCluster(planner, by_namespace, targets.result(), unscaled, listed.profiles)
+        unscaled = open_planner(replace(listed, horizontal_autoscalers=()), policy, scope.covers, risk)
+    return PlannedCluster(
+        planner,
+        _by_namespace(limit_ranges.result()),
+        targets.result(),
+        unscaled,
+        listed.profiles,
+        vertical.result(),
+    )
 
 
 def _by_namespace(manifests: Iterable[Object]) -> dict[str, list[Object]]:

@@ -14,13 +14,13 @@ from app.command_line.printout import OutputFormat
 from app.command_line.savings_report import SavingsOptions, savings_printout
 from app.command_line.stored_figures import prices_of, read_stored_figures, with_prices
 from app.command_line.terminal import print_error, print_out, run
-from app.decisions.autoscalers import Governor
 from app.decisions.figures import WorkloadFigures
 from app.decisions.savings import Ignored, Prices, Savings, SortKey, savings
 from app.decisions.scaling_targets import HorizontalAutoscaler
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.workloads import Workload
 from app.errors import SettingsError
+from app.rightsizing.governors import Governor
 from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
 from app.settings.types import LogFormat

@@ -169,7 +169,7 @@ def _sentences(
     if any(each.governors for each in found.workloads):
         yield (
             "SCALED BY: an HPA scales on the share of the request that is used, so another request changes"
-            " the replicas; a VPA sets the requests itself."
+            " the replicas; a VPA sets the requests itself where it has a recommendation."
         )
     if any(each.policy for each in found.workloads):
         yield (

@@ -4,8 +4,8 @@ Both are objects that people can edit, and reports of other releases differ: wha
 """
 
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,13 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.namespaces import asked_namespaces, require_namespaces
 from app.command_line.printout import Column, OutputFormat, Printout, Row, Table
 from app.command_line.releases import release_namespace
-from app.command_line.status_findings import finding_lines
+from app.command_line.status_findings import enforcer_lines, finding_lines
 from app.command_line.terminal import print_error, print_out, run
 from app.domain.quantities import parse_time
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.errors import NotFoundError, ProfilerError
 from app.kubernetes import paths
+from app.kubernetes.krr_enforcer import krr_enforcers
 from app.kubernetes.server_clock import TOLERATED_SECONDS
 from app.kubernetes.status_map import PROBE, REPORT, StatusMap
 from app.profiler.cycle.signals import Health
@@ -52,12 +53,16 @@ _PARTS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class StoredStatus:
-    """The report, the Lease's spec, and the lead of this machine's clock over the API server's."""
+    """The report, the Lease's spec, and the lead of this machine's clock over the API server's.
+
+    `enforcers` are webhook configurations of another product that sets requests.
+    """
 
     report: dict[str, Any] | None
     lease: Mapping[str, Any]
     ahead_seconds: float
     namespace: str
+    enforcers: Sequence[str] = ()
 
     def leader(self, now: datetime) -> str:
         """The leader in words; *now* is the time of this machine."""
@@ -99,7 +104,7 @@ def print_status(settings: Settings, access: ClusterAccess, *, output: OutputFor
 def _print(stored: StoredStatus, report: Mapping[str, Any], output: OutputFormat) -> None:
     # The API server's time: a clock of this machine that is wrong says nothing about the leader.
     now = datetime.now(UTC) - timedelta(seconds=stored.ahead_seconds)
-    print_out(status_printout(report, stored.lease, now), output)
+    print_out(status_printout(report, stored.lease, now, stored.enforcers), output)
     if not output.is_for_people:
         return
     if abs(stored.ahead_seconds) > TOLERATED_SECONDS:
@@ -114,10 +119,11 @@ async def _read(settings: Settings, access: ClusterAccess) -> StoredStatus:
     async with open_access(access) as client:
         namespace = await release_namespace(client, settings, access)
         try:
-            return await read_status(client, namespace, settings.lease)
+            stored = await read_status(client, namespace, settings.lease)
         except NotFoundError:
             await require_namespaces(client, asked_namespaces(settings))
             raise
+        return replace(stored, enforcers=await krr_enforcers(client))
 
 
 async def read_status(client: "ClusterClient", namespace: str, lease_name: str) -> StoredStatus:
@@ -141,7 +147,9 @@ def show(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> 
     print_out(status_printout(report, lease, now), OutputFormat.TABLE)
 
 
-def status_printout(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> Printout:
+def status_printout(
+    report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime, enforcers: Sequence[str] = ()
+) -> Printout:
     """The report as tables and sentences; for programs, it is the report with the Lease."""
     faults, reasons = _faults(report), _texts(report.get("workloadsWithoutProfile"))
     without, counts = f"{_total(report, reasons)} workloads without a profile:", list(_count_rows(report))
@@ -157,8 +165,9 @@ def status_printout(report: Mapping[str, Any], lease: Mapping[str, Any], now: da
         Table(without, _COUNTS, counts),
         Table("" if counts else without, _REASONS, _rows(reasons)),
     ]
-    document = {**report, "lease": lease}
-    return Printout(document, tables, list(_head(report, lease, now)), list(_tail(report, faults, reasons)))
+    document = {**report, "lease": lease} | ({"krrEnforcers": list(enforcers)} if enforcers else {})
+    tail = [*_tail(report, faults, reasons), *enforcer_lines(enforcers)]
+    return Printout(document, tables, list(_head(report, lease, now)), tail)
 
 
 def _head(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> Iterator[str]:

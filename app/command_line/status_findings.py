@@ -1,6 +1,6 @@
-"""The part of `job-profiler status` on late samples, and on what metrics and objects claim."""
+"""The part of `job-profiler status` on late samples, claims of metrics and objects, and other writers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from app.domain.annotations import SCHEDULING_LABEL
@@ -56,6 +56,17 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
             f"Ignored: {count_in(ignored.get('total'))} objects, such as {names}. They are copies of"
             " profiles under another name, or name no workload: they take no place of MAX_PROFILES, and who"
             " made them may delete them"
+        )
+
+
+def enforcer_lines(names: Sequence[str]) -> Iterator[str]:
+    """A line if KRR's enforcer is in the cluster; *names* are its webhook configurations."""
+    if names:
+        yield (
+            f"Warning: KRR's enforcer sets requests of new Pods, too ({', '.join(names)}): a Pod has those"
+            " of the webhook that is called last. Where scheduling is on, annotate Pod templates with"
+            " admission.robusta.dev/krr-mutation-mode: ignore, uninstall the enforcer, or leave a namespace"
+            f" to it: remove the label {SCHEDULING_LABEL}"
         )
 
 

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from app.command_line.cluster_objects import ClusterObjects, in_namespaces
 from app.command_line.releases import with_variables
-from app.decisions.autoscalers import Governor
 from app.decisions.figures import WorkloadFigures, read_workloads
 from app.decisions.live import with_live
 from app.decisions.savings import Prices
@@ -15,6 +14,7 @@ from app.domain.profiles import RiskLevel
 from app.domain.workloads import CRON_JOB, JOB, Workload
 from app.kubernetes.list_options import Object
 from app.kubernetes.workloads import WORKLOAD_KINDS
+from app.rightsizing.governors import Governor
 from app.settings.environment import Settings
 from app.task_group import task_group
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from app.decisions.autoscalers import Governor
 from app.decisions.figures import RESOURCES, Manifest, WorkloadFigures
 from app.decisions.peers import Edge, read_edges
 from app.decisions.savings import Prices, Savings, WorkloadSaving, savings
@@ -17,6 +16,7 @@ from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.domain.workloads import Workload
 from app.profiler.cycle.signals import Health
 from app.profiler.cycle.status_report import namespace_in
+from app.rightsizing.governors import Governor
 
 # The mean usage of a Pod, in cores or bytes.
 UsageNow = Mapping[Workload, Mapping[Resource, float]]

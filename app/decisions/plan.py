@@ -19,11 +19,13 @@ from app.domain.profiles import Resource
 from app.domain.workload_policy import in_words
 from app.domain.workloads import Workload
 from app.rightsizing.amounts import ContainerAmounts, read_amounts, round_up
+from app.rightsizing.constraints import Constraints
 from app.rightsizing.needs import ContainerNeeds
 from app.rightsizing.pod_spec import PodResources
 from app.rightsizing.policy import SchedulingPolicy
 from app.rightsizing.sizing import wanted_range
 from app.rightsizing.summaries import NO_PROFILE
+from app.webhook.constraint_index import ConstraintIndex
 from app.webhook.decisions import AdmissionState, decide
 from app.webhook.need_index import NeedIndex
 from app.webhook.outcomes import SkipReason
@@ -107,10 +109,12 @@ class WorkloadPlan:
 
 
 class Planner:
-    """Plans the workloads of a cluster from the webhook's *state*, which has a sizer, and its needs."""
+    """Plans the workloads of a cluster from the webhook's *state*, which has a sizer, and its indexes."""
 
-    def __init__(self, state: AdmissionState, needs: NeedIndex, policy: SchedulingPolicy) -> None:
-        self._state, self._needs, self._policy = state, needs, policy
+    def __init__(
+        self, state: AdmissionState, needs: NeedIndex, constraints: ConstraintIndex, policy: SchedulingPolicy
+    ) -> None:
+        self._state, self._needs, self._constraints, self._policy = state, needs, constraints, policy
 
     def plan(self, found: WorkloadObject, limit_ranges: Iterable[Manifest] = ()) -> WorkloadPlan:
         """The plan for the next Pod of a workload."""
@@ -130,7 +134,8 @@ class Planner:
         reason = _OUTCOMES.get(decision.resizing or SizingOutcome.RESIZED, "")
         if decision.reason in _SKIPPED:
             reason = _SKIPPED[decision.reason]
-        needs = self._needs.needs(workload)
+        constraints = self._constraints.of(workload) or Constraints()
+        needs = constraints.governance.leave(self._needs.needs(workload), before)
         containers = _Comparison(
             before, after, decision.reasons_to_keep, needs, self._policy, reason, workload
         )

@@ -8,7 +8,7 @@ from typing import Any
 from app.decisions.templates import WorkloadObject
 from app.domain.untyped import count_in, mapping_in
 from app.domain.workloads import CRON_JOB, JOB, Workload
-from app.rightsizing.constraints import read_autoscaler
+from app.rightsizing.governors import read_horizontal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def maxima_of(autoscalers: Iterable[Mapping[str, Any]]) -> dict[Workload, int]:
     found: dict[Workload, int] = {}
     for manifest in autoscalers:
         try:
-            workload, _ = read_autoscaler(manifest)
+            workload = read_horizontal(manifest).target
         except (KeyError, TypeError, AttributeError):
             continue
         found[workload] = count_in(mapping_in(manifest.get("spec")).get("maxReplicas"))

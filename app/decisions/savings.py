@@ -10,11 +10,11 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from app.decisions.autoscalers import Governor
 from app.decisions.figures import ZERO, ReplicaFigures, WorkloadFigures
 from app.decisions.scaling_targets import HorizontalAutoscaler, ScalingPair, pairs
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
+from app.rightsizing.governors import Governor
 
 GIBIBYTE = Decimal(1024**3)
 UNITS = {Resource.CPU: Decimal(1), Resource.MEMORY: GIBIBYTE}

@@ -18,7 +18,7 @@ from typing import Any, Generic, NoReturn, Protocol, TypeVar
 import msgspec
 import structlog
 
-from app.errors import ClusterError, ExpiredError, NotFoundError, UnavailableError
+from app.errors import ClusterError, ExpiredError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import UNREADABLE, ListOptions, Object, WatchEvent
 from app.kubernetes.object_types import checked, name_of, readable
@@ -65,8 +65,8 @@ class Reflector(Generic[Item]):
     `is_synced` is True from the first complete list on.
     `last_contact` is the time of the last response or event, a bookmark included, on `clock`.
     `left_out` counts the objects and lines that were left out, each time that they were received.
-    With `is_optional`, the API server may not know the resource: a 404 is an empty list, and is tried again.
-    While it does not, the resource `is_absent`.
+    An error of `absent_if` is an empty list, and is tried again: of a resource that the API server may not
+    know, or that the account may have no right to list. While that is so, the resource `is_absent`.
     `on_error` is called for each failed attempt; the next attempt follows in any case.
     `fault` is the error of the last attempts; None while a watch is open. It may become None for a moment if
     the API server opens each watch and sends nothing that is an event.
@@ -82,7 +82,7 @@ class Reflector(Generic[Item]):
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.monotonic
     on_error: Callable[[ClusterError], None] = lambda _error: None
-    is_optional: bool = False
+    absent_if: tuple[type[ClusterError], ...] = ()
     is_synced: bool = field(default=False, init=False)
     is_absent: bool = field(default=False, init=False)
     last_contact: float | None = field(default=None, init=False)
@@ -206,7 +206,7 @@ class Reflector(Generic[Item]):
     def _handle_failure(self, error: ClusterError) -> float:
         """Log a failed attempt, and plan a relist unless it was an outage; returns the pause in seconds."""
         pause = self.backoff.next_pause()
-        if self.is_optional and isinstance(error, NotFoundError):
+        if isinstance(error, self.absent_if):
             self._handle_absence()
             return pause
         if isinstance(error, UnavailableError):
@@ -220,7 +220,7 @@ class Reflector(Generic[Item]):
         return pause
 
     def _handle_absence(self) -> None:
-        """The API server does not know the resource, so there are no objects, which is no fault."""
+        """There are no objects for this account, which is no fault."""
         self.is_absent = True
         self.sink.replace(())
         self._resource_version, self.last_contact = "", self.clock()

@@ -1,10 +1,9 @@
-"""Constraints of a namespace on a Pod's resources: LimitRanges, ResourceQuotas and HorizontalPodAutoscalers.
+"""Constraints of a namespace on a Pod's resources: LimitRanges, ResourceQuotas and autoscalers.
 
 The readers accept any object of their kind. A bound that they can't parse forbids every change, since an
 ignored bound could lead to a rejected Pod.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,10 +11,9 @@ from typing import Any
 
 from app.domain.profiles import Resource
 from app.domain.quantities import parse_quantity
-from app.domain.workloads import Workload
+from app.rightsizing.governors import NOT_GOVERNED, Governance
 
 CONTAINER, POD = "Container", "Pod"
-_METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 _BEST_EFFORT_SCOPES = frozenset({"BestEffort", "NotBestEffort"})
 _NO_ROOM: Mapping[Resource, Decimal] = dict.fromkeys(Resource, Decimal(0))
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError)  # of an object with other types than the API's
@@ -42,11 +40,11 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """All constraints of a namespace; `autoscaled` are the resources on which the workload is autoscaled."""
+    """All constraints of a namespace, and what the autoscalers of the workload decide on."""
 
     limit_ranges: tuple[LimitRangeRule, ...] = ()
     quotas: tuple[Quota, ...] = ()
-    autoscaled: frozenset[Resource] = frozenset()
+    governance: Governance = NOT_GOVERNED
 
     def count_requests(self, resource: Resource) -> bool:
         """True if a quota counts requests of *resource*."""
@@ -103,28 +101,3 @@ def _read_quota(manifest: Mapping[str, Any]) -> Quota:
         frozenset(resource for resource in Resource if f"limits.{resource}" in counted),
         not _BEST_EFFORT_SCOPES.isdisjoint(scopes),
     )
-
-
-def read_autoscaler(manifest: Mapping[str, Any]) -> tuple[Workload, frozenset[Resource]]:
-    """The target of a HorizontalPodAutoscaler (autoscaling/v1), and the resources that it scales on.
-
-    In that version the spec has only a CPU target; all other metrics are JSON in an annotation.
-    """
-    metadata, spec = manifest["metadata"], manifest["spec"]
-    target = spec["scaleTargetRef"]
-    workload = Workload(metadata["namespace"], target["name"], target["kind"])
-    has_cpu_target = spec.get("targetCPUUtilizationPercentage") is not None
-    text = (metadata.get("annotations") or {}).get(_METRICS)
-    try:
-        metrics: list[Any] = list(json.loads(text or "[]"))
-        scaled = frozenset(filter(None, map(_scaled_resource, metrics)))
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return workload, frozenset(Resource)
-    # Without any metric, the autoscaler scales on CPU.
-    return workload, scaled | {Resource.CPU} if has_cpu_target or not metrics else scaled
-
-
-def _scaled_resource(metric: Mapping[str, Any]) -> Resource | None:
-    source = metric.get("resource") or metric.get("containerResource") or {}
-    name = source.get("name")
-    return Resource(name) if name in set(Resource) else None

@@ -1,7 +1,7 @@
 """The needs of a workload's containers in one resource, and what its policy says of each of them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -19,8 +19,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})  # shared, since most workloa
 class ContainerNeeds:
     """The needs of containers in one resource, by name, in cores or bytes.
 
-    `bounds` has the bounds of requests by annotations, and `kept` the reason of each container that an
-    annotation leaves as it is; a kept one has no need here.
+    `bounds` has the bounds of requests by annotations, and `kept` the reason of each container that stays as
+    it is, by an annotation or since something else sets its request; a kept one has no need here.
     """
 
     containers: Mapping[str, Decimal]
@@ -33,6 +33,13 @@ class ContainerNeeds:
         """The reason if all containers are kept for the same one."""
         reasons = set(self.kept.values())
         return reasons.pop() if len(reasons) == 1 and not self.containers else ""
+
+    def keeping(self, reasons: Mapping[str, str]) -> "ContainerNeeds":
+        """These needs without the containers that have one of *reasons*."""
+        if not reasons:
+            return self
+        left = {name: need for name, need in self.containers.items() if name not in reasons}
+        return replace(self, containers=left, kept={**reasons, **self.kept})
 
 
 def container_needs(

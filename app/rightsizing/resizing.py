@@ -62,15 +62,19 @@ def resize(
         return _unchanged(reason)
     final = dict(original)
     reasons: dict[Resource, str] = {}
+    left = constraints.governance.leave(needs, pod)
     for resource in Resource:
-        sized = _size(resource, original[resource], needs.get(resource), constraints, policy)
-        if isinstance(sized, str):
-            reasons[resource] = sized
+        if reason := _reason_to_keep_resource(resource, needs.get(resource), constraints, policy):
+            reasons[resource] = reason
+            continue
+        sized = _size(resource, original[resource], left[resource], constraints, policy)
+        if sized is None:
+            reasons[resource] = "a LimitRange would reject it"
         else:
             final[resource] = sized
     if quality_of_service(final) is QualityOfService.GUARANTEED:
         return _unchanged("the Pod would become Guaranteed")
-    sizable = {resource: needs[resource] for resource in Resource if resource not in reasons}
+    sizable = {resource: left[resource] for resource in Resource if resource not in reasons}
     summary = Summary(sizable, reasons, constraints, policy)
     return Resizing(tuple(_changes(pod, original, final)), summary.text(original, final, earlier), reasons)
 
@@ -94,29 +98,33 @@ def _reason_to_keep(
     return None
 
 
+def _reason_to_keep_resource(
+    resource: Resource, needs: ContainerNeeds | None, constraints: Constraints, policy: SchedulingPolicy
+) -> str:
+    """The reason to leave *resource* of all containers unchanged; empty if there is none."""
+    if reason := constraints.governance.resources.get(resource):
+        return reason
+    if needs is None:
+        return NO_PROFILE
+    if needs.confidence < policy.min_confidence and not needs.reason_to_keep:
+        return "confidence below the minimum"
+    return needs.reason_to_keep
+
+
 def _size(
     resource: Resource,
     original: PodAmounts,
-    needs: ContainerNeeds | None,
+    needs: ContainerNeeds,
     constraints: Constraints,
     policy: SchedulingPolicy,
-) -> PodAmounts | str:
-    """The amounts of *resource* after sizing, or the reason why they stay unchanged."""
-    if resource in constraints.autoscaled:
-        return "a HorizontalPodAutoscaler scales on it"
-    if needs is None:
-        return NO_PROFILE
-    if needs.reason_to_keep:
-        return needs.reason_to_keep
-    if needs.confidence < policy.min_confidence:
-        return "confidence below the minimum"
+) -> PodAmounts | None:
+    """The amounts of *resource* after sizing; None if a LimitRange would reject them."""
     sizer = ContainerSizer(
         resource, allowance(resource, constraints), policy.bounds[resource], policy.deadband
     )
     sized = sizer.size(original, needs)
-    if violations(resource, sized, constraints) <= violations(resource, original, constraints):
-        return sized
-    return "a LimitRange would reject it"
+    is_allowed = violations(resource, sized, constraints) <= violations(resource, original, constraints)
+    return sized if is_allowed else None
 
 
 def _changes(

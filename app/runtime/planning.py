@@ -15,9 +15,11 @@ from app.domain.profiles import ProfileKind, RiskLevel
 from app.domain.untyped import list_in, mapping_in
 from app.kubernetes.list_options import Object
 from app.kubernetes.object_types import checked, name_of
-from app.rightsizing.constraints import read_autoscaler, read_limit_range, read_quota
+from app.rightsizing.constraints import read_limit_range, read_quota
+from app.rightsizing.governors import read_horizontal
 from app.rightsizing.policy import SchedulingPolicy
 from app.runtime.watches.constraints import constraint_reader
+from app.vpa.governing import read_vertical
 from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from app.webhook.decisions import AdmissionState
 from app.webhook.need_index import NeedIndex
@@ -37,7 +39,8 @@ class ListedObjects:
     profiles: Mapping[ProfileKind, Iterable[Manifest]] = field(default_factory=dict)
     limit_ranges: Iterable[Manifest] = ()
     quotas: Iterable[Manifest] = ()
-    autoscalers: Iterable[Manifest] = ()
+    horizontal_autoscalers: Iterable[Manifest] = ()
+    vertical_autoscalers: Iterable[Manifest] = ()
 
 
 def open_planner(
@@ -52,9 +55,10 @@ def open_planner(
         catalogue.replace(kind, (_at_risk(manifest, risk) for manifest in objects.profiles.get(kind, ())))
     index = AnnotationIndex(catalogue, max_connections=_MAX_CONNECTIONS)
     needs = NeedIndex(catalogue, index)
-    sizer = PodSizer(needs, _constraints(objects), policy)
+    constraints = _constraints(objects)
+    sizer = PodSizer(needs, constraints, policy)
     state = AdmissionState(index, PreparedDecisions(catalogue, index), in_scope, sizer)
-    return Planner(state, needs, policy)
+    return Planner(state, needs, constraints, policy)
 
 
 def _at_risk(manifest: Manifest, risk: RiskLevel | None) -> Manifest:
@@ -73,7 +77,8 @@ def _constraints(objects: ListedObjects) -> ConstraintIndex:
     index.namespaces.replace(())  # a planned Pod has the label, so that its namespace's does not count
     index.limit_ranges.replace(_objects(objects.limit_ranges, read_limit_range))
     index.quotas.replace(_objects(objects.quotas, read_quota))
-    index.autoscalers.replace(_objects(objects.autoscalers, read_autoscaler))
+    index.horizontal_autoscalers.replace(_objects(objects.horizontal_autoscalers, read_horizontal))
+    index.vertical_autoscalers.replace(_objects(objects.vertical_autoscalers, read_vertical))
     return index
 
 

@@ -98,7 +98,7 @@ class WebhookRole:
         if not self.have_profiles_settled():
             return "waiting for the initial list of profiles"
         if self._constraints and not (self._constraints.is_synced or self._have_constraints_settled()):
-            return "waiting for the initial lists of LimitRanges, ResourceQuotas and HorizontalPodAutoscalers"
+            return "waiting for the initial lists of LimitRanges, ResourceQuotas and autoscalers"
         if self.serving.loaded is None:
             return "there is no serving certificate yet: the profiler or cert-manager issues it"
         if not self.listener.started:

@@ -8,13 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from app.domain.profiles import Resource
+from app.domain.profile_lookup import profile_lookup_order
 from app.domain.workloads import Workload
 from app.rightsizing.constraints import Constraints, LimitRangeRule, Quota
+from app.rightsizing.governors import NOT_GOVERNED, Governance, Governor, governance_of
 
 T = TypeVar("T")
-Autoscaler = tuple[Workload, frozenset[Resource]]
-_NOTHING: frozenset[Resource] = frozenset()
 
 
 class ConstraintObject(NamedTuple, Generic[T]):
@@ -107,11 +106,18 @@ class ConstraintSink(Generic[T]):
 class _Prepared:
     limit_ranges: tuple[LimitRangeRule, ...]
     quotas: tuple[Quota, ...]
-    autoscaled: Mapping[Workload, frozenset[Resource]]
+    governed: Mapping[Workload, Governance]
+
+    def governance(self, workload: Workload) -> Governance:
+        """What autoscalers of *workload*, or of the CronJob that runs it, decide on."""
+        if not self.governed:
+            return NOT_GOVERNED
+        found = (self.governed.get(one) for one in profile_lookup_order(workload))
+        return next(filter(None, found), NOT_GOVERNED)
 
 
 class ConstraintIndex:
-    """Maps a workload to the constraints on its Pods, from four collections.
+    """Maps a workload to the constraints on its Pods, from five collections.
 
     The value of a namespace is true if scheduling is enabled there. The namespaces in *scope* are listed
     separately; if it is empty, all namespaces are in scope.
@@ -125,8 +131,15 @@ class ConstraintIndex:
             self._invalidate, scope
         )
         self.quotas: ConstraintObjects[Quota] = ConstraintObjects(self._invalidate, scope)
-        self.autoscalers: ConstraintObjects[Autoscaler] = ConstraintObjects(self._invalidate, scope)
-        self._collections = (self.namespaces, self.limit_ranges, self.quotas, self.autoscalers)
+        self.horizontal_autoscalers: ConstraintObjects[Governor] = ConstraintObjects(self._invalidate, scope)
+        self.vertical_autoscalers: ConstraintObjects[Governor] = ConstraintObjects(self._invalidate, scope)
+        self._collections = (
+            self.namespaces,
+            self.limit_ranges,
+            self.quotas,
+            self.horizontal_autoscalers,
+            self.vertical_autoscalers,
+        )
 
     @property
     def is_synced(self) -> bool:
@@ -151,15 +164,19 @@ class ConstraintIndex:
             # Reviews can name any namespace: only existing ones are stored, so that the memory stays bounded.
             if self.namespaces.of(workload.namespace):
                 self._prepared[workload.namespace] = prepared
-        autoscaled = prepared.autoscaled.get(workload, _NOTHING)
-        return Constraints(prepared.limit_ranges, prepared.quotas, autoscaled)
+        return Constraints(prepared.limit_ranges, prepared.quotas, prepared.governance(workload))
 
     def _prepare(self, namespace: str) -> _Prepared:
-        autoscaled: dict[Workload, frozenset[Resource]] = {}
-        for target, resources in self.autoscalers.of(namespace):
-            autoscaled[target] = autoscaled.get(target, _NOTHING) | resources
+        governors: dict[Workload, list[Governor]] = {}
+        for governor in (
+            *self.horizontal_autoscalers.of(namespace),
+            *self.vertical_autoscalers.of(namespace),
+        ):
+            if governor.acts:
+                governors.setdefault(governor.target, []).append(governor)
+        governed = {workload: governance_of(acting) for workload, acting in governors.items()}
         rules = tuple(rule for limit_range in self.limit_ranges.of(namespace) for rule in limit_range)
-        return _Prepared(rules, tuple(self.quotas.of(namespace)), autoscaled)
+        return _Prepared(rules, tuple(self.quotas.of(namespace)), governed)
 
     def _invalidate(self, namespace: str) -> None:
         self._prepared.pop(namespace, None)

@@ -69,6 +69,7 @@ def own_rights() -> set[Right]:
 def limit_rights(namespace: str = "*") -> set[Right]:
     """Rights to read the objects that limit requests."""
     expected = rights(namespace, "autoscaling", "horizontalpodautoscalers", "*", *READ)
+    expected |= rights(namespace, VPA_GROUP, "verticalpodautoscalers", "*", *READ)
     for resource in ("limitranges", "resourcequotas"):
         expected |= rights(namespace, "", resource, "*", *READ)
     return expected

@@ -256,13 +256,13 @@ class TestOverTheWire:
     async def test_the_report_and_the_leader(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """The command sends two GET requests and returns exit code 0."""
+        """The command sends three GET requests and returns exit code 0."""
         outcome = await self.status(program, cluster, tmp_path)
 
         assert (outcome.code, outcome.err) == (0, "")
         assert "Leader: profiler-1 (Lease renewed " in outcome.out
         assert "Profiles: 4 cpu, 3 memory, 0 connection" in outcome.out
-        assert [request.verb for request in cluster.requests] == ["GET", "GET"]
+        assert [request.verb for request in cluster.requests] == ["GET"] * 3
 
     @pytest.mark.parametrize("form", ["table", "json"])
     async def test_a_source_that_fails(
@@ -314,6 +314,41 @@ class TestOverTheWire:
         document = json.loads(outcome.out)
         assert document.pop("lease")["holderIdentity"] == "profiler-1"
         assert document == WELL
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {"name": "robusta-krr-enforcer"},
+            {"name": "renamed", "labels": {"app.kubernetes.io/component": "krr-enforcer"}},
+        ],
+        ids=lambda metadata: str(metadata["name"]),
+    )
+    async def test_another_writer_of_requests_is_named(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path, metadata: dict[str, Any]
+    ) -> None:
+        """KRR's enforcer is known by the name or by the label that its chart gives; VPA's webhook is none."""
+        vpa, ours = {"name": "vpa-webhook-config"}, {"name": "job-profiler"}
+        configurations = [{"metadata": one} for one in (vpa, metadata, ours)]
+        cluster.on("GET", paths.MUTATING_WEBHOOKS, listed(*configurations))
+
+        outcome = await self.status(program, cluster, tmp_path)
+        as_json = await self.status(program, cluster, tmp_path, "-o", "json")
+
+        assert outcome.code == 0
+        assert f"of new Pods, too ({metadata['name']})" in outcome.one_line
+        assert "admission.robusta.dev/krr-mutation-mode: ignore" in outcome.one_line
+        assert json.loads(as_json.out)["krrEnforcers"] == [metadata["name"]]
+
+    async def test_without_the_right_to_list_webhooks_nothing_is_said_of_them(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """A reader of one namespace may not list objects of the cluster."""
+        cluster.on("GET", paths.MUTATING_WEBHOOKS, refuses(403, "forbidden"))
+
+        outcome = await self.status(program, cluster, tmp_path)
+
+        assert (outcome.code, outcome.err) == (0, "")
+        assert "krr" not in outcome.out
 
     async def test_parts_that_can_not_be_read_are_named(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path

@@ -19,13 +19,13 @@ from app.dashboard.facts import (
 )
 from app.dashboard.readings import Curves
 from app.dashboard.workload import PlannedPatch
-from app.decisions.autoscalers import Governor
 from app.decisions.figures import Manifest, read_workloads
 from app.decisions.savings import Prices
 from app.domain.profiles import PRESSURE_OF, ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.errors import ProfilerError
 from app.history.samples import STEP_SECONDS, StepRange
+from app.rightsizing.governors import Governor, GovernorKind
 from tests.command_line.decided_cluster import MIB, PROFILES
 from tests.decisions.manifests import Object
 
@@ -42,7 +42,7 @@ def needs(*more: Object, prices: Prices = Prices()) -> Needs:  # noqa: B008 - fr
 
 def needs_of(*manifests: Object, prices: Prices = Prices()) -> Needs:  # noqa: B008 - frozen
     """The needs in *manifests*; an autoscaler acts on web."""
-    governors = {WEB: [Governor("HPA", (Resource.CPU,))]}
+    governors = {WEB: [Governor(GovernorKind.HORIZONTAL, WEB, frozenset({Resource.CPU}))]}
     return read_needs(read_workloads(manifests), governors, manifests, prices)
 
 

@@ -157,11 +157,39 @@ def test_an_autoscaler_keeps_its_resource() -> None:
     target = {"kind": "Deployment", "name": "web"}
     hpa = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"scaleTargetRef": target}}
 
-    found = planner(CPU, MEMORY, autoscalers=[hpa]).plan(
+    found = planner(CPU, MEMORY, horizontal_autoscalers=[hpa]).plan(
         workload_object("Deployment", deployment("web", container(requests=WRITTEN)))
     )
 
     assert reasons(found) == ["a HorizontalPodAutoscaler scales on it", ""]
+
+
+def test_a_vertical_autoscaler_keeps_its_containers() -> None:
+    """It has a recommendation for the CPU of app; the proxy and what it does not recommend are planned.
+
+    Its own bound of the app's CPU moves nothing then.
+    """
+    listed = ({"name": "app", "value": "0.026"}, {"name": "proxy", "value": "0.050"})
+    rules = [{"annotation": "max-cpu", "value": "20m", "source": "Namespace"}]
+    cpu = need("cpu", "web", "0.076", containers=listed, policy=rules)
+    recommended = {"containerRecommendations": [{"containerName": "app", "target": {"cpu": "1"}}]}
+    vpa = {
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"targetRef": {"kind": "Deployment", "name": "web"}},
+        "status": {"recommendation": recommended},
+    }
+
+    found = planner(cpu, MEMORY, vertical_autoscalers=[vpa]).plan(
+        workload_object(
+            "Deployment", deployment("web", container(requests=WRITTEN), container("proxy", requests=WRITTEN))
+        )
+    )
+
+    app, proxy = found.containers
+    assert reasons(found) == ["a VerticalPodAutoscaler sets it", "", "", "no profile"]
+    assert app.changes[Resource.CPU].policy == ""
+    assert proxy.changes[Resource.CPU].new == Decimal("0.02")
+    assert proxy.changes[Resource.CPU].policy == "at most 20m by max-cpu of namespace shop"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +270,7 @@ def test_an_autoscaler_that_can_not_be_read(odd: object) -> None:
         for name, spec in (("odd", odd), ("web", {"scaleTargetRef": target}))
     ]
 
-    found = planner(CPU, MEMORY, autoscalers=[*autoscalers, {"spec": odd}]).plan(
+    found = planner(CPU, MEMORY, horizontal_autoscalers=[*autoscalers, {"spec": odd}]).plan(
         workload_object("Deployment", deployment("web", container(requests=WRITTEN)))
     )
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.decisions.autoscalers import Governor, governors_of
+from app.decisions.autoscalers import governors_of
 from app.decisions.figures import read_workloads
 from app.decisions.live import with_live
 from app.decisions.savings import Ignored, Prices, Savings, SortKey, in_order, savings
@@ -200,16 +200,23 @@ def test_what_people_wrote_into_profiles_is_left_out() -> None:
 
 
 def test_autoscalers_mark_their_target() -> None:
-    """An HPA on CPU (the default), one on a metric of its own, and VPAs, of which one is Off."""
+    """An HPA on CPU (the default), one on a metric of its own, and VPAs.
+
+    Of these, one is Off, and one has no recommendation: neither sets a request.
+    """
 
     def hpa(name: str, **spec: object) -> dict[str, object]:
         target = {"kind": "Deployment", "name": name}
         return {"metadata": {"namespace": "shop"}, "spec": {"scaleTargetRef": target, **spec}}
 
-    def vpa(name: str, mode: str | None) -> dict[str, object]:
+    def vpa(name: str, mode: str | None, *containers: str) -> dict[str, object]:
         policy = {"updatePolicy": {"updateMode": mode}} if mode else {}
         target = {"targetRef": {"kind": "Deployment", "name": name}}
-        return {"metadata": {"namespace": "shop"}, "spec": target | policy}
+        recommended = [
+            {"containerName": container, "target": {"cpu": "1", "memory": "1Gi"}} for container in containers
+        ]
+        status = {"recommendation": {"containerRecommendations": recommended}}
+        return {"metadata": {"namespace": "shop"}, "spec": target | policy, "status": status}
 
     other = hpa("queue")
     metrics = '[{"type":"External","external":{"metricName":"depth"}}]'
@@ -220,11 +227,11 @@ def test_autoscalers_mark_their_target() -> None:
 
     found = governors_of(
         [hpa("web", targetCPUUtilizationPercentage=80), other, {"metadata": {}}],
-        [vpa("web", None), vpa("db", "Off"), {"spec": 7}],
+        [vpa("web", None, "app"), vpa("db", "Off", "app"), vpa("new", "Auto"), {"spec": 7}],
     )
 
-    assert found == {WEB: [Governor("HPA", (Resource.CPU,)), Governor("VPA")]}
-    assert [str(one) for one in found[WEB]] == ["HPA cpu", "VPA"]
+    assert list(found) == [WEB]
+    assert [str(one) for one in found[WEB]] == ["HPA cpu", "VPA cpu memory"]
 
 
 RULES = (

@@ -40,8 +40,10 @@ from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.kubelet import Kubelet
 from tests.cluster.loopback_http import request_json
+from tests.cluster.vpa_crd import remove_vpa_crd
 from tests.cluster.waiting import wait_until
 from tests.command_line.process import job_profiler
+from tests.e2e import vertical_autoscalers
 from tests.e2e.conftest import running
 from tests.e2e.generated_demands import LABEL, DemandedPod, DemandGenerator, DemandingNamespace
 from tests.e2e.hungry_workload import Learned, hungry, oom_kill_limits
@@ -53,6 +55,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart]
 RELEASE_NAMESPACE, DECIDED, SCALED = "profiling-decisions", "decided", "scaled"
 HUNGRY = "hungry"
 SEED, COUNT = 20261130, 25
+SET_BY_VPA = "a VerticalPodAutoscaler sets it"
 NO_PROMETHEUS = "http://127.0.0.1:9"
 MIB = 1024**2
 NEEDS = {"web": (0.026, 347 * MIB), "api": (1.5, 1024 * MIB)}
@@ -76,8 +79,8 @@ class Commands:
 
 
 @pytest.fixture(scope="module")
-def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
-    """The generated namespaces with a Deployment for each Pod, some with an autoscaler, and `decided`."""
+def namespaces(control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
+    """The generated namespaces with a Deployment for each Pod, some with autoscalers, and `decided`."""
     generated = list(DemandGenerator(SEED).namespaces(COUNT))
     names = [DECIDED, SCALED, HUNGRY, *(namespace.name for namespace in generated)]
     for name in names:
@@ -93,9 +96,11 @@ def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
         _decided("web", 3, {"cpu": "500m", "memory": "256Mi"}, SCALED),
         _scaled_on_both("web"),
     )
+    vertical_autoscalers.create(kubectl, control_plane.kubeconfig, vertical_autoscalers.generated(pods, SEED))
     wait_until(lambda: _is_enforced(kubectl, generated), 120, "quotas and accounts", every_seconds=1)
     yield generated
     kubectl.delete_namespaces(*names)
+    remove_vpa_crd(kubectl)
 
 
 def _decided(name: str, replicas: int, requests: dict[str, str], namespace: str = DECIDED) -> dict[str, Any]:
@@ -354,14 +359,14 @@ def test_the_plan_is_what_the_webhook_then_sets(
     """Planned while no namespace asks for requests; then all do, and their Pods are created as dry runs.
 
     At least 50 Pods are admitted, and at least 20 of them get other amounts than their template has. The
-    API server's own defaults count in both.
+    API server's own defaults count in both. At least 10 containers are left to a VerticalPodAutoscaler.
     """
     document = commands.json("plan", "-A")
     planned = {(one["namespace"], one["name"]): one for one in document["workloads"]}
     for namespace in namespaces:
         kubectl.run("label", "namespace", namespace.name, f"{LABEL}=true")
 
-    admitted, changed = 0, 0
+    admitted, changed, left = 0, 0, 0
     for pod in (pod for namespace in namespaces for pod in namespace.pods):
         stored = _admitted(control_plane, pod)
         if "spec" not in stored:
@@ -374,10 +379,18 @@ def test_the_plan_is_what_the_webhook_then_sets(
         changed += any(
             "reason" not in one["cpu"] or "reason" not in one["memory"] for one in plan["containers"]
         )
+        left += sum(
+            one[resource.value].get("reason") == SET_BY_VPA
+            for one in plan["containers"]
+            for resource in Resource
+        )
 
-    print(f"{admitted} of {4 * COUNT} Pods admitted, {changed} of them with other amounts")
+    print(
+        f"{admitted} of {4 * COUNT} Pods admitted, {changed} of them with other amounts; {left} left to a VPA"
+    )
     assert admitted >= 50
     assert changed >= 20
+    assert left >= 10
 
 
 def test_a_crash_loop_ends_within_three_restarts(

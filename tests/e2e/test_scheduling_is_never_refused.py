@@ -1,6 +1,7 @@
 """No Pod is refused because its requests were set, whatever its namespace's LimitRanges and quotas.
 
-200 Pods in 50 generated namespaces are created as dry runs, first without the product and then with it.
+200 Pods in 50 generated namespaces are created as dry runs, first without the product and then with it. A
+third of them belong to workloads with a VerticalPodAutoscaler, whose own webhook is not there.
 """
 
 import asyncio
@@ -25,7 +26,9 @@ from tests.cluster.control_plane import ADMIN_TOKEN, ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.loopback_http import request_json
+from tests.cluster.vpa_crd import remove_vpa_crd
 from tests.cluster.waiting import wait_until
+from tests.e2e import vertical_autoscalers
 from tests.e2e.conftest import running
 from tests.e2e.generated_demands import LABEL, DemandedPod, DemandGenerator, DemandingNamespace
 from tests.e2e.release import CHART, NAME, Release
@@ -64,14 +67,17 @@ def dry_run(control_plane: ControlPlane, pod: DemandedPod) -> Answer:
 
 
 @pytest.fixture(scope="module")
-def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
+def namespaces(control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
     """The generated namespaces, once their quotas are enforced."""
     generated = list(DemandGenerator(SEED).namespaces(COUNT))
     kubectl.apply(*(_namespace(namespace.name) for namespace in generated))
     kubectl.apply(*(manifest for namespace in generated for manifest in namespace.objects))
+    pods = [pod for namespace in generated for pod in namespace.pods]
+    vertical_autoscalers.create(kubectl, control_plane.kubeconfig, vertical_autoscalers.generated(pods, SEED))
     wait_until(lambda: _is_enforced(kubectl, generated), 120, "quotas and accounts", every_seconds=1)
     yield generated
     kubectl.delete_namespaces(*(namespace.name for namespace in generated))
+    remove_vpa_crd(kubectl)
 
 
 def _namespace(name: str) -> dict[str, Any]:
@@ -162,7 +168,10 @@ def test_every_pod_that_is_admitted_without_is_admitted_with_the_product(
     without: list[tuple[DemandedPod, Answer]],
     limit_ratio: float,
 ) -> None:
-    """Each Pod names its profile, so the webhook responded; at least 50 get other resources."""
+    """Each Pod names its profile, so the webhook responded.
+
+    At least 50 get other resources, and of at least 5 a VerticalPodAutoscaler sets some.
+    """
     ratios = {"limitRatio": limit_ratio}
     scheduling = {"enabled": True, "cpu": ratios, "memory": ratios}
     release.helm.upgrade(
@@ -181,3 +190,5 @@ def test_every_pod_that_is_admitted_without_is_admitted_with_the_product(
     annotations = [after.pod["metadata"]["annotations"] for _, _, after in answers if after.pod]
     assert all("liqo.io/cpuProfile" in pod_annotations for pod_annotations in annotations)
     assert sum(before.resources != after.resources for _, before, after in answers) >= 50
+    summaries = [one.get("job-profiler.liqo.io/requests", "") for one in annotations]
+    assert sum("a VerticalPodAutoscaler sets it" in summary for summary in summaries) >= 5

@@ -1,4 +1,4 @@
-"""VerticalPodAutoscalers served and kept by the whole product: rights of the chart, leader, status.
+"""VerticalPodAutoscalers served and kept by the whole product: rights of the chart, leader, webhook.
 
 The emojivoto history is constant and covers three whole days (see `test_scheduling`): the container `web-api`
 needs 404m and 330Mi at normal risk. The object is created after the product runs, and so is its CRD. Tests
@@ -26,7 +26,7 @@ from tests.e2e.workloads import deployment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
-NAMESPACE, NAME = "profiling-vpa", "web-api"
+NAMESPACE, NAME, PREFIX = "profiling-vpa", "web-api", "job-profiler.liqo.io"
 LABEL, OWN = "job-profiler.liqo.io/vpa", f"job-profiler-deployment-{NAME}"
 
 
@@ -43,7 +43,7 @@ def release(
     remove_vpa_crd(kubectl)
     installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
     vpa = {"recommender": {"enabled": True}, "objects": {"enabled": True}}
-    extra = {"vpa": vpa, "profiling": {"namespaces": [emojivoto]}}
+    extra = {"vpa": vpa, "scheduling": {"enabled": True}, "profiling": {"namespaces": [emojivoto]}}
     manifest = deployment(NAME, emojivoto, 0)
     manifest["spec"]["template"]["spec"]["containers"][0]["name"] = NAME
     kubectl.apply(manifest)
@@ -189,8 +189,58 @@ def test_the_object_goes_with_the_labels(release: Release, emojivoto: str) -> No
     wait_until(lambda: set(objects_in(release, emojivoto)) == {"theirs"}, 30, "our object to go")
 
 
+def test_the_webhook_leaves_to_it_what_it_sets(release: Release, emojivoto: str) -> None:
+    """With a recommendation of an object, a new Pod stays as given, and says why.
+
+    Off, it sets nothing, and neither does one whose CRD is gone: the webhook sets requests as always, without
+    a restart.
+    """
+
+    def summary() -> str:
+        pod = release.kubectl.json(
+            "create", "--dry-run=server", "--filename=-", input=json.dumps(pod_of(NAME, emojivoto))
+        )
+        text: str = pod["metadata"]["annotations"].get(f"{PREFIX}/requests", "")
+        return text
+
+    def until(text: str) -> None:
+        wait_until(lambda: text in summary(), 90, f"a Pod with {text}")
+
+    ensure_vpa_crd(release.kubectl)
+    release.kubectl.apply(vpa(emojivoto, "served", "job-profiler"))
+    sized, left = "cpu request none → 404m", f"{NAME}: unchanged (a VerticalPodAutoscaler sets it)"
+    until(left)
+    for mode, text in (("Off", sized), ("Initial", left)):
+        patch = json.dumps({"spec": {"updatePolicy": {"updateMode": mode}}})
+        release.kubectl.run(
+            *("patch", "vpa", "served", f"--namespace={emojivoto}", "--type=merge", f"--patch={patch}")
+        )
+        until(text)
+    remove_vpa_crd(release.kubectl)
+    until(sized)
+
+
 def patch_template(release: Release, namespace: str, template: dict[str, Any]) -> None:
     """Merges into the Pod template of the Deployment."""
     patch = json.dumps({"spec": {"template": template}})
     flags = ("--type=strategic", f"--patch={patch}", f"--namespace={namespace}")
     release.kubectl.run("patch", "deployment", NAME, *flags)
+
+
+def pod_of(name: str, namespace: str) -> dict[str, Any]:
+    """A Pod of the Deployment that asks for requests."""
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": f"{name}-6b6f9d7d5c",
+        "uid": "b7c1e9f0-0000-4000-8000-000000000000",
+        "controller": True,
+    }
+    metadata = {
+        "name": f"{name}-6b6f9d7d5c-x7k2p",
+        "namespace": namespace,
+        "labels": {"pod-template-hash": "6b6f9d7d5c", f"{PREFIX}/scheduling": "true"},
+        "ownerReferences": [owner],
+    }
+    spec = {"containers": [{"name": name, "image": "registry.example/x:1"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

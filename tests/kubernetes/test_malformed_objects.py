@@ -90,6 +90,7 @@ WATCHES: dict[str, Callable[[ClusterClient], Reflector[Any]]] = {
     "limit ranges": _constraint("limitranges"),
     "quotas": _constraint("resourcequotas"),
     "autoscalers": _constraint("horizontalpodautoscalers"),
+    "vertical autoscalers": _constraint("verticalpodautoscalers"),
 }
 ANY: st.SearchStrategy[Any] = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text(max_size=4)),

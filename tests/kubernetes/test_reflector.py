@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from app.errors import NotFoundError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
@@ -326,7 +327,7 @@ async def test_a_resource_that_may_be_missing(server: FakeApiServer, client: Clu
             seen.append(set(self.names))
 
     sink = Remembering()
-    reflector = reflector_of(client, sink, is_optional=True)
+    reflector = reflector_of(client, sink, absent_if=(NotFoundError,))
 
     async with running(reflector):
         await until(lambda: {"a"} in seen and not seen[-1])

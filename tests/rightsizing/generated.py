@@ -44,6 +44,7 @@ class Case:
     needs: dict[Resource, ContainerNeeds]
     policy: SchedulingPolicy
     autoscaled: frozenset[Resource]
+    governed: Mapping[str, Sequence[Resource]]
 
 
 def case_of(seed: int, amounts: Amounts = HUGE_AMOUNTS) -> Case:
@@ -65,7 +66,8 @@ class _Generator:
             limit_ranges = [_without_violated_bounds(manifest, each) for each in limit_ranges]
             quotas = [_without_unspecified_resources(manifest, each) for each in quotas]
         autoscaled = frozenset({Resource.CPU}) if self._happens(0.1) else frozenset[Resource]()
-        return Case(manifest, limit_ranges, quotas, self._needs(manifest), self._policy(), autoscaled)
+        needs, policy = self._needs(manifest), self._policy()
+        return Case(manifest, limit_ranges, quotas, needs, policy, autoscaled, self._governed())
 
     def _happens(self, probability: float) -> bool:
         return self._chance.random() < probability
@@ -147,6 +149,13 @@ class _Generator:
                 confidence = self._chance.choice((0.87, 0.87, 0.87, 0.5, 0.2))
                 needs[resource] = ContainerNeeds(amounts, confidence, *self._annotated(resource, amounts))
         return needs
+
+    def _governed(self) -> Mapping[str, Sequence[Resource]]:
+        """The resources of containers that a VPA sets, in a fifth of the cases."""
+        if not self._happens(0.2):
+            return {}
+        subsets = ((Resource.CPU,), (Resource.MEMORY,), tuple(Resource))
+        return {name: self._chance.choice(subsets) for name in NAMES if self._happens(0.5)}
 
     def _annotated(
         self, resource: Resource, amounts: dict[str, Decimal]

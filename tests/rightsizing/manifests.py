@@ -8,7 +8,9 @@ from typing import Any
 import jsonpatch
 
 from app.domain.profiles import Resource
+from app.domain.workloads import Workload
 from app.rightsizing.constraints import Constraints, read_limit_range, read_quota
+from app.rightsizing.governors import Governor, GovernorKind, governance_of
 from app.rightsizing.operations import resource_operations
 from app.rightsizing.pod_spec import ContainerResources, PodResources
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
@@ -74,14 +76,28 @@ def quota(*counted: str, scopes: Sequence[str] = ()) -> Object:
     return {"kind": "ResourceQuota", "spec": {"hard": hard, "scopes": list(scopes)}}
 
 
-def constraints(*manifests: Object, autoscaled: Sequence[Resource] = ()) -> Constraints:
-    """The constraints of LimitRanges and ResourceQuotas, and the autoscaled resources."""
+def constraints(
+    *manifests: Object,
+    autoscaled: Sequence[Resource] = (),
+    governed: Mapping[str, Sequence[Resource]] = {},
+) -> Constraints:
+    """The constraints of LimitRanges and ResourceQuotas.
+
+    An HPA acts on the *autoscaled* resources, and a VPA sets those that are *governed*, by container.
+    """
+    workload = Workload("shop", "web")
+    by_container = tuple((name, frozenset(resources)) for name, resources in governed.items())
     ranges = [manifest for manifest in manifests if manifest["kind"] == "LimitRange"]
     quotas = [manifest for manifest in manifests if manifest["kind"] == "ResourceQuota"]
     return Constraints(
         tuple(rule for manifest in ranges for rule in read_limit_range(manifest)),
         tuple(map(read_quota, quotas)),
-        frozenset(autoscaled),
+        governance_of(
+            [
+                Governor(GovernorKind.HORIZONTAL, workload, frozenset(autoscaled)),
+                Governor(GovernorKind.VERTICAL, workload, containers=by_container),
+            ]
+        ),
     )
 
 

@@ -1,13 +1,11 @@
 """Reading of LimitRanges, ResourceQuotas and HorizontalPodAutoscalers."""
 
-import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from app.domain.workloads import Workload
-from app.rightsizing.constraints import LimitRangeRule, Quota, read_autoscaler, read_limit_range, read_quota
+from app.rightsizing.constraints import LimitRangeRule, Quota, read_limit_range, read_quota
 from tests.rightsizing.manifests import CPU, MEMORY, MIB, Object
 
 METRICS = "autoscaling.alpha.kubernetes.io/metrics"
@@ -92,58 +90,3 @@ def test_a_quota_counts_what_it_still_enforces() -> None:
 def test_a_quota_may_have_a_best_effort_scope(spec: Object, has_scope: bool) -> None:  # noqa: FBT001 - a row
     """By the scope BestEffort or NotBestEffort, in `scopes` or in `scopeSelector`."""
     assert read_quota({"spec": spec}).has_best_effort_scope is has_scope
-
-
-def autoscaler(metrics: Any = None, **spec: Any) -> Object:
-    """An autoscaler of StatefulSet `shop/db`; *metrics* is the annotation's text, or is encoded as JSON."""
-    text = metrics if isinstance(metrics, str) else json.dumps(metrics)
-    annotations = None if metrics is None else {METRICS: text}
-    target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"}
-    return {
-        "metadata": {"name": "db", "namespace": "shop", "annotations": annotations},
-        "spec": {"scaleTargetRef": target, "maxReplicas": 3, **spec},
-    }
-
-
-MEMORY_USE = {"type": "Resource", "resource": {"name": "memory", "targetAverageUtilization": 70}}
-CPU_OF_ONE = {"type": "ContainerResource", "containerResource": {"name": "cpu", "container": "app"}}
-QUEUE = {"type": "External", "external": {"metricName": "cpu", "targetValue": "5"}}
-
-
-@pytest.mark.parametrize(
-    ("manifest", "autoscaled"),
-    [
-        (autoscaler(targetCPUUtilizationPercentage=80), {CPU}),
-        (autoscaler(), {CPU}),
-        (autoscaler([]), {CPU}),
-        (autoscaler(""), {CPU}),
-        (autoscaler([MEMORY_USE]), {MEMORY}),
-        (autoscaler([MEMORY_USE], targetCPUUtilizationPercentage=80), {CPU, MEMORY}),
-        (autoscaler([CPU_OF_ONE, QUEUE]), {CPU}),
-        (autoscaler([QUEUE]), set()),
-        (autoscaler([QUEUE], targetCPUUtilizationPercentage=80), {CPU}),
-        (autoscaler([{"type": "Resource", "resource": {"name": "nvidia.com/gpu"}}]), set()),
-    ],
-)
-def test_an_autoscaler_names_its_workload_and_what_it_scales_on(manifest: Object, autoscaled: Any) -> None:
-    """The CPU target is in the spec, other metrics are in the annotation; without any metric it is CPU."""
-    assert read_autoscaler(manifest) == (Workload("shop", "db", "StatefulSet"), frozenset(autoscaled))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{",
-        "null",
-        "5",
-        '"cpu"',
-        "[5]",
-        "[null]",
-        '[{"resource": 5}]',
-        '[{"resource": {"name": []}}]',
-        "[" * 9999,
-    ],
-)
-def test_metrics_that_can_not_be_read_may_be_of_any_resource(text: str) -> None:
-    """Both resources count as autoscaled and stay unchanged."""
-    assert read_autoscaler(autoscaler(text)) == (Workload("shop", "db", "StatefulSet"), BOTH)

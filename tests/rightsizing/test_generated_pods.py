@@ -17,7 +17,9 @@ any_case = given(case=st.integers(0, 2**32).map(case_of))
 
 
 def decided(case: Case, pod: Object | None = None, earlier: str = "") -> tuple[Object, Resizing]:
-    bounds = constraints(*case.limit_ranges, *case.quotas, autoscaled=tuple(case.autoscaled))
+    bounds = constraints(
+        *case.limit_ranges, *case.quotas, autoscaled=tuple(case.autoscaled), governed=case.governed
+    )
     return resized(pod or case.pod, case.needs, bounds, case.policy, earlier)
 
 
@@ -75,6 +77,24 @@ def without_amounts(pod: Object) -> Object:
             resources |= {member: foreign} if foreign else {}
         each["resources"] = resources
     return rest
+
+
+@many
+@any_case
+def test_what_a_vertical_autoscaler_sets_stays(case: Case) -> None:
+    """The amounts of its containers and resources, whatever is set of others."""
+    patched, _ = decided(case)
+
+    for group in ("containers", "initContainers"):
+        pairs = zip(case.pod["spec"].get(group, []), patched["spec"].get(group, []), strict=True)
+        for before, after in pairs:
+            for resource in case.governed.get(before["name"], ()):
+                assert amounts_of(before, resource) == amounts_of(after, resource)
+
+
+def amounts_of(container: Object, resource: str) -> list[str | None]:
+    resources = container.get("resources") or {}
+    return [(resources.get(member) or {}).get(resource) for member in ("requests", "limits")]
 
 
 @many

@@ -122,7 +122,9 @@ def test_the_server_admits_every_patched_pod_that_it_admits_as_given(
     for each in bounded:
         for case in each.cases:
             seen = api_server.with_defaults(server.supported(case.pod), case.limit_ranges)
-            bounds = constraints(*case.limit_ranges, *case.quotas, autoscaled=tuple(case.autoscaled))
+            bounds = constraints(
+                *case.limit_ranges, *case.quotas, autoscaled=tuple(case.autoscaled), governed=case.governed
+            )
             patched, decided = resized(seen, case.needs, bounds, case.policy)
             if server.admits(each.namespace, server.supported(case.pod)) is not None:
                 admitted += 1

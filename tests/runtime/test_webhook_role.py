@@ -156,10 +156,11 @@ def test_a_webhook_that_sets_requests_waits_for_constraints() -> None:
         constraints.namespaces,
         constraints.limit_ranges,
         constraints.quotas,
-        constraints.autoscalers,
+        constraints.horizontal_autoscalers,
+        constraints.vertical_autoscalers,
     ):
         assert role.unready_reason() == (
-            "waiting for the initial lists of LimitRanges, ResourceQuotas and HorizontalPodAutoscalers"
+            "waiting for the initial lists of LimitRanges, ResourceQuotas and autoscalers"
         )
         collection.replace([])
 
@@ -180,6 +181,7 @@ async def test_a_webhook_is_ready_without_the_constraints_of_a_namespace_that_is
             "/api/v1/namespaces/shop/limitranges",
             "/api/v1/namespaces/shop/resourcequotas",
             "/apis/autoscaling/v1/namespaces/shop/horizontalpodautoscalers",
+            "/apis/autoscaling.k8s.io/v1/namespaces/shop/verticalpodautoscalers",
         ):
             server.on("GET", path, listed())
             server.on("GET", path.replace("shop", "gone"), refuses(403, "forbidden"))
@@ -203,7 +205,7 @@ async def test_a_webhook_is_ready_without_the_constraints_of_a_namespace_that_is
 
 
 async def test_only_a_webhook_that_sets_requests_watches_constraints(tmp_path: Path) -> None:
-    """It has four watches; the other one has that of namespaces that ask for requests in vain."""
+    """It has five watches; the other one has that of namespaces that ask for requests in vain."""
     listed = list[set[str]]()
     server = FakeApiServer()
     async with server, open_cluster(server.kubeconfig(tmp_path)) as client:
@@ -226,7 +228,10 @@ async def test_only_a_webhook_that_sets_requests_watches_constraints(tmp_path: P
     }
     assert listed[1] - listed[0] == {
         f"watch of {plural}"
-        for plural in ("namespaces", "limitranges", "resourcequotas", "horizontalpodautoscalers")
+        for plural in (
+            *("namespaces", "limitranges", "resourcequotas"),
+            *("horizontalpodautoscalers", "verticalpodautoscalers"),
+        )
     }
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from app.domain.profiles import Resource
 from app.domain.quantities import parse_quantity
+from app.domain.workloads import Workload
 from app.rightsizing.constraints import LimitRangeRule, Quota
+from app.rightsizing.governors import Governor, GovernorKind
 from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from tests.webhook.generated_pods import (
     PROFILES,
@@ -69,9 +71,22 @@ class SizedPodGenerator:
                 index.limit_ranges.upsert(ConstraintObject(namespace, "r", (self._rule(), self._rule())))
             if self._happens(0.3):
                 index.quotas.upsert(ConstraintObject(namespace, "q", self._quota()))
-        autoscaled = frozenset(self._resources())
-        index.autoscalers.upsert(ConstraintObject("shop", "h", (self._chance.choice([*WANTED]), autoscaled)))
+        scaled = Governor(
+            GovernorKind.HORIZONTAL, self._chance.choice([*WANTED]), frozenset(self._resources())
+        )
+        index.horizontal_autoscalers.upsert(ConstraintObject("shop", "h", scaled))
+        for number, workload in enumerate(WANTED):
+            if self._happens(0.3):
+                name = f"v{number}"
+                index.vertical_autoscalers.upsert(
+                    ConstraintObject(workload.namespace, name, self._vertical(workload))
+                )
         return index
+
+    def _vertical(self, workload: Workload) -> Governor:
+        """A VPA that sets some resources of some containers."""
+        containers = ((name, frozenset(resources)) for name in CONTAINERS if (resources := self._resources()))
+        return Governor(GovernorKind.VERTICAL, workload, containers=tuple(containers))
 
     def _happens(self, probability: float) -> bool:
         return self._chance.random() < probability

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.rightsizing.constraints import Constraints, LimitRangeRule, Quota
+from app.rightsizing.governors import Governor, GovernorKind
 from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from tests.webhook.profiles import VOTING, WEB
 from tests.webhook.webhooks import constraint_index
 
 CPU = frozenset({Resource.CPU})
-BOTH = frozenset(Resource)
 
 
 def rule(maximum_cores: int) -> LimitRangeRule:
@@ -25,9 +25,12 @@ def quota(*requests: Resource) -> Quota:
 
 
 def test_there_are_no_constraints_before_every_collection_was_listed() -> None:
-    """The fourth list may hold an object that forbids a change; empty lists count as listed."""
+    """The fifth list may hold an object that forbids a change; empty lists count as listed."""
     index = ConstraintIndex()
-    for collection in (index.autoscalers, index.quotas, index.limit_ranges, index.namespaces):
+    for collection in (
+        *(index.horizontal_autoscalers, index.vertical_autoscalers),
+        *(index.quotas, index.limit_ranges, index.namespaces),
+    ):
         assert (index.is_synced, index.of(WEB)) == (False, None)
         collection.replace([])
 
@@ -38,7 +41,10 @@ def test_a_list_of_one_namespace_keeps_objects_of_others() -> None:
     """Each of two namespaces must be listed; a new list of one replaces only the objects of that one."""
     index = ConstraintIndex(("emojivoto", "shop"))
     for namespace in ("emojivoto", "shop"):
-        for collection in (index.autoscalers, index.quotas, index.namespaces):
+        for collection in (
+            *(index.horizontal_autoscalers, index.vertical_autoscalers),
+            *(index.quotas, index.namespaces),
+        ):
             collection.replace([], namespace)
         assert not index.is_synced
         index.limit_ranges.replace([ConstraintObject(namespace, "a", (rule(1),))], namespace)
@@ -68,15 +74,48 @@ def test_all_objects_of_the_namespace_bind_and_those_of_another_do_not() -> None
 def test_an_autoscaler_binds_only_its_target() -> None:
     """Two autoscalers of `web` are combined; Deployment `voting` and StatefulSet `web` are not scaled."""
     index = constraint_index(
-        autoscalers=[
-            ConstraintObject("emojivoto", "one", (WEB, CPU)),
-            ConstraintObject("emojivoto", "two", (WEB, frozenset({Resource.MEMORY}))),
+        horizontal=[
+            ConstraintObject("emojivoto", name, Governor(GovernorKind.HORIZONTAL, WEB, frozenset({resource})))
+            for name, resource in zip(("one", "two"), Resource, strict=True)
         ]
     )
     workloads = (WEB, VOTING, Workload("emojivoto", "web", "StatefulSet"), Workload("shop", "web"))
 
     constraints = [index.of(workload) for workload in workloads]
-    assert [each and each.autoscaled for each in constraints] == [BOTH, set(), set(), set()]
+    governed = [each.governance.resources.keys() for each in constraints if each]
+    assert governed == [{*Resource}, set(), set(), set()]
+
+
+def test_both_kinds_may_have_one_name() -> None:
+    """An HPA and a VPA called `web`: one keeps CPU, the other memory of one container."""
+    sets_memory = (("server", frozenset({Resource.MEMORY})),)
+    index = constraint_index(
+        horizontal=[ConstraintObject("emojivoto", "web", Governor(GovernorKind.HORIZONTAL, WEB, CPU))],
+        vertical=[
+            ConstraintObject("emojivoto", "web", Governor(GovernorKind.VERTICAL, WEB, containers=sets_memory))
+        ],
+    )
+
+    constraints = index.of(WEB)
+
+    assert constraints
+    assert constraints.governance.resources.keys() == {Resource.CPU}
+    assert constraints.governance.containers == {
+        Resource.MEMORY: {"server": "a VerticalPodAutoscaler sets it"}
+    }
+
+
+def test_an_autoscaler_of_a_cron_job_binds_its_runs() -> None:
+    """The Pod of a run names its Job alone, whose name has the schedule's number."""
+    sets_cpu = Governor(
+        GovernorKind.VERTICAL, Workload("shop", "etl", "CronJob"), containers=(("main", CPU),)
+    )
+    index = constraint_index(vertical=[ConstraintObject("shop", "etl", sets_cpu)])
+    runs = [Workload("shop", name, "Job") for name in ("etl-28931420", "etl-2", "other-28931420")]
+
+    governed = [bool(one.governance.containers) for run in runs if (one := index.of(run))]
+
+    assert governed == [True, False, False]
 
 
 def test_a_change_and_a_deletion_take_effect_at_once() -> None:

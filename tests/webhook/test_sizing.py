@@ -14,6 +14,7 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.rightsizing.constraints import Quota
+from app.rightsizing.governors import Governor, GovernorKind
 from app.runtime.scheduling import scheduling_policy
 from app.webhook import pod_sizer
 from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
@@ -226,12 +227,40 @@ def test_before_the_constraints_are_known_a_pod_is_only_annotated(label: str | N
 
 def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
     """The autoscaler's target is a percentage of the CPU request, so that stays; memory is set."""
-    autoscaler = ConstraintObject("emojivoto", "web", (WEB, frozenset({Resource.CPU})))
-    webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraint_index(autoscalers=[autoscaler]))
+    scaled = Governor(GovernorKind.HORIZONTAL, WEB, frozenset({Resource.CPU}))
+    autoscaler = ConstraintObject("emojivoto", "web", scaled)
+    webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraint_index(horizontal=[autoscaler]))
 
     patched = patched_by(webhook, web_pod_with({"requests": {"cpu": "2"}}))
 
     assert resources_of(patched) == {"requests": {"cpu": "2", "memory": "191Mi"}}
+
+
+@pytest.mark.parametrize(
+    ("governed", "requests", "note"),
+    [
+        (frozenset({Resource.CPU}), {"cpu": "2", "memory": "191Mi"}, "server: cpu unchanged ({}), memory"),
+        (frozenset(Resource), {"cpu": "2"}, "server: unchanged ({})"),
+        (frozenset[Resource](), NEEDED, "server: cpu request 2000m → 250m, memory"),
+    ],
+    ids=["one resource", "both", "no recommendation"],
+)
+def test_what_a_vertical_autoscaler_sets_is_left_alone(
+    governed: frozenset[Resource], requests: dict[str, str], note: str
+) -> None:
+    """The summary says so, and a second review, as after the autoscaler's own webhook, changes nothing."""
+    sets = Governor(
+        GovernorKind.VERTICAL, WEB, containers=(("server", governed), ("gone", frozenset(Resource)))
+    )
+    autoscaler = ConstraintObject("emojivoto", "web", sets)
+    webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraint_index(vertical=[autoscaler]))
+
+    patched = patched_by(webhook, web_pod_with({"requests": {"cpu": "2"}}))
+
+    assert resources_of(patched) == {"requests": requests}
+    summary = patched["metadata"]["annotations"][NOTE]
+    assert summary.startswith(note.format("a VerticalPodAutoscaler sets it"))
+    assert patched_by(webhook, patched) == patched
 
 
 def test_a_quota_on_requests_lets_them_only_fall() -> None:

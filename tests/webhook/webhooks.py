@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.rightsizing.constraints import LimitRangeRule, Quota
+from app.rightsizing.governors import Governor
 from app.runtime.scheduling import scheduling_policy
 from app.settings.environment import Settings, read_settings
-from app.webhook.constraint_index import Autoscaler, ConstraintIndex, ConstraintObject
+from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from app.webhook.decisions import AdmissionState
 from app.webhook.endpoint import PodMutator
 from app.webhook.metrics import AdmissionMetrics
@@ -112,12 +113,14 @@ def constraint_index(
     *,
     limit_ranges: Iterable[ConstraintObject[tuple[LimitRangeRule, ...]]] = (),
     quotas: Iterable[ConstraintObject[Quota]] = (),
-    autoscalers: Iterable[ConstraintObject[Autoscaler]] = (),
+    horizontal: Iterable[ConstraintObject[Governor]] = (),
+    vertical: Iterable[ConstraintObject[Governor]] = (),
 ) -> ConstraintIndex:
     """The constraints of namespaces after all lists; scheduling is on in *enabled* namespaces."""
     index = ConstraintIndex()
     index.namespaces.replace([ConstraintObject(name, name, value=True) for name in enabled])
     index.limit_ranges.replace(limit_ranges)
     index.quotas.replace(quotas)
-    index.autoscalers.replace(autoscalers)
+    index.horizontal_autoscalers.replace(horizontal)
+    index.vertical_autoscalers.replace(vertical)
     return index

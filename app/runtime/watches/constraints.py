@@ -2,19 +2,23 @@
 
 They cover the scope of the index, as the account's rights do: if namespaces are listed, each has its own
 watches. What the API server refuses to list any more is unknown from then on, so that Pods are not sized by
-constraints that may have changed.
+constraints that may have changed. VerticalPodAutoscalers are no constraints, and their CRD may be missing or
+come and go: where they can't be listed, there are none.
 """
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from app.domain.annotations import is_scheduling_enabled
-from app.errors import ClusterError, ExpiredError, UnavailableError
+from app.errors import ClusterError, ExpiredError, ForbiddenError, NotFoundError, UnavailableError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
-from app.rightsizing.constraints import read_autoscaler, read_limit_range, read_quota
+from app.kubernetes.vertical_autoscalers import autoscaler_selection
+from app.rightsizing.constraints import read_limit_range, read_quota
+from app.rightsizing.governors import Governor, read_horizontal
+from app.vpa.governing import read_vertical
 from app.webhook.constraint_index import (
     ConstraintIndex,
     ConstraintObject,
@@ -58,13 +62,21 @@ def _reflectors(
     limit_ranges = ListOptions(paths.limit_ranges(namespace))
     quotas = ListOptions(paths.resource_quotas(namespace))
     autoscalers = ListOptions(paths.horizontal_pod_autoscalers(namespace))
+    vertical: Reflector[ConstraintObject[Governor]] = Reflector(
+        client,
+        autoscaler_selection(namespace),
+        ConstraintSink(index.vertical_autoscalers, namespace),
+        transform=constraint_reader(read_vertical),
+        absent_if=(NotFoundError, ForbiddenError),
+    )
     return {
         "namespaces": reflector(namespaces, index.namespaces, _read_namespace),
         "limitranges": reflector(limit_ranges, index.limit_ranges, constraint_reader(read_limit_range)),
         "resourcequotas": reflector(quotas, index.quotas, constraint_reader(read_quota)),
         "horizontalpodautoscalers": reflector(
-            autoscalers, index.autoscalers, constraint_reader(read_autoscaler)
+            autoscalers, index.horizontal_autoscalers, constraint_reader(read_horizontal)
         ),
+        "verticalpodautoscalers": vertical,
     }
 
 

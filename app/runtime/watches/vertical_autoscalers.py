@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.errors import NotFoundError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.reflector import Reflector, run_reflectors
 from app.kubernetes.vertical_autoscalers import autoscaler_selection
@@ -20,7 +21,7 @@ class AutoscalerWatches:
                 autoscaler_selection(namespace),
                 self.registry.new_receiver(),
                 transform=read_autoscaler,
-                is_optional=True,
+                absent_if=(NotFoundError,),
             )
             for namespace in namespaces or (None,)
         ]

@@ -33,6 +33,9 @@ that ask for requests.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [list, watch]
+- apiGroups: [autoscaling.k8s.io]
+  resources: [verticalpodautoscalers]
+  verbs: [list, watch]
 {{- end }}
 
 {{/* Read namespaces. They are cluster-scoped objects: resourceNames has the listed ones. */}}

@@ -1,4 +1,4 @@
-"""Four watches of constraints: lists, changes, and the last state while watches fail."""
+"""Five watches of constraints: lists, changes, and the last state while watches fail."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,13 +12,16 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
 from app.rightsizing.constraints import Constraints, LimitRangeRule, Quota
-from app.runtime.watches.constraints import constraint_watches
+from app.rightsizing.governors import Governor, GovernorKind, governance_of
+from app.runtime.watches.constraints import constraint_reader, constraint_watches
+from app.vpa.governing import read_vertical
 from app.webhook.constraint_index import ConstraintIndex
 from tests.kubernetes.fake_api_server import FakeApiServer, bookmark, listed, refuses
 from tests.kubernetes.polling import until
 
 NAMESPACES, LIMIT_RANGES = "/api/v1/namespaces", "/api/v1/limitranges"
 QUOTAS, AUTOSCALERS = "/api/v1/resourcequotas", "/apis/autoscaling/v1/horizontalpodautoscalers"
+VERTICAL = "/apis/autoscaling.k8s.io/v1/verticalpodautoscalers"
 PATHS = (NAMESPACES, LIMIT_RANGES, QUOTAS, AUTOSCALERS)
 WEB = Workload("shop", "web")
 
@@ -44,6 +47,24 @@ AUTOSCALER = named(
 )
 
 
+def vertical(memory: str = "1Gi", mode: str = "Auto") -> dict[str, Any]:
+    """A VPA that recommends the memory of one container."""
+    recommended = [{"containerName": "app", "target": {"memory": memory}}]
+    return named(
+        "v",
+        spec={"targetRef": {"kind": "Deployment", "name": "web"}, "updatePolicy": {"updateMode": mode}},
+        status={"recommendation": {"containerRecommendations": recommended}},
+    )
+
+
+GOVERNORS = (
+    Governor(GovernorKind.HORIZONTAL, WEB, frozenset({Resource.CPU})),
+    Governor(GovernorKind.VERTICAL, WEB, containers=(("app", frozenset({Resource.MEMORY})),)),
+)
+GOVERNANCE = governance_of(GOVERNORS)
+WITHOUT_VERTICAL = governance_of(GOVERNORS[:1])
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[FakeApiServer]:
     """A cluster with one object of each kind; its watches have no changes."""
@@ -52,6 +73,8 @@ async def server() -> AsyncIterator[FakeApiServer]:
         for path, manifest in zip(PATHS, objects, strict=True):
             running.on("GET", path, listed(manifest))
             running.on("WATCH", path, running.streams(bookmark("11"), then_hangs=True))
+        running.on("GET", VERTICAL, listed(vertical()))
+        running.on("WATCH", VERTICAL, running.streams(bookmark("11"), then_hangs=True))
         yield running
 
 
@@ -88,7 +111,7 @@ async def test_listed_objects_are_in_the_index(server: FakeApiServer, patient_cl
     async with watched(patient_client) as index:
         await until(lambda: index.is_synced)
 
-        assert index.of(WEB) == Constraints((RULE,), (COUNTED,), frozenset({Resource.CPU}))
+        assert index.of(WEB) == Constraints((RULE,), (COUNTED,), GOVERNANCE)
         assert index.is_scheduling_enabled("shop")
     [listing] = [request for request in server.received("GET") if request.path == NAMESPACES]
     assert "PartialObjectMetadataList" in listing.headers["Accept"]
@@ -107,7 +130,9 @@ async def test_changes_are_in_the_index(server: FakeApiServer, patient_client: C
     for path, change in changes.items():
         server.on("WATCH", path, server.streams(change, then_hangs=True))
     async with watched(patient_client) as index:
-        await until(lambda: index.of(WEB) == Constraints((), (COUNTED,), frozenset(Resource)))
+        governors = (*GOVERNORS, Governor(GovernorKind.HORIZONTAL, WEB, frozenset({Resource.MEMORY})))
+        changed = Constraints((), (COUNTED,), governance_of(governors))
+        await until(lambda: index.of(WEB) == changed)
         await until(lambda: not index.is_scheduling_enabled("shop"))
 
 
@@ -124,6 +149,47 @@ async def test_without_the_right_to_one_kind_nothing_is_known(
         await until(lambda: any(request.path == missing for request in server.received("GET")))
 
         assert (index.is_synced, index.of(WEB)) == (False, None)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_vertical_autoscalers_may_be_missing(
+    server: FakeApiServer, patient_client: ClusterClient, status: int
+) -> None:
+    """Without the CRD, or without the right to it: no fault, and Pods are sized as if there were none.
+
+    Once they can be listed, they count.
+    """
+    server.on("GET", VERTICAL, refuses(status, "no"), listed(vertical()), refuses(status, "no"))
+    index = ConstraintIndex()
+    watches = constraint_watches(patient_client, index)
+    tasks = [asyncio.create_task(watch.run()) for watch in watches.values()]
+
+    await until(lambda: index.of(WEB) == Constraints((RULE,), (COUNTED,), WITHOUT_VERTICAL))
+    assert [watch.fault for watch in watches.values()] == [None] * 5
+    await until(lambda: index.of(WEB) == Constraints((RULE,), (COUNTED,), GOVERNANCE))
+
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_recommendation_that_only_moves_changes_nothing(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
+    """Targets move each minute: what the index has prepared for the namespace stays."""
+    read = constraint_reader(read_vertical)
+    async with watched(patient_client) as index:
+        await until(lambda: index.is_synced)
+        before = index.of(WEB)
+        index.vertical_autoscalers.upsert(read(vertical("2Gi")))
+        kept = index.of(WEB)
+        index.vertical_autoscalers.upsert(read(vertical(mode="Off")))
+        changed = index.of(WEB)
+
+    assert before
+    assert kept
+    assert kept.governance is before.governance
+    assert changed == Constraints((RULE,), (COUNTED,), WITHOUT_VERTICAL)
 
 
 @pytest.mark.parametrize("missing", PATHS[1:])
@@ -162,7 +228,7 @@ async def test_a_watch_that_fails_keeps_its_last_state(
         await until(lambda: index.is_synced)
         await until(lambda: [request.path for request in server.received("GET")].count(LIMIT_RANGES) >= 2)
 
-        assert index.of(WEB) == Constraints((RULE,), (COUNTED,), frozenset({Resource.CPU}))
+        assert index.of(WEB) == Constraints((RULE,), (COUNTED,), GOVERNANCE)
 
 
 async def test_listed_namespaces_are_watched_apart(
