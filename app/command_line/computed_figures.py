@@ -10,7 +10,8 @@ from app.backtest.collecting import read_samples
 from app.command_line.cluster_access import ClusterAccess
 from app.command_line.profile import compute
 from app.command_line.prometheus_access import reach_input
-from app.command_line.usage_input import UsageInput, open_usage
+from app.command_line.recorded_usage import UsageInput
+from app.command_line.usage_input import open_usage
 from app.decisions.figures import WorkloadFigures, read_workloads
 from app.decisions.observed import ObservedWorkload, with_observed
 from app.domain.profiles import Resource

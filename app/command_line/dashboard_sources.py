@@ -17,9 +17,10 @@ from app.command_line.computed_figures import ComputedFigures
 from app.command_line.export import find_object
 from app.command_line.plan import read_cluster
 from app.command_line.prometheus_access import Reached, reach_prometheus
+from app.command_line.recorded_usage import UsageInput
 from app.command_line.status import read_status
 from app.command_line.stored_figures import prices_of, read_stored_figures, with_prices
-from app.command_line.usage_input import UsageInput, open_usage
+from app.command_line.usage_input import open_usage
 from app.command_line.workload_usage import narrowed, read_curves, read_usage
 from app.dashboard.curves import CURVE_DAYS, UsageCurve
 from app.dashboard.facts import (

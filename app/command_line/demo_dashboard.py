@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from app.command_line.computed_figures import ComputedFigures, observe
 from app.command_line.dashboard import served
 from app.command_line.dashboard_sources import RecordedFacts
-from app.command_line.usage_input import UsageInput, recorded_usage
+from app.command_line.recorded_usage import UsageInput, recorded_usage
 from app.dashboard.server import Served
 from app.decisions.figures import read_workloads
 from app.decisions.observed import with_observed

@@ -14,9 +14,9 @@ from app.command_line.cluster_access import ClusterAccess
 from app.command_line.printout import OutputFormat
 from app.command_line.profile_report import profiles_printout
 from app.command_line.prometheus_access import Reached, reach_input
+from app.command_line.recorded_usage import recorded_usage
 from app.command_line.releases import in_release, release_of
 from app.command_line.terminal import print_error, print_out, run
-from app.command_line.usage_input import recorded_usage
 from app.domain.annotations import IGNORE_LABEL
 from app.errors import ForbiddenError, ProfilerError, SettingsError
 from app.profiler.cycle.collector import cycle_time

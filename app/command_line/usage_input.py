@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,28 +11,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from app.backtest.collecting import RequestReader
 from app.command_line.prometheus_access import Reached
-from app.domain.namespaces import NamespaceSelection
+from app.command_line.recorded_usage import UsageInput, recorded_usage
 from app.errors import ProfilerError, SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.cycle.collector import newest_complete_step
-from app.profiler.ports import UsageSource
 from app.runtime.prometheus import open_prometheus
 from app.runtime.scope import SELECTOR_SETTING, namespace_scope, query_scope
 from app.sources.container_requests import PrometheusRequests
-from app.sources.recorded import RecordedHistory, read_recorded_history
-
-
-@dataclass(frozen=True, slots=True)
-class UsageInput:
-    """A source of usage, its name in messages, the steps to read, and the namespaces in scope."""
-
-    source: UsageSource
-    requests: RequestReader
-    steps: StepRange
-    covers: Callable[[str], bool]
-    name: str
+from app.sources.recorded import read_recorded_history
 
 
 @asynccontextmanager
@@ -60,12 +47,6 @@ async def open_usage(
         steps = _last_days(datetime.now(UTC), days, with_today=with_today)
         requests = PrometheusRequests(prometheus.api, scope)
         yield UsageInput(prometheus, requests, steps, namespaces.covers, prometheus.url)
-
-
-def recorded_usage(recorded: RecordedHistory, name: str, namespaces: Sequence[str] = ()) -> UsageInput:
-    """The whole of *recorded*; all of its namespaces are in scope, unless some are listed."""
-    steps = StepRange(recorded.first_step, recorded.last_step)
-    return UsageInput(recorded, recorded, steps, NamespaceSelection(namespaces or None).covers, name)
 
 
 def no_usage(usage: UsageInput) -> ProfilerError:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from app.backtest.collecting import read_samples
 from app.command_line.prometheus_access import Reached
-from app.command_line.usage_input import UsageInput
+from app.command_line.recorded_usage import UsageInput
 from app.dashboard.curves import CURVE_DAYS, Attribute, CurvesBuilder, UsageCurve, mean_of_pods
 from app.domain.profiles import Resource
 from app.domain.run_names import new_groups
