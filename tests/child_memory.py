@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 _LIMIT_BYTES = 6 * 2**30
-_TIMEOUT_SECONDS = 120
+_TIMEOUT_SECONDS = 240
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def answer(*rows: Mapping[str, Any], **envelope: Any) -> httpx.Response:
     return successful(matrix(*rows, **envelope))
 
 
-def successful(body: Mapping[str, Any]) -> httpx.Response:
+def successful(body: Any) -> httpx.Response:
     """A response with this body."""
     return httpx.Response(200, content=encoded(body), headers={"Content-Type": "application/json"})
 
