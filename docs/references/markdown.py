@@ -1,7 +1,11 @@
 """Tables and cells in Markdown."""
 
 import html
+import re
 from collections.abc import Iterable, Sequence
+
+# Markdown reads these within HTML too.
+_MARKUP = re.compile(r"[\\`*_\[\]()]")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -18,5 +22,5 @@ def cell(text: str) -> str:
 def code(text: str) -> str:
     """*text* in code font; nothing if it is empty. Between backticks an entity would not be read as one."""
     if "|" in text:
-        return f"<code>{html.escape(text)}</code>"
+        return f"<code>{_MARKUP.sub(lambda found: f'&#{ord(found[0])};', html.escape(text))}</code>"
     return f"`{text}`" if text else ""

@@ -121,9 +121,9 @@ def right(resource: str, *verbs: str) -> dict[str, Any]:
     return {"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
 
 
-def test_commands_find_it(served: int, control_plane: ControlPlane) -> None:
+def test_commands_find_it(served: int, emojivoto: str, control_plane: ControlPlane) -> None:
     """The administrator names no Prometheus: it is found, named, and read through the API server."""
-    access = ("--kubeconfig", control_plane.kubeconfig, "-n", "emojivoto")
+    access = ("--kubeconfig", control_plane.kubeconfig, "-n", emojivoto)
 
     profile = job_profiler("profile", *access, "-o", "json")
     doctor = job_profiler("doctor", *access, "-o", "json")

@@ -25,10 +25,11 @@ from app.sources.pressure import (
     PERIODS,
     REASON,
     RESTARTS,
+    SPEC_LIMIT,
     THROTTLED_PERIODS,
 )
 from app.sources.prometheus import PrometheusSource
-from app.sources.queries import CONTAINER_LABELS, CPU_USAGE, MEMORY_USAGE, Scope, selector
+from app.sources.queries import CONTAINER_LABELS, CONTAINER_LIMITS, CPU_USAGE, MEMORY_USAGE, Scope, selector
 from tests.profiler.scenario import NOON
 from tests.sources.wire import answer, parts_of, row
 
@@ -105,7 +106,7 @@ async def queries_of_two_cycles(scope: Scope, *, without: str = "") -> list[str]
 EVERY_METRIC = {
     *(CPU_USAGE, MEMORY_USAGE),
     *(PERIODS, THROTTLED_PERIODS, CPU_WAITING, MEMORY_STALLED),
-    *(RESTARTS, LAST_REASON, REASON, OOM_EVENTS),
+    *(RESTARTS, LAST_REASON, REASON, OOM_EVENTS, CONTAINER_LIMITS, SPEC_LIMIT),
     *(POD_OWNER, REPLICASET_OWNER, JOB_OWNER, CONTROLLER_OWNER, WORKLOAD_OF_POD),
     *(linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES, linkerd.READ_BYTES, "up"),
     *(istio.REQUESTS, f"{istio.REQUEST_BYTES}_sum", f"{istio.RESPONSE_BYTES}_sum"),
