@@ -16,7 +16,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.victoria_metrics import VictoriaMetrics
 from tests.file_order import LONGEST, DurationsWriter, add_options, sort_by_file
-from tests.lanes import is_asked_for, needs_a_program
+from tests.lanes import is_asked_for
 from tests.parts.locate import Part, find, is_continuous_integration
 
 PrometheusFactory: TypeAlias = Callable[[Path | None], Prometheus]
@@ -47,15 +47,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the second lane unless `-m` names it, and sorts the tests; every worker does the same.
-
-    The floor of coverage is one of unit tests: others are not traced, which takes up to half of their time.
-    """
+    """Leaves out the second lane unless `-m` names it, and sorts the tests; every worker does the same."""
     left_out = [item for item in items if not is_asked_for(item, config.option.markexpr)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if is_asked_for(item, config.option.markexpr)]
-    for item in filter(needs_a_program, items):
-        item.add_marker("no_cover")
+    items[:] = [item for item in items if item not in set(left_out)]
     order = getattr(config, "workerinput", {}).get("file_order") or config.getoption("file_order")
     sort_by_file(items, order)
 

@@ -25,10 +25,5 @@ def is_asked_for(test: Marked, expression: str) -> bool:
     return all(name in expression for name in _markers_of(test, MARKERS))
 
 
-def needs_a_program(test: Marked) -> bool:
-    """True if the test needs a program beside Python."""
-    return bool(_markers_of(test, PROGRAMS))
-
-
 def _markers_of(test: Marked, names: Iterable[str]) -> list[str]:
     return [name for name in names if test.get_closest_marker(name)]

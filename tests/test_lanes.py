@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lanes import MARKERS, PROGRAMS, UNIT, is_asked_for, needs_a_program
+from tests.lanes import MARKERS, PROGRAMS, UNIT, is_asked_for
 
 ROOT = Path(__file__).parents[1]
 # A stand-in for make: it prints its targets; the exit codes of `test` and `lint` are filled in.
@@ -52,17 +52,6 @@ def test_the_second_lane_is_asked_for_by_its_marker(
 ) -> None:
     """Without `-m`, and with an expression about other markers, only tests of the first lane run."""
     assert is_asked_for(Item(*markers), expression) is runs
-
-
-@pytest.mark.parametrize(
-    ("markers", "needs"), [((), False), (("flood",), False), (("flood", "cluster"), True)]
-)
-def test_what_needs_a_program_is_not_a_unit_test(
-    markers: tuple[str, ...],
-    needs: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    """Coverage is that of tests which need Python alone, as in `make coverage`."""
-    assert needs_a_program(Item(*markers)) is needs
 
 
 @pytest.mark.parametrize(
