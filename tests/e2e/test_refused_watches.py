@@ -5,6 +5,7 @@ The accounts may read no Pods, no StatefulSets and no memory profiles.
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,17 @@ def readyz(release: Release, component: str) -> dict[str, Any]:
     return body
 
 
+def watch_faults(release: Release, component: str) -> set[str]:
+    """The watches that fail, as a ready process names them."""
+    faults = readyz(release, component).get("faults", {})
+    return {subject for subject in faults if subject.startswith("watch of ")}
+
+
+def no_watch_fails(release: Release, component: str) -> bool:
+    """True once each watch of the process is answered."""
+    return not watch_faults(release, component)
+
+
 def counts(release: Release) -> dict[str, int]:
     """The number of stored profiles by kind."""
     kinds = ("cpuprofiles", "memoryprofiles", "connectionprofiles")
@@ -130,6 +142,8 @@ def test_each_fault_is_named(release: LimitedRelease) -> None:
         "watch of statefulsets",
         f"watch of memoryprofiles of namespace {NAMESPACE}",
     }
+    # A process for each question would take a core while others wait for it.
+    wait_until(lambda: watch_faults(release, "profiler") >= of_profiler, 60, "the faults of the profiler")
     report = wait_until(
         lambda: (
             (now := status(release))["faults"].keys() >= of_profiler and now["probe"].get("faults") and now
@@ -164,5 +178,7 @@ def test_nothing_is_missing_once_it_can_be_read(release: LimitedRelease, emojivo
         return all(our_annotations(pod).items() >= needs.items() for pod in pods)
 
     wait_until(is_complete, 60, "the back-fill")
+    for component in release.processes:
+        wait_until(partial(no_watch_fails, release, component), 60, f"the faults of the {component} to end")
     wait_until(lambda: status(release)["faults"] == {}, 60, "the faults of the profiler to end")
     wait_until(lambda: not status(release)["probe"].get("faults"), 60, "the faults of the webhook to end")
