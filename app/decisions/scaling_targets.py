@@ -107,16 +107,17 @@ class ScalingPair:
 
 
 def pairs(
-    autoscalers: Iterable[HorizontalAutoscaler], requests: Requests, added: Sequence[str] = ()
+    autoscalers: Iterable[HorizontalAutoscaler], changes: Requests, added: Sequence[str] = ()
 ) -> list[ScalingPair]:
     """The pairs of all targets that another request would change.
 
-    *requests* are those of one Pod, without those of containers that are *added* to Pods later.
+    *changes* are the requests of one Pod, old and new, without those of containers that are *added* to Pods
+    later.
     """
     found = []
     for autoscaler in autoscalers:
         for target in autoscaler.targets:
-            of_resource = requests.get(target.resource, {})
+            of_resource = changes.get(target.resource, {})
             if target.container:
                 of_resource = {
                     name: amounts for name, amounts in of_resource.items() if name == target.container
