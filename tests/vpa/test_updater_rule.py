@@ -82,8 +82,15 @@ def test_a_pod_without_requests_is_outside() -> None:
     """BestEffort Pods, and a container that a user added without requests."""
     found = recommended()
 
-    assert acts({}, found, age_hours=YOUNG)
-    assert acts({"main": at_target(found)["main"]}, found, age_hours=YOUNG)
+    assert acts({name: {} for name in at_target(found)}, found, age_hours=YOUNG)
+    assert acts({"main": at_target(found)["main"], "proxy": {}}, found, age_hours=YOUNG)
+
+
+def test_a_container_that_the_pod_lacks_is_left_out() -> None:
+    """A sidecar that the profile knows is not injected into every Pod."""
+    found = recommended()
+
+    assert not acts({"main": at_target(found)["main"]}, found, age_hours=OLD)
 
 
 @pytest.mark.parametrize(("cpu", "does"), [("376m", True), ("387m", False), ("425m", False), ("480m", True)])

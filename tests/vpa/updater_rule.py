@@ -3,6 +3,7 @@
 kubernetes/autoscaler, vertical-pod-autoscaler/pkg/updater/priority: the updater acts on a Pod if a request of
 some container is missing, below the lower bound or above the upper one; or if the Pod is 12 hours old, and
 the sum over the resources of |sum of targets - sum of requests| / sum of requests is a tenth or more.
+Recommendations for containers that the Pod does not have are left out.
 """
 
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ _OLD_HOURS, _LEAST_DIFFERENCE = 12, Decimal("0.1")
 def acts(
     requests: Requests, recommendations: tuple[ContainerRecommendation, ...], *, age_hours: float
 ) -> bool:
-    """True if the updater would resize or evict a Pod with these requests."""
-    if any(_is_outside(requests.get(one.container, {}), one) for one in recommendations):
+    """True if the updater would resize or evict a Pod of containers with these requests."""
+    recommendations = tuple(one for one in recommendations if one.container in requests)
+    if any(_is_outside(requests[one.container], one) for one in recommendations):
         return True
     if age_hours < _OLD_HOURS:
         return False
