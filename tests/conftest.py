@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm
@@ -21,6 +22,10 @@ from tests.parts.locate import Part, find, is_continuous_integration
 
 PrometheusFactory: TypeAlias = Callable[[Path | None], Prometheus]
 VictoriaMetricsFactory: TypeAlias = Callable[[Path | None], VictoriaMetrics]
+
+# Property tests don't judge how fast a machine is.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

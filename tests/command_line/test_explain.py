@@ -120,12 +120,12 @@ def test_another_ending_is_refused(program: Program, name: str) -> None:
 
 
 def test_without_the_extra_only_the_plot_fails(
-    program: Program, past: Path, monkeypatch: pytest.MonkeyPatch
+    program: Program, past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The text needs no package of the extra."""
     monkeypatch.setitem(sys.modules, "vl_convert", None)
 
-    outcome = program.run("explain", "shop/web", "--history", past, "--plot", "web.svg")
+    outcome = program.run("explain", "shop/web", "--history", past, "--plot", tmp_path / "web.svg")
 
     assert program.run("explain", "shop/web", "--history", past).code == 0
     assert (outcome.code, outcome.out) == (2, "")

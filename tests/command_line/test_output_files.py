@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from app.command_line.output_files import writing
+from app.errors import SettingsError
 from tests.command_line.conftest import Program
-from tests.command_line.pasts import write_past
 
 _NOTHING = ("--history", "/nowhere/usage.npz")  # an error of its own, if it were read first
 _FILES = [
@@ -58,12 +59,9 @@ def test_a_folder_below_a_file(program: Program, tmp_path: Path) -> None:
     assert fault == f"--plot is '{folder}': '{tmp_path / 'plots'}' is no folder"
 
 
-def test_a_file_that_fails_when_it_is_written(program: Program, tmp_path: Path) -> None:
-    """What only writing shows is one sentence after the explanation: /proc takes no file, even from root."""
-    past = write_past(tmp_path / "usage.npz", 2)
+def test_a_file_that_fails_when_it_is_written() -> None:
+    """What only writing shows is the same sentence: /proc takes no new file, not even from root."""
+    path, fault = Path("/proc/web.svg"), "--plot is '/proc/web.svg': cannot write: "
 
-    fault = _fault(
-        program, ("explain", "shop/web", "--plot", "{}", "--history", str(past)), Path("/proc/web.svg")
-    )
-
-    assert fault.startswith("--plot is '/proc/web.svg': cannot write: ")
+    with pytest.raises(SettingsError, match=fault), writing("--plot", path):
+        path.write_bytes(b"")

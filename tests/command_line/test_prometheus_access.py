@@ -280,9 +280,10 @@ async def test_an_address_that_is_given(program: Program, cluster: FakeApiServer
     assert {request.path for request in cluster.requests if "/namespaces/" in request.path} == set()
 
 
-async def test_no_cluster_and_no_address(program: Program) -> None:
+async def test_no_cluster_and_no_address(program: Program, tmp_path: Path) -> None:
     """One sentence says that neither is there, and what to give."""
-    for command in (["profile"], ["doctor"], ["backtest"], ["record", "-o", "x.npz"], ["explain", "a/b"]):
+    record = ["record", "-o", str(tmp_path / "usage.npz")]
+    for command in (["profile"], ["doctor"], ["backtest"], record, ["explain", "a/b"]):
         outcome = await program.run_beside(*command)
 
         assert (outcome.code, outcome.out) == (2, "")

@@ -296,7 +296,7 @@ def _key(manifest: Mapping[str, Any]) -> tuple[ProfileKind, str]:
     return kind_of(manifest), manifest["metadata"]["name"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(changes=st.lists(CHANGE, max_size=12), workload=WORKLOAD)
 def test_after_any_changes_it_equals_an_index_built_from_what_is_stored(
     changes: list[tuple[str, Any, list[Any]]], workload: Workload

@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.annotations import POLICY_PREFIX
@@ -147,7 +147,6 @@ VALUES = st.one_of(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(NAMES, VALUES, max_size=12), st.sampled_from(PolicySource))
 def test_any_annotations_are_read(annotations: dict[str, str], source: PolicySource) -> None:
     """Nothing raises; what is read survives its way through a status; there is one rule for each place."""

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.annotations import POLICY_PREFIX
@@ -160,7 +160,6 @@ KEYS = st.sampled_from(["min-memory", "max-memory", "min-memory.web", "max-memor
 OBJECTS = st.dictionaries(KEYS, AMOUNTS, max_size=5)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OBJECTS, OBJECTS, OBJECTS)
 def test_merging_is_the_rule_that_is_documented(
     template: dict[str, str], workload: dict[str, str], namespace: dict[str, str]

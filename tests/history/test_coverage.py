@@ -41,7 +41,7 @@ def with_replaced_range(coverage: Coverage, keys: KeyRange) -> Coverage:
     return whole
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(operations=changes())
 def test_it_is_a_table_of_keys_and_steps(operations: list[tuple[str, StepRange | KeyRange]]) -> None:
     """Any sequence of operations gives the same flags as a table of keys and steps."""

@@ -126,7 +126,7 @@ def test_the_number_of_sets_is_limited() -> None:
     assert len(list(together.rows())) == 32
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.lists(st.booleans(), min_size=12, max_size=12), min_size=2, max_size=6),
     st.permutations(range(3)),

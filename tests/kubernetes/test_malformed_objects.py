@@ -205,7 +205,7 @@ async def test_a_deletion_that_is_unreadable_lists_again(
     assert sink.names == {"b"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     metadata=st.fixed_dictionaries(
         {"name": ANY | st.just("a")},
@@ -222,7 +222,7 @@ def test_what_is_checked_has_the_types_of_the_api(metadata: dict[str, Any]) -> N
     assert all(isinstance(value, str) for value in manifest["metadata"].get("labels", {}).values())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     content=st.dictionaries(
         st.sampled_from(["spec", "status"]),

@@ -57,7 +57,7 @@ def test_bursts_longer_than_the_price_allows_are_covered(share: float, days: int
     assert least_cost_at_prices(bands, recency_weights(seen), [PRICE])[0] == pytest.approx(value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=histories, price=prices)
 def test_no_value_costs_less(seed: int, price: float) -> None:
     """The cost is linear between bands, so the least one is at a band: all of them are tried."""
@@ -69,7 +69,7 @@ def test_no_value_costs_less(seed: int, price: float) -> None:
     assert (own <= all_bands.min(axis=1) * (1 + 1e-4)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=histories, price=prices)
 def test_the_time_above_is_what_the_price_allows(seed: int, price: float) -> None:
     """At most 1 / (1 + price) of the past time is above the value."""
@@ -79,7 +79,7 @@ def test_the_time_above_is_what_the_price_allows(seed: int, price: float) -> Non
     assert (time_above(chosen, bands, weights) <= 1 / (1 + price) + 1e-5).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=histories, price=prices, factor=st.floats(1e-3, 1e3))
 def test_scaled_usage_scales_the_value(seed: int, price: float, factor: float) -> None:
     """By the same factor, without near ties: a quantile of scaled numbers is the scaled quantile."""
@@ -91,7 +91,7 @@ def test_scaled_usage_scales_the_value(seed: int, price: float, factor: float) -
     np.testing.assert_allclose(after, before * factor, rtol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=histories, price=prices)
 def test_added_load_never_lowers_the_value(seed: int, price: float) -> None:
     """Any bands of any days are raised, at constant order within a day."""
@@ -105,7 +105,7 @@ def test_added_load_never_lowers_the_value(seed: int, price: float) -> None:
     assert (after >= before).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=histories)
 def test_a_higher_price_never_gives_a_smaller_value(seed: int) -> None:
     """Prices from 8 to 150 in ascending order."""

@@ -94,7 +94,7 @@ def assert_scaled(
 
 
 @each_resource
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=histories, buckets=st.integers(-30, 30))
 def test_usage_that_moves_by_whole_buckets_moves_the_value_as_far(
     resource: Resource, seed: int, buckets: int
@@ -108,7 +108,7 @@ def test_usage_that_moves_by_whole_buckets_moves_the_value_as_far(
 
 
 @each_resource
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=histories, exponent=st.floats(-3, 3))
 def test_scaled_usage_scales_the_value_within_a_bucket(
     resource: Resource, seed: int, exponent: float
@@ -123,7 +123,7 @@ def test_scaled_usage_scales_the_value_within_a_bucket(
 
 
 @each_resource
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=histories, exponent=st.floats(-3, 3))
 def test_scaled_days_scale_the_choice_exactly(resource: Resource, seed: int, exponent: float) -> None:
     """Any factor on the quantiles of the days, without the grid, gives the same choice, scaled.
@@ -139,7 +139,7 @@ def test_scaled_days_scale_the_choice_exactly(resource: Resource, seed: int, exp
 
 
 @each_resource
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=histories)
 def test_permuting_samples_within_a_day_changes_nothing(resource: Resource, seed: int) -> None:
     """Another order of the samples of each series and day, holes included, gives bit-identical days."""
@@ -152,7 +152,7 @@ def test_permuting_samples_within_a_day_changes_nothing(resource: Resource, seed
 
 
 @each_resource
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=histories)
 def test_permuting_series_and_replicas_permutes_the_values(resource: Resource, seed: int) -> None:
     """Rows in another order give the same values in that order; replicas may swap samples.
@@ -175,7 +175,7 @@ def test_permuting_series_and_replicas_permutes_the_values(resource: Resource, s
 
 
 @each_resource
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=histories)
 def test_splitting_batches_and_their_order_change_nothing(resource: Resource, seed: int) -> None:
     """Parts of any length, in any order, some of them twice."""
@@ -202,7 +202,7 @@ def with_more_load(resource: Resource, seed: int, raising: str) -> tuple[DaySumm
     return folded(resource, [(FIRST, values)]), folded(resource, [(FIRST, more)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=histories, raising=st.sampled_from(list(RAISED)))
 def test_more_load_never_lowers_a_cpu_value(seed: int, raising: str) -> None:
     """Whatever samples are raised."""
@@ -212,7 +212,7 @@ def test_more_load_never_lowers_a_cpu_value(seed: int, raising: str) -> None:
     assert (high >= low * (1 - 1e-6)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=histories, raising=st.sampled_from(list(RAISED)))
 def test_more_load_never_lowers_the_risk_of_a_memory_value(seed: int, raising: str) -> None:
     """Of any value, at the spread of the history before."""
@@ -225,7 +225,7 @@ def test_more_load_never_lowers_the_risk_of_a_memory_value(seed: int, raising: s
     assert (risk(values, same_spread) >= risk(values, before) - 1e-6).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=histories)
 def test_more_load_on_all_days_raises_a_memory_value(seed: int) -> None:
     """All samples by the same factor, from 1 to 3: no value falls by more than the step of the search."""
@@ -236,7 +236,7 @@ def test_more_load_on_all_days_raises_a_memory_value(seed: int) -> None:
 
 
 @each_resource
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     samples=st.lists(
         st.one_of(st.just(0.0), st.just(np.nan), st.floats(0, 1e15), st.floats(0, 1e-12)),
@@ -266,7 +266,7 @@ def decoded(samples: list[float]) -> Float64Array:
 
 
 @each_resource
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     samples=st.lists(
         st.one_of(st.sampled_from([math.inf, -math.inf, math.nan, -0.0]), st.floats(-1e24, 1e24)),

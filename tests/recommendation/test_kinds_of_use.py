@@ -37,7 +37,7 @@ def value(resource: Resource, days: Float64Array) -> float:
     return float(choose(summaries(resource, days), RULES[resource])[0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     level=st.floats(0.005, 100),
     hours=st.floats(1.2, 24),

@@ -104,7 +104,7 @@ def test_a_maximum_of_the_last_days_is_covered() -> None:
         assert least(past(maxima))[0] > 2.9 * GIBIBYTE
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=histories, price=st.floats(1.5, 20))
 def test_no_value_costs_two_hundredths_less(seed: int, price: float) -> None:
     """All values from e^-2.5 to e^1 of the recent maximum, .5 % apart."""
@@ -116,7 +116,7 @@ def test_no_value_costs_two_hundredths_less(seed: int, price: float) -> None:
     assert (memory_cost(chosen, maxima, price)[:, 0] <= lowest * 1.02).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=histories, exponent=st.floats(-5, 5))
 def test_scaled_maxima_scale_the_value_or_are_a_near_tie(seed: int, exponent: float) -> None:
     """Values are multiples of the recent maximum, and costs depend on ratios alone."""
@@ -130,7 +130,7 @@ def test_scaled_maxima_scale_the_value_or_are_a_near_tie(seed: int, exponent: fl
     assert (np.abs(added[:, 0])[far] < 1e-4).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=histories, factor=st.floats(1, 4))
 def test_a_larger_largest_maximum_never_lowers_the_cost_of_too_little(seed: int, factor: float) -> None:
     """Risk at any fixed value never falls when a day's maximum is raised and the width stays."""

@@ -285,7 +285,7 @@ def test_churn_does_not_fill_the_memory() -> None:
     assert sorted(history.state.pressure[THROTTLING].days) == [DAY + 27, DAY + 28, DAY + 29]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), length=st.integers(12, 700), reason=st.sampled_from(Pressure))
 def test_the_order_of_results_and_repeated_results_change_nothing(
     seed: int, length: int, reason: Pressure

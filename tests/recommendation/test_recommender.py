@@ -217,7 +217,7 @@ def test_days_that_are_no_longer_retained_are_neither_queried_nor_stored() -> No
     assert needs(folded, later + 24)["web"].basis.samples == 24
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), replicas=st.integers(1, 4), length=st.integers(2, 700))
 def test_the_order_of_results_and_repeated_results_change_nothing(
     seed: int, replicas: int, length: int

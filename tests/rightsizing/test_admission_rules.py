@@ -66,7 +66,7 @@ def test_older_servers_sum_only_what_every_container_names() -> None:
     assert broken_by(manifest, min={"cpu": "2"}) == {OLDER, NEWER}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @any_case
 def test_the_rules_agree_with_the_independent_model(case: Case) -> None:
     """The rules find a violation exactly if the independent model does, for older and newer servers."""
@@ -82,7 +82,7 @@ def test_the_rules_agree_with_the_independent_model(case: Case) -> None:
         assert bool(relevant) == bool(complaints), (name, relevant, complaints)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @any_case
 def test_the_quality_of_service_agrees_with_the_independent_model(case: Case) -> None:
     """BestEffort, Burstable or Guaranteed, as the API server names it."""

@@ -12,7 +12,7 @@ from tests.rightsizing import api_server
 from tests.rightsizing.generated import Case, case_of
 from tests.rightsizing.manifests import Object, constraints, resized
 
-many = settings(max_examples=500, deadline=None)
+many = settings(max_examples=500)
 any_case = given(case=st.integers(0, 2**32).map(case_of))
 
 

@@ -61,7 +61,7 @@ def test_what_is_allowed_is_bounded(tmp_path: Path) -> None:
     assert outcome.grown_mb < 700
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_any_damage_is_a_sentence(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Flipped bytes anywhere in the archive, or a part of it, are read or are a HistoryFileError."""

@@ -1,7 +1,7 @@
 """Sizes of queries: within a sample budget, an hour at least, and independent of workloads."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.history.samples import STEPS_PER_DAY, StepRange
@@ -235,7 +235,6 @@ def test_an_hour_is_tried_before_less() -> None:
     assert [shortened_length(StepRange(1, length)) for length in (288, 18, 12, 6, 3)] == [144, 12, 6, 3, 1]
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(LOADS, st.integers(1, 10**7), st.integers(1, 3000))
 def test_every_namespace_and_step_is_queried_once(samples: dict[str, float], budget: int, steps: int) -> None:
     """For any load and budget, queries cover known and unknown namespaces once, within the budget.
@@ -257,7 +256,6 @@ def test_every_namespace_and_step_is_queried_once(samples: dict[str, float], bud
             assert within or (len(chunk) <= 12 and len(load.namespaces_in(shard)) <= 1)
 
 
-@settings(deadline=None)
 @given(LOADS)
 def test_halving_ends_at_single_namespaces(samples: dict[str, float]) -> None:
     """Repeated halving leaves shards of one known namespace each; unknown namespaces are in one of them."""

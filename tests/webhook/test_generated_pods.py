@@ -62,7 +62,7 @@ OF_WEB = webhook_with(*profiles.web_profiles())
 KEYS = st.sampled_from(FOREIGN_KEYS + FORGED_KEYS) | st.text()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(present=st.dictionaries(KEYS, st.text(), max_size=12))
 def test_annotations_may_have_any_text(present: dict[str, str]) -> None:
     """For any keys and values, foreign annotations stay and ours are those of `web`."""

@@ -95,7 +95,7 @@ def test_rates_are_kept_to_one_in_eight_thousand(whole: Checkpoint) -> None:
     assert np.array_equal(np.isnan(read(encode(whole)).connections.rates["request_bytes"].values), absent)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_damaged_bytes_are_an_error(whole: Checkpoint, data: st.DataObject) -> None:
     """A flipped bit anywhere, or a truncated file, raises UnreadableCheckpointError and nothing else."""

@@ -59,7 +59,7 @@ def use(checkpoint: Checkpoint) -> None:
 NUMBERS = st.sampled_from([0, 1, 2**31, 2**63, 2**64 - 1])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_arrays_are_read_or_refused(packed: bytes, data: st.DataObject) -> None:
     """An array of another type, shape or content, with a right checksum, never fails after it was read."""
@@ -93,7 +93,7 @@ def test_any_arrays_are_read_or_refused(packed: bytes, data: st.DataObject) -> N
     use(checkpoint)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_any_document_is_read_or_refused(packed: bytes, data: st.DataObject) -> None:
     """Another value of any of its fields is the same."""

@@ -35,7 +35,7 @@ def until(step: int) -> StepRange:
     return StepRange(PAST.first, step)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_shards_of_any_age_restore_the_whole_state(data: st.DataObject) -> None:
     """Shards are stored at different times and one may be lost; querying the missing steps completes them.
@@ -130,7 +130,7 @@ def test_a_scope_that_grew_while_there_was_no_leader(
         assert facts(learner.learned) == WHOLE
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     weights=st.dictionaries(st.integers(0, KeyRange().last), st.floats(0.1, 30), max_size=60),
     starts=st.lists(st.integers(0, KeyRange().last), max_size=20),
