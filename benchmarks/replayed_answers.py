@@ -18,7 +18,7 @@ import msgspec
 
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS
-from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
+from app.sources.connections.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
 from app.sources.owners import POD_OWNER
 from app.sources.pressure import LAST_REASON, PERIODS
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE

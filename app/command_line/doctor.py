@@ -120,7 +120,7 @@ class _Servers:
 
     async def answer(self, question: MetricQuestion) -> Answer:
         """The answer to a question; an error if it has none within the limits."""
-        api, batch = self.mesh if question.of_mesh else self.containers, question.batch
+        api, batch = self.mesh if question.of_provider else self.containers, question.batch
         if fault := self.unresolved.get(api):
             return fault
         if not self.queries_left:

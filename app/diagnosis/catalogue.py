@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from app.domain.profiles import Resource
+from app.sources.connections import istio, linkerd
 from app.sources.exported_labels import ObjectSeries
-from app.sources.mesh import istio, linkerd
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import (
     CPU_WAITING,

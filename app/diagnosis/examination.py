@@ -15,7 +15,7 @@ from app.diagnosis.questions import Fact, MetricQuestion
 from app.diagnosis.target import Target
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS, StepRange
-from app.sources.mesh.conversation import LabeledQuery
+from app.sources.connections.conversation import LabeledQuery
 
 # More queries or more time would be a load, or a wait, that a check is not worth.
 MAX_QUERIES, MAX_SECONDS = 40, 30
@@ -51,7 +51,7 @@ def examine(target: Target, now: float) -> Examination:
 
 def _question(target: Target, exporter: Exporter, steps: StepRange, *parts: Parts) -> MetricQuestion:
     queries = dict(chain.from_iterable(part.items() for part in parts))
-    return MetricQuestion(queries, steps, of_mesh=target.is_in_mesh_server(exporter))
+    return MetricQuestion(queries, steps, of_provider=target.is_in_mesh_server(exporter))
 
 
 def _present(exporter: Exporter, seen: Observations) -> Iterator[MetricQuestion]:

@@ -10,7 +10,7 @@ from app.diagnosis.object_findings import expected_objects
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
 from app.domain.profiles import Resource
-from app.sources.mesh import istio, linkerd
+from app.sources.connections import istio, linkerd
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import (
     CPU_WAITING,

@@ -8,7 +8,7 @@ from app.diagnosis.finding import MetricFinding, Section, Severity, listed
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
 from app.diagnosis.remedy import Program, Remedy
-from app.sources.mesh import istio, linkerd
+from app.sources.connections import istio, linkerd
 
 _SECTIONS = {Exporter.LINKERD: Section.LINKERD_VIZ, Exporter.ISTIO: Section.ISTIO_ADDON}
 

@@ -11,9 +11,9 @@ from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, START_TIMES, UP, Ex
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.cluster_labels import cluster_labels
+from app.sources.connections import istio, linkerd
+from app.sources.connections.conversation import LabeledQuery, QueryBatch
 from app.sources.exported_labels import ObjectSeries
-from app.sources.mesh import istio, linkerd
-from app.sources.mesh.conversation import LabeledQuery, QueryBatch
 from app.sources.owners import POD_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import RESTARTS
 from app.sources.queries import (
@@ -90,11 +90,11 @@ Counts: TypeAlias = Mapping[Key, float]
 
 @dataclass(frozen=True, slots=True)
 class MetricQuestion:
-    """Queries on the same steps, sent as one; *of_mesh* if they go to the mesh's own Prometheus."""
+    """Queries on the same steps, sent as one; *of_provider* if they go to the mesh's own Prometheus."""
 
     parts: Mapping[Fact, LabeledQuery]
     steps: StepRange
-    of_mesh: bool = False
+    of_provider: bool = False
 
     @property
     def batch(self) -> QueryBatch:

@@ -189,8 +189,8 @@ class ConnectionSamples:
     so an edge or source may occur more than once, with different Pods. `reporters[i]` has the flags
     (`Reporters`) of the ends that report edge i; without it, the sources report all. `dropped` counts the
     edges that were left out. The namespace that counts for `answered` and `failed` is that of the source.
-    `unanswered_mesh` has the reason if one of several meshes did not answer. `protocols[i]` is the `Protocol`
-    of edge i; without it, edges have requests of HTTP. `unseen` has what the mesh's metrics lack, in words.
+    `unanswered_provider` has the reason if one of several providers did not answer. `protocols[i]` is the
+    `Protocol` of edge i; without it, edges have requests of HTTP. `unseen` has what the metrics lack, in words.
     """
 
     steps: StepRange
@@ -206,7 +206,7 @@ class ConnectionSamples:
     source_pods: tuple[Sequence[str], ...] = ()
     answered: NamespaceSelection = EVERY_NAMESPACE
     failed: Mapping[str, str] = field(default_factory=dict)
-    unanswered_mesh: str = ""
+    unanswered_provider: str = ""
     reporters: NDArray[np.uint8] | None = None
     dropped: DroppedEdges = field(default_factory=dict)
     protocols: NDArray[np.uint8] | None = None

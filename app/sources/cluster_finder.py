@@ -21,7 +21,7 @@ from app.sources.clusters import (
     named_cluster,
     own_clusters,
 )
-from app.sources.mesh.conversation import OWN_CLUSTER, LabeledQuery
+from app.sources.connections.conversation import OWN_CLUSTER, LabeledQuery
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import Scope, aggregate
 from app.sources.query_result import Key, QueryResult

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, STEPS_PER_HOUR
-from app.sources.mesh.conversation import LabeledQuery
+from app.sources.connections.conversation import LabeledQuery
 from app.sources.queries import WINDOW, Scope
 from app.sources.query_result import QueryResult
 

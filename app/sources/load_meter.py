@@ -17,8 +17,8 @@ from app.sources import queries
 from app.sources.cluster_finder import ClusterFinder, LoadQuestion
 from app.sources.cluster_labels import unnamed_labels
 from app.sources.clusters import KnowsPod
+from app.sources.connections.conversation import ConnectionProvider, LabeledQuery
 from app.sources.late_counts import LateCounts, with_earlier, without_earlier
-from app.sources.mesh.conversation import LabeledQuery, Mesh
 from app.sources.planning import SampleLoad
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import Scope
@@ -47,7 +47,7 @@ class _MeasuredLoad:
 
 
 class LoadMeter:
-    """Measures the load of container series in *api*, and that of a mesh's series in its own server.
+    """Measures the load of container series in *api*, and that of a provider's series in its own server.
 
     If a load can't be measured, it is a small one for each namespace with containers. The same answers show
     whether the series are of several clusters. Then the load is that of this cluster's; where nothing shows
@@ -77,9 +77,9 @@ class LoadMeter:
         """*scope* within this cluster's series of containers, as last measured."""
         return self._clusters.within(scope, _CONTAINERS)
 
-    def mesh_of_cluster(self, scope: Scope, mesh: Mesh, api: PrometheusApi) -> Scope:
-        """*scope* within this cluster's series of *mesh* in *api*, as last measured."""
-        return self._clusters.within(scope, mesh.name, _CONTAINERS if api is self._api else "")
+    def provider_of_cluster(self, scope: Scope, provider: ConnectionProvider, api: PrometheusApi) -> Scope:
+        """*scope* within this cluster's series of *provider* in *api*, as last measured."""
+        return self._clusters.within(scope, provider.name, _CONTAINERS if api is self._api else "")
 
     @property
     def late_containers(self) -> Collection[str]:
@@ -87,8 +87,8 @@ class LoadMeter:
         return self._late[_CONTAINERS].namespaces if _CONTAINERS in self._late else ()
 
     @property
-    def late_meshes(self) -> Collection[str]:
-        """The same for the samples of meshes."""
+    def late_providers(self) -> Collection[str]:
+        """The same for the samples of connections."""
         late = (counts.namespaces for kind, counts in self._late.items() if kind != _CONTAINERS)
         return tuple(chain.from_iterable(late))
 
@@ -108,11 +108,13 @@ class LoadMeter:
         measured = self._measured.get(_CONTAINERS)
         return (measured.cores if measured and resource is Resource.CPU else load).within(scope)
 
-    async def of_mesh(self, api: PrometheusApi, mesh: Mesh, scope: Scope, steps: StepRange) -> SampleLoad:
-        """The load of a query on the edges of *mesh* in *api*, at the end of *steps*."""
+    async def of_provider(
+        self, api: PrometheusApi, provider: ConnectionProvider, scope: Scope, steps: StepRange
+    ) -> SampleLoad:
+        """The load of a query on the edges of *provider* in *api*, at the end of *steps*."""
         short = queries.with_short_names(scope, occurrences=2)
-        query, series = mesh.load(short, unnamed_labels(scope)), mesh.reporters(short)
-        question = LoadQuestion(api, mesh.name, query, series, has_pod_labels=True)
+        query, series = provider.load(short, unnamed_labels(scope)), provider.reporters(short)
+        question = LoadQuestion(api, provider.name, query, series, has_pod_labels=True)
         load = await self._load_or_names(question, scope, steps)
         return load.within(NamespaceSelection(excluded=scope.excluded))
 

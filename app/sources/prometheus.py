@@ -1,4 +1,4 @@
-"""Samples of containers (cAdvisor, kube-state-metrics) and connections (a mesh) from Prometheus."""
+"""Samples of containers (cAdvisor, kube-state-metrics) and connections from Prometheus."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -30,13 +30,13 @@ from app.sources import owners, pressure, queries
 from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import Chunk, failure_texts, run_all
 from app.sources.clusters import KnowsPod
-from app.sources.connections import ConnectionQueries
+from app.sources.connection_queries import ConnectionQueries
+from app.sources.connections.istio import DEFAULT_PROXY_NAMESPACES
+from app.sources.connections.providers import supported_providers
 from app.sources.core_usage import usage_of_containers
 from app.sources.credentials import PrometheusCredentials
 from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
-from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
-from app.sources.mesh.providers import supported_meshes
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, SampleLoad
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
 from app.sources.queries import (
@@ -146,17 +146,17 @@ class PrometheusSource:
             )
 
         self.api = api(base_url)
-        self.mesh_api = api(connections_url) if connections_url else self.api
+        self.connections_api = api(connections_url) if connections_url else self.api
         self._current_scope: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
         self._connections_cluster = connections_cluster if connections_url else None
         self._queries = budgeted(self.api)
         self._load_meter, self._state_reporter = LoadMeter(self.api, knows_pod), StateReporter(self.api)
         self._connections = ConnectionQueries(
-            budgeted(self.mesh_api),
+            budgeted(self.connections_api),
             tuple(
-                mesh
-                for mesh in supported_meshes(mesh_proxy_namespaces)
-                if network_provider in {"auto", mesh.name}
+                provider
+                for provider in supported_providers(mesh_proxy_namespaces)
+                if network_provider in {"auto", provider.name}
             ),
             is_detected=network_provider == "auto",
             scope=lambda: self._connections_scope,
@@ -170,7 +170,7 @@ class PrometheusSource:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for api in {self.api, self.mesh_api}:
+        for api in {self.api, self.connections_api}:
             await api.__aexit__(kind, error, trace)
 
     @property
@@ -198,7 +198,7 @@ class PrometheusSource:
 
     @property
     def network_provider_in_use(self) -> str:
-        """The meshes with connections; with `auto`, `none` until a result has a source of a mesh."""
+        """The providers with connections; with `auto`, `none` until a result has a source of one."""
         return self._connections.provider_in_use
 
     @property
@@ -218,8 +218,8 @@ class PrometheusSource:
 
     def late_namespaces(self, kind: ProfileKind) -> Collection[str]:
         """The namespaces with samples that came more than an hour late, as last counted."""
-        is_mesh = kind is ProfileKind.CONNECTION
-        return self._load_meter.late_meshes if is_mesh else self._load_meter.late_containers
+        of_connections = kind is ProfileKind.CONNECTION
+        return self._load_meter.late_providers if of_connections else self._load_meter.late_containers
 
     async def retention_seconds(self) -> float | None:
         """The retention time of the server with container metrics; None if unknown."""
@@ -324,7 +324,7 @@ class PrometheusSource:
     async def connection_samples(
         self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[ConnectionSamples]:
-        """One sample per directed edge and step; yields nothing without a mesh to query."""
+        """One sample per directed edge and step; yields nothing without a provider to query."""
         async for samples in self._connections.samples(steps, namespaces):
             yield samples
 

@@ -2,7 +2,7 @@
 
 from app.errors import SourceError
 from app.history.samples import StepRange
-from app.sources.mesh import istio, linkerd
+from app.sources.connections import istio, linkerd
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import CPU_USAGE
 from app.sources.row_limit import RowLimit

@@ -9,7 +9,7 @@ from app.diagnosis.catalogue import Exporter
 from app.diagnosis.diagnosis import Diagnosis
 from app.diagnosis.finding import MetricFinding, Severity
 from app.diagnosis.questions import Counts, Fact, Kind
-from app.sources.mesh import linkerd
+from app.sources.connections import linkerd
 from app.sources.queries import Scope
 from tests.diagnosis.observed import diagnosis_of, namespaces
 

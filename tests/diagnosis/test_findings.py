@@ -6,7 +6,7 @@ from app.diagnosis.catalogue import CATALOGUE, CONTAINERS, OBJECTS, USAGE, Expor
 from app.diagnosis.finding import Severity, listed
 from app.diagnosis.questions import Counts, Fact, Kind
 from app.domain.profiles import Resource
-from app.sources.mesh import istio, linkerd
+from app.sources.connections import istio, linkerd
 from app.sources.owners import JOB_OWNER, POD_OWNER
 from app.sources.pressure import LAST_REASON, RESTARTS
 from app.sources.queries import CONTAINER_REQUESTS, CPU_USAGE, MEMORY_USAGE, Scope

@@ -18,7 +18,7 @@ from app.diagnosis.questions import Counts, Fact, Kind
 from app.diagnosis.remedy import Program, Remedy
 from app.domain.profiles import Resource
 from app.sources.cluster_labels import CLUSTER_LABELS
-from app.sources.mesh import istio, linkerd
+from app.sources.connections import istio, linkerd
 from app.sources.owners import JOB_OWNER, POD_OWNER
 from app.sources.pressure import OOM_EVENTS, REASON
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE, Scope

@@ -26,9 +26,9 @@ from urllib.parse import parse_qs
 
 import httpx
 
+from app.sources.connections.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
+from app.sources.connections.new_series import SERIES_ADDED
 from app.sources.exported_labels import EXPORTED_POD
-from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
-from app.sources.mesh.new_series import SERIES_ADDED
 from app.sources.owners import POD_OWNER
 from app.sources.pressure import LAST_REASON, PERIODS
 from app.sources.queries import CPU_USAGE, LOAD_OF, MEMORY_USAGE

@@ -14,8 +14,8 @@ from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts
 from app.runtime.policies import cycle_policy
 from app.settings.environment import read_settings
-from app.sources.mesh import istio, linkerd
-from app.sources.mesh.new_series import SERIES_ADDED
+from app.sources.connections import istio, linkerd
+from app.sources.connections.new_series import SERIES_ADDED
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import (
     CPU_WAITING,

@@ -12,15 +12,15 @@ from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
 from app.history.samples import STEPS_PER_DAY, PodContainer, StepRange
 from app.sources.cluster_labels import unnamed_labels
+from app.sources.connections.istio import Istio
+from app.sources.connections.istio_answers import EDGE_LABELS
+from app.sources.connections.linkerd import Linkerd
 from app.sources.late_counts import with_earlier
-from app.sources.mesh.istio import Istio
-from app.sources.mesh.istio_answers import EDGE_LABELS
-from app.sources.mesh.linkerd import Linkerd
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope, Shard, container_series, container_usage
 from app.sources.query_result import SeriesMatrix
 from tests.sources.collecting import only, usage
-from tests.sources.mesh.conversing import converse
+from tests.sources.connections.conversing import converse
 from tests.sources.wire import (
     FIRST,
     FOURTH,
@@ -239,7 +239,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
 
     hosts = [request.url.host for request in wire.requests]
     assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 7
-    assert prometheus.mesh_api.url == "http://viz.example:9090"
+    assert prometheus.connections_api.url == "http://viz.example:9090"
 
 
 async def test_without_a_provider_no_mesh_is_queried() -> None:

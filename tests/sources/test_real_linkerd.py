@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.workloads import Workload
 from app.history.samples import StepRange
-from app.sources.connections import CONNECTIONS
+from app.sources.connection_queries import CONNECTIONS
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts

@@ -52,7 +52,7 @@ class EdgeCollector:
         async for samples in self._source.connection_samples(part, namespaces):
             await context.usage_collected.wait()  # it shows the workloads that no longer exist
             results.note(samples.steps, part, samples.failed)
-            results.unanswered_mesh = samples.unanswered_mesh
+            results.unanswered_provider = samples.unanswered_provider
             results.unseen = results.unseen or samples.unseen
             results.unusable += samples.unusable
             results.series_counts.append(len(samples.sources))

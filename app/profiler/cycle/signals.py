@@ -124,7 +124,7 @@ class SignalResults:
     off: bool = False
     error: SourceError | None = None
     newest_failed: bool = False
-    unanswered_mesh: str = ""
+    unanswered_provider: str = ""
     unseen: str = ""  # what the metrics of the newest steps lack, in words
     failed: dict[str, str] = field(default_factory=dict)  # the reason for each namespace without a result
 
@@ -223,8 +223,8 @@ def late_samples_state(
 
 
 def _success_state(signal: Signal, results: SignalResults) -> SignalState:
-    if results.unanswered_mesh:
-        message = f"one of the service meshes does not answer: {results.unanswered_mesh}"
+    if results.unanswered_provider:
+        message = f"one of the service meshes does not answer: {results.unanswered_provider}"
         return SignalState(signal, Health.DEGRADED, "MeshFailed", message)
     if results.unusable:
         message = "samples that were NaN, infinite or negative were left out"

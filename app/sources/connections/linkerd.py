@@ -18,10 +18,10 @@ import numpy as np
 from app.domain.pod_names import may_generate
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, EdgeFault, StepRange
-from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch, packed
-from app.sources.mesh.counters import WINDOWS_PER_RATE, ProxyCounters, ProxySeries
-from app.sources.mesh.edges import EdgeRates, EndpointNaming, join_connections
-from app.sources.mesh.new_series import (
+from app.sources.connections.conversation import Conversation, LabeledQuery, QueryBatch, packed
+from app.sources.connections.counters import WINDOWS_PER_RATE, ProxyCounters, ProxySeries
+from app.sources.connections.edges import EdgeRates, EndpointNaming, join_connections
+from app.sources.connections.new_series import (
     ANY_POD,
     POD,
     UP,
@@ -29,7 +29,7 @@ from app.sources.mesh.new_series import (
     new_series_of_pods,
     pods_with_new_series,
 )
-from app.sources.mesh.scrapers import LONGEST_SCRAPER_LABELS, repeated_targets, scraper_labels
+from app.sources.connections.scrapers import LONGEST_SCRAPER_LABELS, repeated_targets, scraper_labels
 from app.sources.queries import (
     LOAD_LABELS,
     WINDOW,

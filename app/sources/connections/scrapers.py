@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable
 from itertools import chain
 
-from app.sources.mesh.conversation import LabeledQuery
-from app.sources.mesh.new_series import UP
+from app.sources.connections.conversation import LabeledQuery
+from app.sources.connections.new_series import UP
 from app.sources.queries import WINDOW, Matchers, Scope, aggregate, selector
 from app.sources.query_result import EVERY_LABEL, Key
 

@@ -5,7 +5,7 @@ import pytest
 
 from app.domain.reporters import Reporters
 from app.history.samples import EdgeFault
-from app.sources.mesh.reports import dropped_claims, trusted_rates, trusted_scrapes
+from app.sources.connections.reports import dropped_claims, trusted_rates, trusted_scrapes
 from app.sources.query_result import Key, SeriesMatrix
 
 NAN = np.nan

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from app.sources.mesh.counters import ProxyCounters, ProxySeries
-from app.sources.mesh.new_series import NO_POD, PodsWithNewSeries
+from app.sources.connections.counters import ProxyCounters, ProxySeries
+from app.sources.connections.new_series import NO_POD, PodsWithNewSeries
 from app.sources.queries import Scope
 
 PROXY = ProxySeries(("pod", "target"), start="agent_start", uptime="uptime")

@@ -5,15 +5,15 @@ import numpy as np
 from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 from app.history.samples import EdgeFault
-from app.sources.mesh.conversation import QueryBatch
-from app.sources.mesh.counters import ProxyCounters
-from app.sources.mesh.istio import PROXY, Istio
-from app.sources.mesh.istio_answers import EDGE_LABELS
-from app.sources.mesh.new_series import new_series_of_pods
-from app.sources.mesh.scrapers import repeated_targets
+from app.sources.connections.conversation import QueryBatch
+from app.sources.connections.counters import ProxyCounters
+from app.sources.connections.istio import PROXY, Istio
+from app.sources.connections.istio_answers import EDGE_LABELS
+from app.sources.connections.new_series import new_series_of_pods
+from app.sources.connections.scrapers import repeated_targets
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
-from tests.sources.mesh.conversing import Answer, converse
+from tests.sources.connections.conversing import Answer, converse
 from tests.sources.wire import STEPS
 
 SOME = Scope(included=("shop",), excluded=("kube-system",))

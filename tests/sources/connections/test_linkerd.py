@@ -9,13 +9,13 @@ from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, EdgeFault, StepRange
 from app.sources.answers import AnswerReader
-from app.sources.mesh.conversation import QueryBatch
-from app.sources.mesh.counters import ProxyCounters
-from app.sources.mesh.linkerd import KINDS, PROXY, Linkerd
-from app.sources.mesh.new_series import ANY_POD, NO_POD, PodsWithNewSeries, new_series_of_pods
+from app.sources.connections.conversation import QueryBatch
+from app.sources.connections.counters import ProxyCounters
+from app.sources.connections.linkerd import KINDS, PROXY, Linkerd
+from app.sources.connections.new_series import ANY_POD, NO_POD, PodsWithNewSeries, new_series_of_pods
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
-from tests.sources.mesh.conversing import Answer, converse
+from tests.sources.connections.conversing import Answer, converse
 from tests.sources.wire import FIRST, STEPS, encoded, matrix, row
 
 EVERYTHING = Scope()

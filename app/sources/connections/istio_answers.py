@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from app.domain.workloads import Workload
 from app.history.samples import EdgeFault
 from app.sources.clusters import own_cluster
-from app.sources.mesh.edges import EdgeRates, add, add_up, align_rows, combine
-from app.sources.mesh.reports import (
+from app.sources.connections.edges import EdgeRates, add, add_up, align_rows, combine
+from app.sources.connections.reports import (
     CLIENT,
     REPORT_LABELS,
     EdgeReports,

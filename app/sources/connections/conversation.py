@@ -1,6 +1,6 @@
-"""The protocol of a service mesh: batches of queries out, their results in, samples at the end; pure.
+"""The protocol of a provider of connections: queries out, their results in, samples at the end; pure.
 
-A new mesh implements `Mesh` and is added to `providers.supported_meshes`; no other code changes.
+A new provider implements `ConnectionProvider` and is added to `providers.supported_providers`.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -113,8 +113,8 @@ def packed(parts: Iterable[LabeledQuery], steps: StepRange) -> tuple[QueryBatch,
 Conversation = Generator[tuple[QueryBatch, ...], list[SeriesMatrix], ConnectionSamples]
 
 
-class Mesh(Protocol):
-    """A service mesh with the metrics of its proxies in Prometheus."""
+class ConnectionProvider(Protocol):
+    """What has metrics on connections in Prometheus: a service mesh, say, with those of its proxies."""
 
     @property
     def name(self) -> str:
@@ -129,11 +129,11 @@ class Mesh(Protocol):
     def reporters(self, scope: Scope) -> str:
         """The series with the namespace and the Pod of each proxy that reports requests.
 
-        They and the loads have the label OWN_CLUSTER where the mesh names the cluster of a proxy.
+        They and the loads have the label OWN_CLUSTER where the provider names the cluster of a proxy.
         """
 
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """The length of the longest text that can't be split, of the queries on *shard*."""
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
-        """Reads the connections of the sources in *shard*; without the mesh, the samples have no sources."""
+        """Reads the connections of the sources in *shard*; without its metrics, the samples have none."""

@@ -2,7 +2,7 @@
 
 import json
 
-from app.sources.mesh.scrapers import repeated_targets, scraper_labels
+from app.sources.connections.scrapers import repeated_targets, scraper_labels
 from app.sources.queries import Scope
 
 

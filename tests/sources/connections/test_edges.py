@@ -6,7 +6,7 @@ import pytest
 from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, EdgeFault
-from app.sources.mesh.edges import EdgeRates, EndpointNaming, concatenate_samples, join_connections
+from app.sources.connections.edges import EdgeRates, EndpointNaming, concatenate_samples, join_connections
 from app.sources.queries import Scope
 from app.sources.query_result import Key, SeriesMatrix
 from tests.sources.wire import STEPS

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from app.history.samples import ConnectionSamples, StepRange
-from app.sources.mesh.conversation import Mesh, QueryBatch
+from app.sources.connections.conversation import ConnectionProvider, QueryBatch
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
 from tests.sources.wire import STEPS
@@ -12,7 +12,12 @@ Answer = Callable[[QueryBatch], list[SeriesMatrix]]
 
 
 def converse(
-    mesh: Mesh, answer: Answer, scope: Scope, *, steps: StepRange = STEPS, shard: Shard | None = None
+    mesh: ConnectionProvider,
+    answer: Answer,
+    scope: Scope,
+    *,
+    steps: StepRange = STEPS,
+    shard: Shard | None = None,
 ) -> tuple[list[QueryBatch], ConnectionSamples]:
     """All batches of queries, and the resulting samples."""
     conversation = mesh.conversation(scope, steps, shard or Shard())

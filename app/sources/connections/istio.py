@@ -14,10 +14,10 @@ import numpy as np
 
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, StepRange
-from app.sources.mesh.conversation import OWN_CLUSTER, Conversation, LabeledQuery, QueryBatch, packed
-from app.sources.mesh.counters import WINDOWS_PER_RATE, ProxyCounters, ProxySeries
-from app.sources.mesh.edges import EdgeRates, EndpointNaming, add_up, join_connections
-from app.sources.mesh.istio_answers import (
+from app.sources.connections.conversation import OWN_CLUSTER, Conversation, LabeledQuery, QueryBatch, packed
+from app.sources.connections.counters import WINDOWS_PER_RATE, ProxyCounters, ProxySeries
+from app.sources.connections.edges import EdgeRates, EndpointNaming, add_up, join_connections
+from app.sources.connections.istio_answers import (
     CLUSTER_LABELS,
     EDGE_LABELS,
     PROTOCOL_LABEL,
@@ -29,9 +29,9 @@ from app.sources.mesh.istio_answers import (
     source_scrapes,
     source_workload,
 )
-from app.sources.mesh.new_series import POD, UP, new_series_of_pods, pods_with_new_series
-from app.sources.mesh.reports import REPORT_LABELS
-from app.sources.mesh.scrapers import LONGEST_SCRAPER_LABELS, repeated_targets, scraper_labels
+from app.sources.connections.new_series import POD, UP, new_series_of_pods, pods_with_new_series
+from app.sources.connections.reports import REPORT_LABELS
+from app.sources.connections.scrapers import LONGEST_SCRAPER_LABELS, repeated_targets, scraper_labels
 from app.sources.queries import (
     WINDOW,
     Matchers,

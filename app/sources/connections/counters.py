@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.history.samples import STEP_SECONDS
-from app.sources.mesh.new_series import ANY_POD, UP, PodsWithNewSeries
-from app.sources.mesh.scrapers import TARGET
+from app.sources.connections.new_series import ANY_POD, UP, PodsWithNewSeries
+from app.sources.connections.scrapers import TARGET
 from app.sources.queries import WINDOW, Matchers, Scope, aggregate, selector
 
 # The time before a step in which a series that is not new has a sample, and that for a second scrape.

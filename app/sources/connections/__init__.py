@@ -1,0 +1,1 @@
+"""Providers of connections, each as queries and the join of their results; no I/O."""
