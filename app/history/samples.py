@@ -190,7 +190,7 @@ class ConnectionSamples:
     (`Reporters`) of the ends that report edge i; without it, the sources report all. `dropped` counts the
     edges that were left out. The namespace that counts for `answered` and `failed` is that of the source.
     `unanswered_provider` has the reason if one of several providers did not answer. `protocols[i]` is the
-    `Protocol` of edge i; without it, edges have requests of HTTP. `unseen` has what the metrics lack, in words.
+    `Protocol` of edge i; edges have requests of HTTP without it. `unseen` has, in words, what metrics lack.
     """
 
     steps: StepRange
