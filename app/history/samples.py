@@ -12,6 +12,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.connection_providers import Provider
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import Pressure, Resource
 from app.domain.reporters import Reporters
@@ -184,13 +185,19 @@ class ConnectionSamples:
     `scraped[i, j]` is True if the metrics of `sources[i]` were collected in that step: an edge without a
     sample was silent then, otherwise it is unknown. Shapes: [edges, steps] and [sources, steps].
 
-    A mesh identifies endpoints by labels; `kind` is empty if the labels lack it. If the mesh knows the Pods
-    of a source, `edge_pods[i]` and `source_pods[i]` name them. Pods identify the workload better than labels,
-    so an edge or source may occur more than once, with different Pods. `reporters[i]` has the flags
-    (`Reporters`) of the ends that report edge i; without it, the sources report all. `dropped` counts the
-    edges that were left out. The namespace that counts for `answered` and `failed` is that of the source.
-    `unanswered_provider` has the reason if one of several providers did not answer. `protocols[i]` is the
-    `Protocol` of edge i; edges have requests of HTTP without it. `unseen` has, in words, what metrics lack.
+    A provider identifies ends by labels; `kind` is empty if the labels lack it. If it knows Pods of an end,
+    `edge_pods[i]`, `source_pods[i]` and `destination_pods[i]` name them: those of the source of edge i, of
+    `sources[i]`, and of the destination of edge i. Pods identify the workload better than labels, so an edge
+    or source may occur more than once, with different Pods; with Pods, the label's name may be empty.
+
+    `reporters[i]` has the flags (`Reporters`) of the ends that report edge i; without it, the sources report
+    all. `dropped` counts the edges that were left out. The namespace that counts for `answered` and `failed`
+    is that of the source. `unanswered_provider` has the reason if one of several providers did not answer.
+    `protocols[i]` is the `Protocol` of edge i; edges have requests of HTTP without it. `unseen` has, in
+    words, what metrics lack.
+
+    `providers[i]` is the `Provider` that counts edge i, `source_providers[i]` the one that observed source i;
+    without them, it is Linkerd. A provider in `sampling` looks at one in so many requests or packets.
     """
 
     steps: StepRange
@@ -204,6 +211,7 @@ class ConnectionSamples:
     response_bytes: NDArray[np.float64] | None = None
     edge_pods: tuple[Sequence[str], ...] = ()
     source_pods: tuple[Sequence[str], ...] = ()
+    destination_pods: tuple[Sequence[str], ...] = ()
     answered: NamespaceSelection = EVERY_NAMESPACE
     failed: Mapping[str, str] = field(default_factory=dict)
     unanswered_provider: str = ""
@@ -211,6 +219,9 @@ class ConnectionSamples:
     dropped: DroppedEdges = field(default_factory=dict)
     protocols: NDArray[np.uint8] | None = None
     unseen: str = ""
+    providers: NDArray[np.uint8] | None = None
+    source_providers: NDArray[np.uint8] | None = None
+    sampling: Mapping[Provider, float] = field(default_factory=dict)
 
     @property
     def edge_reporters(self) -> NDArray[np.uint8]:

@@ -21,16 +21,15 @@ Values = NDArray[np.float64]
 def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionSamples:
     """The samples by workload; edges that resolve to the same one are summed into one row.
 
-    An edge is dropped and counted if neither Pods nor labels identify its source, or if an endpoint is no
+    An edge is dropped and counted if neither Pods nor labels identify an end of it, or if an end is no
     workload of a namespace that is listed, and has no usage from before.
     """
-    sources = _resolve_sources(samples.sources, samples.source_pods, attribution)
-    edge_sources = _resolve_sources([edge.source for edge in samples.edges], samples.edge_pods, attribution)
-    destinations = {edge.destination: _existing(edge.destination, attribution) for edge in samples.edges}
-    edges = [
-        _edge(source, destinations[edge.destination])
-        for source, edge in zip(edge_sources, samples.edges, strict=True)
-    ]
+    sources = _resolve_ends(samples.sources, samples.source_pods, attribution)
+    edge_sources = _resolve_ends([edge.source for edge in samples.edges], samples.edge_pods, attribution)
+    destinations = _resolve_ends(
+        [edge.destination for edge in samples.edges], samples.destination_pods, attribution
+    )
+    edges = list(map(_edge, edge_sources, destinations))
     reporters = samples.edge_reporters.tolist()
     faults = Counter(
         (fault, declaring_namespace(edge, flags))
@@ -54,6 +53,7 @@ def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionS
         response_bytes=_sum_optional_rows(samples.response_bytes, rows, len(unique_edges)),
         edge_pods=(),
         source_pods=(),
+        destination_pods=(),
         reporters=_union_rows(samples.reporters, rows, len(unique_edges)),
         protocols=_largest_rows(samples.protocols, rows, len(unique_edges)),
         dropped=Counter(samples.dropped) + faults,
@@ -67,18 +67,19 @@ def _edge(source: Workload | EdgeFault, destination: Workload | EdgeFault) -> Co
     return destination if isinstance(destination, EdgeFault) else Connection(source, destination)
 
 
-def _resolve_sources(
+def _resolve_ends(
     labels: Sequence[Workload], pods: Sequence[Sequence[str]], attribution: Attribution
 ) -> list[Workload | EdgeFault]:
-    """The workload of each source."""
-    pods = pods or [()] * len(labels)
-    return [
-        _resolve_source(label, source_pods, attribution)
-        for label, source_pods in zip(labels, pods, strict=True)
-    ]
+    """The workload of each source or destination; each of these is resolved once."""
+    known: dict[tuple[Workload, tuple[str, ...]], Workload | EdgeFault] = {}
+    ends = [(label, tuple(of_end)) for label, of_end in zip(labels, pods or [()] * len(labels), strict=True)]
+    for end in ends:
+        if end not in known:
+            known[end] = _resolve_end(*end, attribution)
+    return [known[end] for end in ends]
 
 
-def _resolve_source(label: Workload, pods: Sequence[str], attribution: Attribution) -> Workload | EdgeFault:
+def _resolve_end(label: Workload, pods: Sequence[str], attribution: Attribution) -> Workload | EdgeFault:
     """The workload of the first known Pod, else that of the label; a fault without a label.
 
     A label that does not fit the names of its Pods is one that a Pod has set itself: where all Pods are known

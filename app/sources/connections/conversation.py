@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from app.domain.connection_providers import Provider
 from app.history.samples import ConnectionSamples, StepRange
 from app.sources.queries import MAX_QUERY_CHARACTERS, Scope, Shard
 from app.sources.query_result import Key, QueryResult, SeriesMatrix
@@ -119,6 +120,10 @@ class ConnectionProvider(Protocol):
     @property
     def name(self) -> str:
         """The name in settings."""
+
+    @property
+    def identity(self) -> Provider:
+        """Which of the providers this is."""
 
     def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
         """The query on the samples that the largest batch loads per step, by the namespace of the source.

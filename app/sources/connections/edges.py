@@ -30,25 +30,25 @@ class EndpointNaming:
     """Maps keys to workloads: the first *source_label_count* values of an edge's key are those of its source.
 
     The first value is the source's namespace. An unknown endpoint is None. *pods* are the Pods of each
-    source, if the mesh has them.
+    source, and *destination_pods* those of each destination, if the provider has them: they then need no
+    name.
     """
 
     source_label_count: int
     source: WorkloadOfKey
     destination: DestinationOfKey
     pods: Mapping[Key, Sequence[str]] = field(default_factory=dict)
+    destination_pods: Mapping[Key, Sequence[str]] = field(default_factory=dict)
 
     def edges(self, keys: Collection[Key]) -> dict[Key, Connection | EdgeFault]:
         """The edge of each key; a fault if an endpoint is unknown or can't exist."""
         sources = {key: self.source(key) for key in {*map(self.source_key, keys)}}
-        destinations = {
-            key: self.destination(key) for key in {key[self.source_label_count :] for key in keys}
-        }
+        destinations = {key: self.destination(key) for key in {*map(self.destination_key, keys)}}
         ends = {*sources.values(), *destinations.values()}
         possible = {end for end in ends if isinstance(end, Workload) and _can_exist(end)}
         edges: dict[Key, Connection | EdgeFault] = {}
         for key in keys:
-            source, destination = sources[self.source_key(key)], destinations[key[self.source_label_count :]]
+            source, destination = sources[self.source_key(key)], destinations[self.destination_key(key)]
             if isinstance(destination, EdgeFault):
                 edges[key] = destination
             elif source is None or destination is None:
@@ -62,6 +62,10 @@ class EndpointNaming:
     def source_key(self, key: Key) -> Key:
         """The source's part of an edge's key."""
         return key[: self.source_label_count]
+
+    def destination_key(self, key: Key) -> Key:
+        """The destination's part of an edge's key."""
+        return key[self.source_label_count :]
 
 
 def _can_exist(end: Workload) -> bool:
@@ -153,6 +157,7 @@ def join_connections(
         response_bytes=response_bytes,
         edge_pods=tuple(naming.pods.get(key, ()) for key in source_keys),
         source_pods=tuple(naming.pods.get(key, ()) for key in sources),
+        destination_pods=tuple(naming.destination_pods.get(naming.destination_key(key), ()) for key in edges),
         reporters=reporters,
         dropped=rates.dropped_edges(all_edges, naming.source_label_count),
         protocols=_protocols([key in rates.grpc for key in edges], np.asarray(has_request.any(axis=1))),
@@ -252,6 +257,7 @@ def concatenate_samples(samples: Sequence[ConnectionSamples]) -> ConnectionSampl
         response_bytes=np.concatenate([part.response_bytes for part in parts]),
         edge_pods=tuple(chain.from_iterable(part.edge_pods for part in parts)),
         source_pods=tuple(chain.from_iterable(part.source_pods for part in parts)),
+        destination_pods=tuple(chain.from_iterable(part.destination_pods for part in parts)),
         reporters=np.concatenate([part.reporters for part in parts]),
         dropped=sum((Counter(part.dropped) for part in parts), Counter[tuple[EdgeFault, str]]()),
         protocols=np.concatenate([part.protocols for part in parts]),

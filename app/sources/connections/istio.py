@@ -12,6 +12,7 @@ from itertools import chain
 
 import numpy as np
 
+from app.domain.connection_providers import Provider
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.connections.conversation import OWN_CLUSTER, Conversation, LabeledQuery, QueryBatch, packed
@@ -90,6 +91,7 @@ class Istio:
     """
 
     name = "istio"
+    identity = Provider.ISTIO
 
     def __init__(self, proxy_namespaces: Collection[str] = DEFAULT_PROXY_NAMESPACES) -> None:
         self._proxy_namespaces = frozenset(proxy_namespaces)

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from app.domain.connection_providers import Provider
 from app.domain.pod_names import may_generate
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, EdgeFault, StepRange
@@ -93,6 +94,7 @@ class Linkerd:
     """Requests and responses on the client's side; written and read bytes of its connections to servers."""
 
     name = "linkerd"
+    identity = Provider.LINKERD
 
     def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
         """The largest batch has two rates; requests have neither the most nor the fewest series."""
