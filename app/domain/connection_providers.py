@@ -14,6 +14,8 @@ class Provider(IntFlag):
     SERVICE_GRAPH = 32
     HUBBLE = 64
 
+    __hash__ = int.__hash__  # that of an Enum hashes its name
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names in settings and profiles, such as `service-graph`."""
@@ -21,8 +23,11 @@ class Provider(IntFlag):
 
     @property
     def counted_together(self) -> "Provider":
-        """The providers whose counts of one edge are added up: a Pod has the proxy of one mesh only."""
-        return MESHES if self & MESHES else self
+        """The providers whose counts of one edge are added up: a Pod has the proxy of one mesh only.
+
+        Where it is not known which provider counted, it was a mesh.
+        """
+        return MESHES if self & MESHES or not self else self
 
 
 MESHES = Provider.LINKERD | Provider.ISTIO

@@ -1,8 +1,10 @@
 """The last 24 hours of every edge by step, and their mean over wall-clock time.
 
-The coverage of an edge is that of its source's key. A step has settled when it was read late enough; later
-query results of it are ignored. Until then the samples of each one replace those of the one before, and
-check-points have none of them.
+An edge has a row for each provider that counts it, and the mean is that of the best one: it counts requests
+where others see bytes alone, or else samples least. The coverage of an edge is that of its source's key.
+
+A step has settled when it was read late enough; later query results of it are ignored. Until then the samples
+of each one replace those of the one before, and check-points have none of them.
 """
 
 import math
@@ -13,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.connection_providers import Provider
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters
@@ -21,7 +24,14 @@ from app.history.coverage import Coverage, StepFlags
 from app.history.key_ranges import KeyRange, Keys, key_of, keys_of
 from app.history.open_steps import OpenCoverage, Settlement, all_settled
 from app.history.padding import pad
-from app.history.samples import STEPS_PER_DAY, ConnectionSamples, StepRange, day_of
+from app.history.samples import (
+    STEPS_PER_DAY,
+    ConnectionSamples,
+    CountedEdge,
+    ObservedSource,
+    StepRange,
+    day_of,
+)
 from app.history.step_statistics import StepStatistics, step_statistics
 
 T = TypeVar("T")
@@ -35,7 +45,8 @@ class ConnectionMean:
     """Means over the steps in which the source was scraped; silent steps count as 0.
 
     The byte rates are None if no bytes were measured in the whole day. `reporters` are the ends that report
-    the edge. `messages` has the steps of requests and responses together, per minute.
+    the edge, `providers` what counts it, by one in `sampled_one_in` requests or packets. `messages` has the
+    steps of requests and responses together, per minute.
     """
 
     connection: Connection
@@ -48,6 +59,8 @@ class ConnectionMean:
     response_bytes_per_second: float | None = None
     reporters: Reporters = Reporters.SOURCE
     protocol: Protocol = Protocol.HTTP
+    providers: Provider = Provider.LINKERD
+    sampled_one_in: float = 1.0
     messages: StepStatistics | None = None
     request_bytes: StepStatistics | None = None
     response_bytes: StepStatistics | None = None
@@ -87,14 +100,17 @@ class ConnectionHistory:
     def __init__(self) -> None:
         self.newest_step = self.settled_step = 0
         self.coverage, self.open_coverage = Coverage(), OpenCoverage()
-        self.edges: dict[Connection, int] = {}
-        self.sources: dict[Workload, int] = {}
+        self.edges: dict[CountedEdge, int] = {}
+        self.sources: dict[ObservedSource, int] = {}
         absent = (np.float32(0), np.float32(0), np.float32(np.nan), np.float32(np.nan))
         self.rates = {name: RingBuffer(empty) for name, empty in zip(RATES, absent, strict=True)}
         self.scraped = RingBuffer(np.bool_(False))
         # Of each edge: who reports it, since it was first seen; its protocol, as last seen.
         self.reporters: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
         self.protocols: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+        # Of each edge: the providers that counted it, since it was first seen; none if it is not known.
+        self.providers: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+        self.sampling: dict[Provider, float] = {}  # as last seen
 
     @property
     def newest_read_step(self) -> int:
@@ -117,7 +133,8 @@ class ConnectionHistory:
         steps = np.arange(samples.steps.first, samples.steps.last + 1)
         inside = steps > self.newest_step - STEPS_PER_DAY
         columns = steps[inside] % STEPS_PER_DAY
-        edges, sources = _row_numbers(self.edges, samples.edges), _row_numbers(self.sources, samples.sources)
+        edges = _row_numbers(self.edges, samples.counted_edges)
+        sources = _row_numbers(self.sources, samples.observed_sources)
         self.grow()
         uncovered = self._uncovered([edge.source for edge in samples.edges], samples.steps)[:, inside]
         for name, ring in self.rates.items():
@@ -126,6 +143,8 @@ class ConnectionHistory:
                 ring.write(edges, columns, values[:, inside], uncovered & ~np.isnan(values[:, inside]))
         self.reporters[edges] |= samples.edge_reporters
         self._fold_protocols(edges, samples)
+        self.providers[edges] |= samples.edge_providers
+        self.sampling.update(samples.sampling)
         uncovered = self._uncovered(samples.sources, samples.steps)[:, inside]
         # A source that was scraped once in a step stays so, whatever a later answer lacks.
         scraped = samples.scraped[:, inside]
@@ -141,29 +160,31 @@ class ConnectionHistory:
     def means(self) -> list[ConnectionMean]:
         """The mean of each edge that was not silent for the whole day: with bytes alone, it is one of TCP."""
         edges, scraped = list(self.edges), self._scraped_steps()
-        return [
-            mean
-            for first in range(0, len(edges), _EDGES_AT_ONCE)
-            for mean in self._means_of(edges[first : first + _EDGES_AT_ONCE], first, scraped)
-        ]
+        best: dict[Connection, ConnectionMean] = {}
+        for first in range(0, len(edges), _EDGES_AT_ONCE):
+            for mean in self._means_of(edges[first : first + _EDGES_AT_ONCE], first, scraped):
+                other = best.get(mean.connection)
+                if other is None or _preference(mean) < _preference(other):
+                    best[mean.connection] = mean
+        return list(best.values())
 
     def _means_of(
-        self, edges: Sequence[Connection], first_row: int, scraped: Sequence[tuple[int, int, int]]
+        self, edges: Sequence[CountedEdge], first_row: int, scraped: Sequence[tuple[int, int, int]]
     ) -> Iterator[ConnectionMean]:
         """The means of *edges*, which are in the rows from *first_row* on."""
         rates = [ring.values[first_row : first_row + len(edges)] for ring in self.rates.values()]
         totals = zip(*map(_row_sums, rates), strict=True)
         statistics = self._step_statistics(edges, rates)
-        for row, (connection, total, of_steps) in enumerate(
+        for row, (edge, total, of_steps) in enumerate(
             zip(edges, totals, statistics, strict=True), start=first_row
         ):
             requests, responses, request_bytes, response_bytes = total
-            source = self.sources.get(connection.source)
+            source = self.sources.get(_source_of(edge))
             first, last, steps = scraped[source] if source is not None else _NEVER
             if not steps or not any(amount > 0 for amount in total):
                 continue
             yield ConnectionMean(
-                connection,
+                edge.connection,
                 requests * 60.0 / steps,
                 responses * 60.0 / steps,
                 first,
@@ -173,14 +194,16 @@ class ConnectionHistory:
                 _mean(response_bytes, steps),
                 Reporters(int(self.reporters[row])) or Reporters.SOURCE,
                 self._protocol(row, has_messages=requests + responses > 0),
+                Provider(int(self.providers[row])),
+                self.sampling.get(edge.provider, 1.0),
                 *of_steps,
             )
 
     def forget(self, keys: KeyRange) -> None:
         """Drop all data of *keys*, so that all their steps are missing."""
         self.keep(
-            [edge for edge in self.edges if not keys.contains(key_of(edge.source))],
-            [source for source in self.sources if not keys.contains(key_of(source))],
+            [edge for edge in self.edges if not keys.contains(key_of(edge.connection.source))],
+            [source for source in self.sources if not keys.contains(key_of(source.workload))],
         )
         self.coverage.forget(keys)
         self.open_coverage.forget(keys)
@@ -193,8 +216,8 @@ class ConnectionHistory:
     def within(self, keys: KeyRange) -> "ConnectionHistory":
         """The history of *keys*, without the steps that have not settled."""
         part = self._select(
-            [edge for edge in self.edges if keys.contains(key_of(edge.source))],
-            [source for source in self.sources if keys.contains(key_of(source))],
+            [edge for edge in self.edges if keys.contains(key_of(edge.connection.source))],
+            [source for source in self.sources if keys.contains(key_of(source.workload))],
         )
         part.coverage = self.coverage.within(keys)
         if self.settled_step < self.newest_step:
@@ -217,12 +240,13 @@ class ConnectionHistory:
             ring.values = np.concatenate([part_ring.values for part_ring in part_rings])
         self.reporters = np.concatenate([part.reporters for part in histories])
         self.protocols = np.concatenate([part.protocols for part in histories])
+        self.providers = np.concatenate([part.providers for part in histories])
         for keys, part in parts.items():
             self.coverage.replace(keys, part.coverage)
 
     def edge_keys(self) -> Keys:
         """The key of each edge: that of its source."""
-        return keys_of([edge.source for edge in self.edges])
+        return keys_of([edge.connection.source for edge in self.edges])
 
     def sample_counts(self) -> NDArray[np.int64]:
         """The number of samples other than 0 of each edge."""
@@ -242,6 +266,7 @@ class ConnectionHistory:
         self.scraped.grow(len(self.sources))
         self.reporters = pad(self.reporters, len(self.edges))
         self.protocols = pad(self.protocols, len(self.edges))
+        self.providers = pad(self.providers, len(self.edges))
 
     def advance(self, newest_step: int) -> None:
         """Make *newest_step* the newest step of the ring buffers, and clear the steps that it displaces."""
@@ -251,14 +276,14 @@ class ConnectionHistory:
         self.clear(StepRange(newest_step - advanced + 1, newest_step))
         self.newest_step = newest_step
 
-    def keep(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> None:
+    def keep(self, edges: Sequence[CountedEdge], sources: Sequence[ObservedSource]) -> None:
         """Drop all other edges and sources."""
         kept = self._select(edges, sources)
         self.edges, self.sources = kept.edges, kept.sources
-        self.reporters, self.protocols = kept.reporters, kept.protocols
+        self.reporters, self.protocols, self.providers = kept.reporters, kept.protocols, kept.providers
         self.rates, self.scraped = kept.rates, kept.scraped
 
-    def _select(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> "ConnectionHistory":
+    def _select(self, edges: Sequence[CountedEdge], sources: Sequence[ObservedSource]) -> "ConnectionHistory":
         """The history of *edges* and *sources* only; coverage is not copied."""
         part = ConnectionHistory()
         part.newest_step, part.settled_step = self.newest_step, self.settled_step
@@ -267,6 +292,7 @@ class ConnectionHistory:
         for name, ring in self.rates.items():
             part.rates[name].values = ring.values[rows]
         part.reporters, part.protocols = self.reporters[rows], self.protocols[rows]
+        part.providers, part.sampling = self.providers[rows], dict(self.sampling)
         rows = np.array([self.sources[source] for source in sources], dtype=np.int64)
         part.scraped.values = self.scraped.values[rows]
         return part
@@ -303,10 +329,10 @@ class ConnectionHistory:
         return Protocol.HTTP if has_messages and protocol is Protocol.TCP else protocol
 
     def _step_statistics(
-        self, edges: Sequence[Connection], rates: Sequence[NDArray[np.float32]]
+        self, edges: Sequence[CountedEdge], rates: Sequence[NDArray[np.float32]]
     ) -> Iterable[tuple[StepStatistics | None, ...]]:
         """The statistics of messages per minute and of bytes per second both ways, of each of *edges*."""
-        sources = np.array([self.sources.get(edge.source, -1) for edge in edges], dtype=np.int64)
+        sources = np.array([self.sources.get(_source_of(edge), -1) for edge in edges], dtype=np.int64)
         scraped = np.zeros((len(sources), STEPS_PER_DAY), dtype=np.bool_)
         scraped[sources >= 0] = self.scraped.values[sources[sources >= 0]]
         requests, responses, *of_bytes = rates
@@ -325,6 +351,16 @@ class ConnectionHistory:
         first, last = self.newest_step - farthest, self.newest_step - nearest
         counts = np.count_nonzero(scraped, axis=1)
         return list(zip(first.tolist(), last.tolist(), counts.tolist(), strict=True))
+
+
+def _source_of(edge: CountedEdge) -> ObservedSource:
+    return ObservedSource(edge.connection.source, edge.provider)
+
+
+def _preference(mean: ConnectionMean) -> tuple[bool, float, Provider]:
+    """The best first: what counts requests, then what samples least, then the order of `Provider`."""
+    counts_requests = mean.requests_per_minute + mean.responses_per_minute > 0
+    return not counts_requests, mean.sampled_one_in, mean.providers
 
 
 def _row_numbers(index: dict[T, int], names: Sequence[T]) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,6 +179,20 @@ class EdgeFault(StrEnum):
 DroppedEdges = Mapping[tuple[EdgeFault, str], int]
 
 
+class CountedEdge(NamedTuple):
+    """A connection as counted by one provider, or by several whose counts are added up."""
+
+    connection: Connection
+    provider: Provider
+
+
+class ObservedSource(NamedTuple):
+    """A client as observed by one provider, or by several whose counts are added up."""
+
+    workload: Workload
+    provider: Provider
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionSamples:
     """Rates per second of edge i at step `steps.first + j`, by request, response and byte; NaN for no sample.
@@ -223,9 +238,45 @@ class ConnectionSamples:
     source_providers: NDArray[np.uint8] | None = None
     sampling: Mapping[Provider, float] = field(default_factory=dict)
 
+    @classmethod
+    def none(cls, steps: StepRange, answered: NamespaceSelection) -> "ConnectionSamples":
+        """The result without any edge."""
+        nothing = np.empty((0, len(steps)))
+        scraped = np.empty((0, len(steps)), dtype=np.bool_)
+        return cls(steps, (), nothing, nothing, (), scraped, answered=answered)
+
     @property
     def edge_reporters(self) -> NDArray[np.uint8]:
         """The flags of the ends that report each edge."""
         if self.reporters is None:
             return np.full(len(self.edges), Reporters.SOURCE, dtype=np.uint8)
         return self.reporters
+
+    @property
+    def edge_providers(self) -> NDArray[np.uint8]:
+        """The provider that counts each edge."""
+        return _or_linkerd(self.providers, len(self.edges))
+
+    @property
+    def observers(self) -> NDArray[np.uint8]:
+        """The provider that observed each source."""
+        return _or_linkerd(self.source_providers, len(self.sources))
+
+    @property
+    def counted_edges(self) -> tuple[CountedEdge, ...]:
+        """The edges, each with the providers whose counts of it are added up."""
+        return tuple(map(CountedEdge, self.edges, _counted_together(self.edge_providers)))
+
+    @property
+    def observed_sources(self) -> tuple[ObservedSource, ...]:
+        """The sources, each with the providers whose counts of its edges are added up."""
+        return tuple(map(ObservedSource, self.sources, _counted_together(self.observers)))
+
+
+def _or_linkerd(providers: NDArray[np.uint8] | None, count: int) -> NDArray[np.uint8]:
+    return np.full(count, Provider.LINKERD, dtype=np.uint8) if providers is None else providers
+
+
+def _counted_together(providers: NDArray[np.uint8]) -> Iterator[Provider]:
+    groups = {flags: Provider(flags).counted_together for flags in set(providers.tolist())}
+    return map(groups.__getitem__, providers.tolist())

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+import numpy as np
+
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.errors import RefusedQueryError, SourceError
 from app.history.samples import ConnectionSamples, StepRange
@@ -14,6 +16,7 @@ from app.sources.connections.conversation import PART, ConnectionProvider, Conve
 from app.sources.connections.edges import concatenate_samples
 from app.sources.load_meter import LoadMeter
 from app.sources.planning import SampleLoad
+from app.sources.provider_detection import ProviderDetection
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import QueryResult, SeriesMatrix
 from app.sources.row_limit import RowLimit
@@ -24,18 +27,18 @@ _MAX_PODS = 200_000  # of one answer; more than Kubernetes supports in a cluster
 
 @dataclass(slots=True)
 class ConnectionQueries:
-    """The edges of *providers*; with *is_detected*, of those that turn out to have sources.
+    """The edges of *providers*; with a *detection*, of those that have series.
 
     *scope* is called for each request of samples; an answer on each rate of edges keeps *max_edges* rows.
     """
 
     queries: BudgetedQueries
     providers: tuple[ConnectionProvider, ...]
-    is_detected: bool
+    detection: ProviderDetection | None
     scope: Callable[[], Scope]
     load_meter: LoadMeter
     max_edges: int
-    _detected: tuple[ConnectionProvider, ...] = field(init=False, default=())
+    _with_sources: tuple[ConnectionProvider, ...] = field(init=False, default=())
 
     @property
     def provider_in_use(self) -> str:
@@ -44,21 +47,30 @@ class ConnectionQueries:
 
     @property
     def _providers_in_use(self) -> tuple[ConnectionProvider, ...]:
-        return self._detected if self.is_detected else self.providers
+        return self._with_sources if self.detection else self.providers
+
+    async def _providers_to_ask(self, steps: StepRange) -> tuple[ConnectionProvider, ...]:
+        present = await self.detection.present(steps) if self.detection else self.providers
+        return (self._with_sources or self.providers) if present is None else present
 
     async def samples(
         self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[ConnectionSamples]:
         """One sample per directed edge and step; yields nothing without a provider to query.
 
-        All providers are queried until a result has sources of some, and only these afterwards. If they do
-        not answer together, the first one that answers alone counts.
+        Where the server does not tell which providers have series, all are asked until a result has sources
+        of some, and only these afterwards. If they do not answer together, the first one that answers alone
+        counts.
         """
-        providers = self._providers_in_use or self.providers
+        providers = await self._providers_to_ask(steps)
+        if self.providers and not providers:
+            yield ConnectionSamples.none(steps, namespaces)
         fault: RefusedQueryError | None = None
         try:
             async for samples, present in self._samples_of(providers, steps, namespaces):
-                self._detected = self._detected or present
+                self._with_sources = tuple(
+                    each for each in self.providers if each in present or each in self._with_sources
+                )
                 providers = providers[:1]  # from the first result on, an error is that of all
                 yield samples
         except RefusedQueryError as error:
@@ -153,7 +165,16 @@ class ConnectionQueries:
         while not isinstance(reply, ConnectionSamples):
             matrices = list(chain.from_iterable(await run_all(map(run, reply))))
             reply = await asyncio.to_thread(_send, conversation, matrices)
-        return reply
+        return _of_provider(provider, reply)
+
+
+def _of_provider(provider: ConnectionProvider, samples: ConnectionSamples) -> ConnectionSamples:
+    """The *samples* with the *provider* that counts them."""
+    return replace(
+        samples,
+        providers=np.full(len(samples.edges), provider.identity, dtype=np.uint8),
+        source_providers=np.full(len(samples.sources), provider.identity, dtype=np.uint8),
+    )
 
 
 def _send(

@@ -15,9 +15,9 @@ class _Values(msgspec.Struct):
 
 async def label_values(
     clients: HttpClients, url: str, label: str, selector: str, steps: StepRange
-) -> list[str]:
-    """The values of *label* among the selected series in *steps*; empty if unknown for any reason."""
+) -> list[str] | None:
+    """The values of *label* among the selected series in *steps*; None if unknown for any reason."""
     parameters = {"match[]": selector, "start": str(steps.start_seconds), "end": str(steps.end_seconds)}
     path = f"{url}/api/v1/label/{label}/values"
     values = await optional_answer(clients, path, parameters, _Values, _MAX_BYTES)
-    return values.data if values else []
+    return values.data if values else None

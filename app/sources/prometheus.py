@@ -39,6 +39,7 @@ from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, SampleLoad
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
+from app.sources.provider_detection import ProviderDetection
 from app.sources.queries import (
     CORE_LABEL,
     YOUNG_LABEL,
@@ -151,14 +152,15 @@ class PrometheusSource:
         self._connections_cluster = connections_cluster if connections_url else None
         self._queries = budgeted(self.api)
         self._load_meter, self._state_reporter = LoadMeter(self.api, knows_pod), StateReporter(self.api)
+        providers = tuple(
+            provider
+            for provider in supported_providers(mesh_proxy_namespaces)
+            if network_provider in {"auto", provider.name}
+        )
         self._connections = ConnectionQueries(
             budgeted(self.connections_api),
-            tuple(
-                provider
-                for provider in supported_providers(mesh_proxy_namespaces)
-                if network_provider in {"auto", provider.name}
-            ),
-            is_detected=network_provider == "auto",
+            providers,
+            ProviderDetection(self.connections_api, providers) if network_provider == "auto" else None,
             scope=lambda: self._connections_scope,
             load_meter=self._load_meter,
             max_edges=limits.max_edges,

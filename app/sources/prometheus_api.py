@@ -159,8 +159,8 @@ class PrometheusApi:
         """The retention time of the server; None if unknown."""
         return await retention_seconds(self._clients, self.url)
 
-    async def label_values(self, label: str, selector: str, steps: StepRange) -> list[str]:
-        """The values of *label* among the selected series; empty if they are unknown."""
+    async def label_values(self, label: str, selector: str, steps: StepRange) -> list[str] | None:
+        """The values of *label* among the selected series; None if they are unknown."""
         return await label_values(self._clients, self.url, label, selector, steps)
 
     async def query_range(  # noqa: PLR0913 - the query, the form of its result, and its limits

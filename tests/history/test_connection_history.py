@@ -130,11 +130,11 @@ def test_the_ends_that_report_an_edge_are_kept() -> None:
 
     history.fold(replace(by_destination, reporters=np.array([Reporters.DESTINATION], dtype=np.uint8)))
 
-    restored = ConnectionHistory()
-    restored.edges, restored.sources = dict(history.edges), dict(history.sources)
     arrays = {name.removeprefix("connections/"): array for name, array in connection_arrays(history)}
     assert arrays["reporters"].tolist() == [Reporters.BOTH]
-    read_connections(restored, {f"connections/{name}": array for name, array in arrays.items()})
+    restored = read_connections(
+        {f"connections/{name}": array for name, array in arrays.items()}, [EDGE], [WEB]
+    )
     assert restored.reporters.tolist() == [Reporters.BOTH]
     assert [mean.reporters for mean in history.means()] == [Reporters.BOTH]
 
@@ -210,11 +210,10 @@ def test_the_protocol_is_in_the_check_point(protocol: Protocol) -> None:
     stored = "connections/protocols" in arrays
 
     for known in (True, False):
-        restored = ConnectionHistory()
-        restored.newest_step, restored.edges, restored.sources = rows.newest_step, rows.edges, rows.sources
         if not known:
             arrays.pop("connections/protocols", None)
-        read_connections(restored, arrays)
+        restored = read_connections(arrays, [EDGE], [WEB])
+        restored.newest_step = rows.newest_step
         (mean,) = restored.means()
         assert mean.protocol is (protocol if known or not stored else Protocol.HTTP)
 

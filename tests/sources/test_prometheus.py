@@ -33,6 +33,7 @@ from tests.sources.wire import (
     answer,
     parts_of,
     row,
+    successful,
 )
 
 SCOPE = Scope(included=("emojivoto",))
@@ -176,13 +177,22 @@ async def test_connections_of_istio() -> None:
     assert prometheus.network_provider_in_use == "istio"
 
 
-def mesh_metrics(*present: str) -> Reply:
-    """Answers each part of a query that contains one of *present* with a series with both meshes' labels."""
+METRIC_NAMES = "/api/v1/label/__name__/values"
+
+
+def mesh_metrics(*present: str, tells_names: bool = True) -> Reply:
+    """Answers each part of a query that contains one of *present* with a series with both meshes' labels.
+
+    Unless it *tells_names*, the server refuses the request for the names of metrics.
+    """
     names = ["namespace", "deployment", "dst_namespace", "dst_deployment", "pod"]
     names += ["source_workload_namespace", "source_workload"]
     names += ["destination_workload_namespace", "destination_workload"]
 
     def reply(request: httpx.Request) -> httpx.Response:
+        if request.url.path == METRIC_NAMES:
+            metrics = [metric.partition("{")[0] for metric in present]
+            return successful({"status": "success", "data": metrics}) if tells_names else httpx.Response(403)
         (query,), (end,) = (parse_qs(request.content.decode())[field] for field in ("query", "end"))
         held = [
             number
@@ -196,23 +206,32 @@ def mesh_metrics(*present: str) -> Reply:
 
 
 @pytest.mark.parametrize(
-    ("present", "expected", "queries_first", "queries_later"),
+    ("present", "expected", "told", "not_told"),
     [
-        ((), "none", 7, 5),
-        (("request_total{", "up{control_plane_ns"), "linkerd", 8, 5),
-        (("istio_requests_total",), "istio", 11, 5),
-        (("request_total{", "istio_requests_total"), "linkerd and istio", 11, 9),
+        ((), "none", (1, 1), (8, 5)),
+        (("request_total{", "up{control_plane_ns"), "linkerd", (7, 5), (9, 5)),
+        (("istio_requests_total",), "istio", (7, 5), (12, 5)),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", (12, 9), (12, 9)),
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
-async def test_auto_queries_the_detected_meshes(
-    present: tuple[str, ...], expected: str, queries_first: int, queries_later: int
+@pytest.mark.parametrize("tells_names", [True, False])
+async def test_auto_queries_the_detected_providers(
+    present: tuple[str, ...],
+    expected: str,
+    told: tuple[int, int],
+    not_told: tuple[int, int],
+    *,
+    tells_names: bool,
 ) -> None:
-    """Two loads, four queries on Linkerd, and one on Istio, which has four more if it is present.
+    """One request for the names of metrics, at every call while there is no provider, else in an hour.
 
-    Here the Pod of Linkerd has two targets, so that a fifth query asks by which labels they differ.
+    Then a load and queries for each provider that is there: four of Linkerd, five of Istio. Here the Pod of
+    Linkerd has two targets, so that a fifth query asks by which labels they differ. Where the server does not
+    tell the names, all loads are measured, and an absent Linkerd costs four queries, an absent Istio one.
     """
-    wire = ScriptedPrometheus(mesh_metrics(*present))
+    queries_first, queries_later = told if tells_names else not_told
+    wire = ScriptedPrometheus(mesh_metrics(*present, tells_names=tells_names))
     async with source(wire) as prometheus:
         await only(prometheus.connection_samples(STEPS))
         first = len(wire.requests)
@@ -238,7 +257,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]
-    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 7
+    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 8
     assert prometheus.connections_api.url == "http://viz.example:9090"
 
 

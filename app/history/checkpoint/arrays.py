@@ -5,22 +5,24 @@ checked against the types, sizes and ranges that the history relies on: a wrong 
 expanded to any size.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.connection_providers import Provider
 from app.domain.profiles import PRESSURE_OF, PRESSURES_OF, Pressure, Resource
 from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters
+from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.connection_history import ConnectionHistory
 from app.history.coverage import Coverage
 from app.history.day_histograms import DayHistograms
 from app.history.kill_limits import KillLimits
 from app.history.pressure_history import PressureHistory
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import STEPS_PER_DAY, CountedEdge, ObservedSource
 from app.history.usage import UsageState
 from app.history.usage_histograms import UsageHistograms
 
@@ -52,6 +54,7 @@ _RATES = {
     "response_bytes": "response_bytes",
 }
 _SCRAPED, _REPORTERS, _PROTOCOLS = "scraped", "reporters", "protocols"
+_PROVIDERS, _SOURCE_PROVIDERS = "providers", "source_providers"
 
 _FLAG_BYTES = STEPS_PER_DAY // 8
 _MAX_COVERAGE_BYTES = 4 * 1024 * 1024  # of packed flags, which take eight times as much in memory
@@ -78,6 +81,10 @@ def connection_arrays(connections: ConnectionHistory) -> Iterator[tuple[str, NDA
         arrays[_REPORTERS] = connections.reporters
     if (connections.protocols != Protocol.HTTP).any():
         arrays[_PROTOCOLS] = connections.protocols
+    if connections.providers.any():
+        arrays[_PROVIDERS] = connections.providers
+        observers = [source.provider for source in connections.sources]
+        arrays[_SOURCE_PROVIDERS] = np.array(observers, dtype=np.uint8)
     return _with_prefix(_CONNECTIONS, arrays.items())
 
 
@@ -96,9 +103,24 @@ def read_usage(usage: UsageState, arrays: NamedArrays) -> None:
                 usage.pressure[kind].coverage = _read_coverage(_section(first, _COVERAGE))
 
 
-def read_connections(connections: ConnectionHistory, arrays: NamedArrays) -> None:
-    """Fill *connections* from *arrays*; its edges and sources are already set."""
+def read_connections(
+    arrays: NamedArrays, edges: Sequence[Connection], sources: Sequence[Workload]
+) -> ConnectionHistory:
+    """The history of *edges* and *sources*, which are in the order of the rows."""
     section = _section(arrays, _CONNECTIONS)
+    connections = ConnectionHistory()
+    connections.providers = _providers(section, _PROVIDERS, len(edges))
+    counted = zip(edges, connections.providers.tolist(), strict=True)
+    observed = zip(sources, _providers(section, _SOURCE_PROVIDERS, len(sources)).tolist(), strict=True)
+    connections.edges = {
+        CountedEdge(edge, Provider(flags).counted_together): row for row, (edge, flags) in enumerate(counted)
+    }
+    connections.sources = {
+        ObservedSource(source, Provider(flags).counted_together): row
+        for row, (source, flags) in enumerate(observed)
+    }
+    if len(connections.edges) < len(edges) or len(connections.sources) < len(sources):
+        raise _malformed(f"{_CONNECTIONS}/{_PROVIDERS}")
     connections.coverage = _read_coverage(_section(section, _COVERAGE))
     for name, ring in connections.rates.items():
         shape = (len(connections.edges), STEPS_PER_DAY)
@@ -114,6 +136,17 @@ def read_connections(connections: ConnectionHistory, arrays: NamedArrays) -> Non
         connections.protocols = _checked(section, _PROTOCOLS, np.uint8, connections.protocols.shape)
         if (connections.protocols > max(Protocol)).any():
             raise _malformed(f"{_CONNECTIONS}/{_PROTOCOLS}")
+    return connections
+
+
+def _providers(section: NamedArrays, name: str, size: int) -> NDArray[np.uint8]:
+    """The stored providers; older check-points have none."""
+    if name not in section:
+        return np.zeros(size, dtype=np.uint8)
+    providers = _checked(section, name, np.uint8, (size,))
+    if (providers > sum(Provider)).any():
+        raise _malformed(f"{_CONNECTIONS}/{name}")
+    return providers
 
 
 def _histogram_arrays(histograms: UsageHistograms) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -94,8 +94,8 @@ def encode(checkpoint: Checkpoint) -> bytes:
         [(number(workload), container) for workload, container in usage.series.index],
         [(number(run), sorted(pods)) for run, pods in sorted(usage.runs.items())],
         connections.newest_step,
-        [(number(edge.source), number(edge.destination)) for edge in connections.edges],
-        [number(source) for source in connections.sources],
+        [(number(edge.source), number(edge.destination)) for edge, _ in connections.edges],
+        [number(source) for source, _ in connections.sources],
         dict(checkpoint.open_steps),
         [(number(workload), *seen, list(names)) for workload, names, seen in usage.together.rows()],
     )
@@ -161,14 +161,9 @@ def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkp
         if last_step > newest_step or pods < 1:
             raise UnreadableCheckpointError("Malformed", "it has Pods of a step that it does not cover")
         usage.together.add(workloads[number], names, Seen(last_step, pods))
-    connections = ConnectionHistory()
+    edges = [Connection(workloads[source], workloads[destination]) for source, destination in document.edges]
+    connections = read_connections(arrays, edges, [workloads[number] for number in document.sources])
     connections.newest_step = connections.settled_step = document.newest_step
-    connections.edges = {
-        Connection(workloads[source], workloads[destination]): row
-        for row, (source, destination) in enumerate(document.edges)
-    }
-    connections.sources = {workloads[number]: row for row, number in enumerate(document.sources)}
-    read_connections(connections, arrays)
     included = None if document.included is None else frozenset(document.included)
     namespaces = NamespaceSelection(included, frozenset(document.excluded))
     keys = KeyRange(document.first_key, document.last_key)

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from app.domain.fair_shares import take_turns
 from app.domain.reporters import declaring_namespace
-from app.domain.workloads import Connection, Workload
 from app.history.connection_history import ConnectionHistory
-from app.history.samples import ConnectionSamples, EdgeFault
+from app.history.samples import ConnectionSamples, CountedEdge, EdgeFault, ObservedSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +18,8 @@ class LimitedSamples:
     """The samples to fold; the edges and sources of the history that stay beside them."""
 
     samples: ConnectionSamples
-    kept_edges: Sequence[Connection]
-    kept_sources: Sequence[Workload]
+    kept_edges: Sequence[CountedEdge]
+    kept_sources: Sequence[ObservedSource]
 
 
 def limit_edges(
@@ -34,16 +33,17 @@ def limit_edges(
     if len(history.edges) + len(samples.edges) <= max_edges >= len(history.sources) + len(samples.sources):
         return None
     reporters = _reporters(samples, history)
-    edges = _within({**history.edges, **dict.fromkeys(samples.edges)}, reporters, max_edges)
-    owned = {source: source.namespace for source in (*history.sources, *samples.sources)}
+    new_edges, new_sources = samples.counted_edges, samples.observed_sources
+    edges = _within({**history.edges, **dict.fromkeys(new_edges)}, reporters, max_edges)
+    owned = {source: source.workload.namespace for source in (*history.sources, *new_sources)}
     sources = set(take_turns(owned, owned.__getitem__, max_edges))
     if len(edges) == len(reporters) and len(sources) == len(owned):
         return None
-    is_kept = np.array([edge in edges for edge in samples.edges], dtype=np.bool_)
-    is_kept_source = np.array([source in sources for source in samples.sources], dtype=np.bool_)
+    is_kept = np.array([edge in edges for edge in new_edges], dtype=np.bool_)
+    is_kept_source = np.array([source in sources for source in new_sources], dtype=np.bool_)
     left_out = Counter(
-        (EdgeFault.OVER_SHARE, declaring_namespace(edge, reporters[edge]))
-        for edge in samples.edges
+        (EdgeFault.OVER_SHARE, declaring_namespace(edge.connection, reporters[edge]))
+        for edge in new_edges
         if edge not in edges
     )
     limited = replace(
@@ -56,14 +56,18 @@ def limit_edges(
     )
 
 
-def _within(edges: Iterable[Connection], reporters: dict[Connection, int], max_edges: int) -> set[Connection]:
-    return set(take_turns(edges, lambda edge: declaring_namespace(edge, reporters[edge]), max_edges))
+def _within(
+    edges: Iterable[CountedEdge], reporters: dict[CountedEdge, int], max_edges: int
+) -> set[CountedEdge]:
+    return set(
+        take_turns(edges, lambda edge: declaring_namespace(edge.connection, reporters[edge]), max_edges)
+    )
 
 
-def _reporters(samples: ConnectionSamples, history: ConnectionHistory) -> dict[Connection, int]:
+def _reporters(samples: ConnectionSamples, history: ConnectionHistory) -> dict[CountedEdge, int]:
     """The ends that report each edge of the history and of the samples."""
     reporters = dict(zip(history.edges, history.reporters.tolist(), strict=True))
-    for edge, flag in zip(samples.edges, samples.edge_reporters.tolist(), strict=True):
+    for edge, flag in zip(samples.counted_edges, samples.edge_reporters.tolist(), strict=True):
         reporters[edge] = reporters.get(edge, 0) | flag
     return reporters
 
@@ -83,4 +87,6 @@ def _select_rows(
         response_bytes=None if samples.response_bytes is None else samples.response_bytes[edges],
         reporters=None if samples.reporters is None else samples.reporters[edges],
         protocols=None if samples.protocols is None else samples.protocols[edges],
+        providers=samples.edge_providers[edges],
+        source_providers=samples.observers[sources],
     )

@@ -19,7 +19,8 @@ Values = NDArray[np.float64]
 
 
 def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionSamples:
-    """The samples by workload; edges that resolve to the same one are summed into one row.
+    """The samples by workload; edges that resolve to the same one are summed into one row,
+    but for those that are counted by providers whose counts are not added up.
 
     An edge is dropped and counted if neither Pods nor labels identify an end of it, or if an end is no
     workload of a namespace that is listed, and has no usage from before.
@@ -36,18 +37,26 @@ def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionS
         for fault, edge, flags in zip(edges, samples.edges, reporters, strict=True)
         if isinstance(fault, EdgeFault)
     )
-    unique_edges, rows = _number([edge if isinstance(edge, Connection) else None for edge in edges])
+    unique_edges, rows = _number(
+        [
+            counted._replace(connection=edge) if isinstance(edge, Connection) else None
+            for edge, counted in zip(edges, samples.counted_edges, strict=True)
+        ]
+    )
     unique_sources, source_rows = _number(
-        [source if isinstance(source, Workload) else None for source in sources]
+        [
+            observed._replace(workload=source) if isinstance(source, Workload) else None
+            for source, observed in zip(sources, samples.observed_sources, strict=True)
+        ]
     )
     scraped = np.zeros((len(unique_sources), len(samples.steps)), dtype=np.bool_)
     np.logical_or.at(scraped, source_rows[source_rows >= 0], samples.scraped[source_rows >= 0])
     return replace(
         samples,
-        edges=unique_edges,
+        edges=tuple(edge.connection for edge in unique_edges),
         requests=_sum_rows(samples.requests, rows, len(unique_edges)),
         responses=_sum_rows(samples.responses, rows, len(unique_edges)),
-        sources=unique_sources,
+        sources=tuple(source.workload for source in unique_sources),
         scraped=scraped,
         request_bytes=_sum_optional_rows(samples.request_bytes, rows, len(unique_edges)),
         response_bytes=_sum_optional_rows(samples.response_bytes, rows, len(unique_edges)),
@@ -57,6 +66,8 @@ def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionS
         reporters=_union_rows(samples.reporters, rows, len(unique_edges)),
         protocols=_largest_rows(samples.protocols, rows, len(unique_edges)),
         dropped=Counter(samples.dropped) + faults,
+        providers=_union_rows(samples.providers, rows, len(unique_edges)),
+        source_providers=_union_rows(samples.source_providers, source_rows, len(unique_sources)),
     )
 
 

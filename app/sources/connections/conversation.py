@@ -125,6 +125,10 @@ class ConnectionProvider(Protocol):
     def identity(self) -> Provider:
         """Which of the providers this is."""
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of metrics of which any shows that the provider is there."""
+
     def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
         """The query on the samples that the largest batch loads per step, by the namespace of the source.
 

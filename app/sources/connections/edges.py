@@ -241,7 +241,7 @@ def add(first: Rates, second: Rates) -> Rates:
 
 
 def concatenate_samples(samples: Sequence[ConnectionSamples]) -> ConnectionSamples:
-    """One value of several meshes or shards on the same steps; a Pod has the proxy of only one mesh."""
+    """One value of several providers or shards on the same steps."""
     parts = [part for part in samples if part.sources or part.dropped] or samples[:1]
     if len(parts) == 1:
         return parts[0]
@@ -262,4 +262,7 @@ def concatenate_samples(samples: Sequence[ConnectionSamples]) -> ConnectionSampl
         dropped=sum((Counter(part.dropped) for part in parts), Counter[tuple[EdgeFault, str]]()),
         protocols=np.concatenate([part.protocols for part in parts]),
         unseen=next((part.unseen for part in parts if part.unseen), ""),
+        providers=np.concatenate([part.edge_providers for part in parts]),
+        source_providers=np.concatenate([part.observers for part in parts]),
+        sampling={provider: ratio for part in parts for provider, ratio in part.sampling.items()},
     )

@@ -92,6 +92,7 @@ class Istio:
 
     name = "istio"
     identity = Provider.ISTIO
+    metrics = (REQUESTS, TCP_SENT_BYTES, BUILD)
 
     def __init__(self, proxy_namespaces: Collection[str] = DEFAULT_PROXY_NAMESPACES) -> None:
         self._proxy_namespaces = frozenset(proxy_namespaces)

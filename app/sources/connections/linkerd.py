@@ -95,6 +95,7 @@ class Linkerd:
 
     name = "linkerd"
     identity = Provider.LINKERD
+    metrics = (REQUESTS, WRITTEN_BYTES)
 
     def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
         """The largest batch has two rates; requests have neither the most nor the fewest series."""

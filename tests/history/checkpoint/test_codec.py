@@ -192,7 +192,7 @@ def test_a_shard_names_only_its_own_namespaces() -> None:
 
     assert shard.namespaces == NamespaceSelection(frozenset({"team-1"}))
     assert {workload.namespace for workload, _ in shard.usage.series.index} == {"team-1"}
-    assert {edge.source.namespace for edge in shard.connections.edges} == {"team-1"}
+    assert {edge.connection.source.namespace for edge in shard.connections.edges} == {"team-1"}
 
 
 def test_todays_last_step_is_remembered(whole: Checkpoint) -> None:

@@ -47,7 +47,7 @@ def fold(history: ConnectionHistory, answer: ConnectionSamples, max_edges: int) 
 
 def by_source(history: ConnectionHistory) -> dict[str, int]:
     """The number of edges by the namespace of their source."""
-    return dict(Counter(edge.source.namespace for edge in history.edges))
+    return dict(Counter(edge.connection.source.namespace for edge in history.edges))
 
 
 def test_within_the_limit_everything_is_kept() -> None:

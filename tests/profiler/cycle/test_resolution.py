@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.domain.connection_providers import Provider
 from app.domain.namespaces import NamespaceSelection
 from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
@@ -311,3 +312,37 @@ def test_a_rollout_without_a_pod_is_known_by_its_usage() -> None:
 
     assert known == ["Rollout/storage/canary"]
     assert linkerd_destination("canary-6d4b75cb6d", "ReplicaSet", nothing) == []
+
+
+def test_counts_of_two_providers_are_not_added_up() -> None:
+    """Linkerd and Istio count different Pods of web: 1 + 2. A trace's 3 of the same edge stay apart."""
+    labelled = samples(
+        (WEB, (), [1, 1]),
+        (WEB, (), [2, 2]),
+        (WEB, (), [3, 3]),
+        providers=np.array([Provider.LINKERD, Provider.ISTIO, Provider.SERVICE_GRAPH], dtype=np.uint8),
+        source_providers=np.array([Provider.LINKERD, Provider.ISTIO, Provider.SERVICE_GRAPH], dtype=np.uint8),
+    )
+
+    result = resolved(labelled)
+
+    assert result.edges == (Connection(WEB, DB), Connection(WEB, DB))
+    np.testing.assert_array_equal(result.requests, [[3, 3], [3, 3]])
+    assert result.edge_providers.tolist() == [Provider.LINKERD | Provider.ISTIO, Provider.SERVICE_GRAPH]
+    assert result.sources == (WEB, WEB)
+
+
+def test_a_destination_is_found_by_its_pod() -> None:
+    """The Pod of a destination names its workload, as that of a source does; an unknown Pod names none."""
+    pod_alone = Workload("shop", "", "")
+    labelled = dataclasses.replace(
+        samples((WEB, (), [1, 1]), (WEB, (), [2, 2])),
+        edges=(Connection(WEB, pod_alone), Connection(WEB, pod_alone)),
+        destination_pods=((API_POD,), ("gone",)),
+    )
+
+    result = resolved(labelled, {API_POD: API})
+
+    assert result.edges == (Connection(WEB, API),)
+    np.testing.assert_array_equal(result.requests, [[1, 1]])
+    assert dict(result.dropped) == {(EdgeFault.UNKNOWN_END, "shop"): 1}
