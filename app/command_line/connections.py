@@ -25,6 +25,7 @@ _COLUMNS = (
     Column("PEER", "peer"),
     Column("KIND", "kind", is_wide=True),
     Column("PROTOCOL", "protocol", is_wide=True),
+    Column("COUNTED BY", "countedBy", is_wide=True),
     Column("MESSAGES /MIN", "messagesPerMinute", "{:.2f}".format, is_number=True),
     Column("P95", "messagesPerMinuteP95", "{:.2f}".format, is_number=True),
     Column("SHARE", "messageShare", share, is_number=True),
@@ -86,6 +87,7 @@ def _row(peer: Peer) -> Row:
         "peer": f"{peer.workload.namespace}/{peer.workload.name}",
         "kind": peer.workload.kind,
         "protocol": peer.protocol,
+        "countedBy": str(peer.counting),
         "messagesPerMinute": peer.messages,
         "messagesPerMinuteP95": peer.messages_p95,
         "messageShare": round(peer.message_share, 4),
@@ -105,4 +107,7 @@ def _item(row: Row) -> dict[str, Any]:
 def _sentences(peers: Sequence[Peer]) -> Iterable[str]:
     yield "Means and P95 over the 5-minute steps of the last 24 hours, requests and responses together."
     if any(peer.sent is None for peer in peers):
-        yield "Bytes are missing where the mesh does not measure them."
+        yield "Bytes are missing where nothing measures them."
+    limited = sorted({str(peer.counting) for peer in peers if peer.counting.limits})
+    if limited:
+        yield f"Not all is seen of connections that are counted by {' or '.join(limited)}."

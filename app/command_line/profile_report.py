@@ -5,6 +5,7 @@ from typing import Any
 
 from app.command_line.printout import Column, Printout, Row, Table
 from app.decisions.figures import float_in
+from app.decisions.peers import read_counting
 from app.domain import annotations
 from app.domain.quantities import amount_in
 from app.domain.shown_amounts import cores, rate, size
@@ -31,6 +32,7 @@ _CONNECTIONS = (
     Column("SENT /S", "sentBytesPerSecond", rate, is_number=True, is_optional=True),
     Column("RECEIVED /S", "receivedBytesPerSecond", rate, is_number=True, is_optional=True),
     Column("PROTOCOL", "protocol", is_wide=True),
+    Column("COUNTED BY", "countedBy", is_wide=True),
     Column("SAMPLES", "samples", is_number=True, is_wide=True),
     Column("CONFIDENCE", "confidence", is_number=True),
     Column("PROFILE", "profile", is_wide=True, is_whole=True),
@@ -83,6 +85,7 @@ def _connection_row(manifest: Manifest) -> Row:
         "sentBytesPerSecond": float_in(status.get("requestBytesPerSecond")),
         "receivedBytesPerSecond": float_in(status.get("responseBytesPerSecond")),
         "protocol": _text(status, "protocol"),
+        "countedBy": str(read_counting(status)),
         "samples": _count(status.get("samples")),
         "confidence": _text(status, "confidence"),
         "profile": manifest["metadata"]["name"],

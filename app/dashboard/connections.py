@@ -29,6 +29,7 @@ class EdgeRow:
     source: End
     destination: End
     protocol: str
+    counted_by: str
     messages: Amount
     messages_p95: Amount
     request_bytes: Amount
@@ -42,6 +43,7 @@ def edge_rows(edges: Iterable[Edge], links: Links) -> list[EdgeRow]:
             end_of(edge.connection.source, links),
             end_of(edge.connection.destination, links),
             edge.protocol,
+            str(edge.counting),
             per_minute(edge.messages.mean),
             per_minute(edge.messages.p95),
             per_second(edge.request_bytes.mean),

@@ -74,10 +74,10 @@ class ResourceSection:
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
-    """One neighbour, with the messages and the bytes that it exchanges with the workload."""
+    """One neighbour, what is not seen of the connection, and the messages and bytes that are exchanged."""
 
     end: End
-    protocol: str
+    limits: str
     messages: Amount
     message_share: str
     sent: Amount
@@ -267,7 +267,7 @@ def _signals(status: Mapping[str, Any]) -> Iterator[str]:
 def _peer(peer: Peer, links: Links) -> PeerRow:
     return PeerRow(
         end_of(peer.workload, links),
-        peer.protocol,
+        ", ".join(peer.counting.limits),
         per_minute(peer.messages),
         share(peer.message_share),
         per_second(peer.sent),

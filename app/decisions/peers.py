@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from app.decisions.figures import float_in
-from app.domain.custom_resources import from_manifest
+from app.domain.connection_providers import NOT_KNOWN, Counting, Provider
+from app.domain.custom_resources import COUNTED_BY, SAMPLED_ONE_IN, from_manifest
 from app.domain.profiles import ProfileKind
 from app.domain.untyped import mapping_in, text_in
 from app.domain.workloads import Connection, Workload, is_named
@@ -37,6 +38,7 @@ class Edge:
     response_bytes: Traffic
     protocol: str = ""
     name: str = ""
+    counting: Counting = NOT_KNOWN
 
     @property
     def size(self) -> float:
@@ -64,6 +66,7 @@ class Peer:
     message_share: float = 0.0
     byte_share: float | None = None
     name: str = ""
+    counting: Counting = NOT_KNOWN
 
     @property
     def size(self) -> float:
@@ -117,6 +120,14 @@ def _edge(manifest: Mapping[str, Any]) -> Edge | None:
         traffic(response, status.get(response)),
         text_in(status.get("protocol")),
         profile.name,
+        read_counting(status),
+    )
+
+
+def read_counting(status: Mapping[str, Any]) -> Counting:
+    """What counts the connection, by the *status* of its profile."""
+    return Counting(
+        Provider.named(text_in(status.get(COUNTED_BY))), float_in(status.get(SAMPLED_ONE_IN)) or 1.0
     )
 
 
@@ -142,4 +153,5 @@ def _peers(workload: Workload, edge: Edge) -> Iterable[Peer]:
                 received.p95,
                 edge.protocol,
                 name=edge.name,
+                counting=edge.counting,
             )

@@ -47,6 +47,7 @@ _REPORTED_BY = {Reporters.DESTINATION: "destination", Reporters.BOTH: "both"}
 _REPORTERS = {text: reporters for reporters, text in _REPORTED_BY.items()}
 _BYTES = re.compile(r"[0-9]{1,18}", re.ASCII)
 _REQUEST_BYTES, _RESPONSE_BYTES = "requestBytesPerSecond", "responseBytesPerSecond"
+COUNTED_BY, SAMPLED_ONE_IN = "countedBy", "sampledOneIn"
 _NONE: Mapping[str, str] = MappingProxyType({})  # shared, since an index holds tens of thousands of profiles
 
 
@@ -120,6 +121,10 @@ def _connection_status(profile: ConnectionProfile) -> dict[str, Any]:
     }
     status: dict[str, Any] = {"protocol": profile.protocol.label}
     status |= {name: rate for name, rate in rates.items() if rate is not None}
+    if profile.counting.providers:
+        status[COUNTED_BY] = profile.counting.names
+    if profile.counting.one_in > 1:
+        status[SAMPLED_ONE_IN] = profile.counting.one_in
     steps = {
         "messagesPerMinute": profile.messages,
         _REQUEST_BYTES: profile.request_bytes,

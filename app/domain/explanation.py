@@ -174,13 +174,15 @@ def _connection(profile: ConnectionProfile) -> str:
         )
         plural = "" if replica.replicas == 1 else "s"
         sentences.append(f"Each of {replica.replicas} ready replica{plural} of the source: {per_replica}.")
+    if profile.counting.providers:
+        sentences.append(f"Counted by {profile.counting}.")
     return " ".join(sentences)
 
 
 def _rates(profile: ConnectionProfile) -> str:
     bytes_per_second = _bytes_per_second(profile.request_bytes_per_second, profile.response_bytes_per_second)
     if profile.protocol is Protocol.TCP:
-        return f"{bytes_per_second} of plain TCP, without requests that the mesh can count"
+        return f"{bytes_per_second} of plain TCP, without requests that are counted"
     protocol = {Protocol.GRPC: "gRPC", Protocol.HTTP: "HTTP"}[profile.protocol]
     messages = (
         f"{profile.requests_per_minute} requests + {profile.responses_per_minute} responses"

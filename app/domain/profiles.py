@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from app.domain.connection_providers import NOT_KNOWN, Counting
 from app.domain.policy_rule import PolicyRule
 from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters, declaring_namespace
@@ -240,6 +241,7 @@ class ConnectionProfile:
 
     Bytes per second are set if they were measured. `reporters` are the ends that report the edge. `messages`
     has the steps of requests and responses together; `per_replica` is None without a ready replica.
+    `counting` says what counts the connection.
     """
 
     connection: Connection
@@ -255,6 +257,7 @@ class ConnectionProfile:
     request_bytes: StepRates | None = None
     response_bytes: StepRates | None = None
     per_replica: ReplicaRates | None = None
+    counting: Counting = NOT_KNOWN
 
     @property
     def identity(self) -> Identity:

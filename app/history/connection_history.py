@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.connection_providers import Provider
+from app.domain.connection_providers import NOT_KNOWN, Counting, Provider
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters
@@ -45,8 +45,8 @@ class ConnectionMean:
     """Means over the steps in which the source was scraped; silent steps count as 0.
 
     The byte rates are None if no bytes were measured in the whole day. `reporters` are the ends that report
-    the edge, `providers` what counts it, by one in `sampled_one_in` requests or packets. `messages` has the
-    steps of requests and responses together, per minute.
+    the edge, `counting` says what counts it. `messages` has the steps of requests and responses together,
+    per minute.
     """
 
     connection: Connection
@@ -59,8 +59,7 @@ class ConnectionMean:
     response_bytes_per_second: float | None = None
     reporters: Reporters = Reporters.SOURCE
     protocol: Protocol = Protocol.HTTP
-    providers: Provider = Provider.LINKERD
-    sampled_one_in: float = 1.0
+    counting: Counting = NOT_KNOWN
     messages: StepStatistics | None = None
     request_bytes: StepStatistics | None = None
     response_bytes: StepStatistics | None = None
@@ -194,8 +193,7 @@ class ConnectionHistory:
                 _mean(response_bytes, steps),
                 Reporters(int(self.reporters[row])) or Reporters.SOURCE,
                 self._protocol(row, has_messages=requests + responses > 0),
-                Provider(int(self.providers[row])),
-                self.sampling.get(edge.provider, 1.0),
+                Counting(Provider(int(self.providers[row])), self.sampling.get(edge.provider, 1.0)),
                 *of_steps,
             )
 
@@ -360,7 +358,7 @@ def _source_of(edge: CountedEdge) -> ObservedSource:
 def _preference(mean: ConnectionMean) -> tuple[bool, float, Provider]:
     """The best first: what counts requests, then what samples least, then the order of `Provider`."""
     counts_requests = mean.requests_per_minute + mean.responses_per_minute > 0
-    return not counts_requests, mean.sampled_one_in, mean.providers
+    return not counts_requests, mean.counting.one_in, mean.counting.providers
 
 
 def _row_numbers(index: dict[T, int], names: Sequence[T]) -> NDArray[np.int64]:

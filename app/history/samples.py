@@ -212,7 +212,8 @@ class ConnectionSamples:
     words, what metrics lack.
 
     `providers[i]` is the `Provider` that counts edge i, `source_providers[i]` the one that observed source i;
-    without them, it is Linkerd. A provider in `sampling` looks at one in so many requests or packets.
+    it is 0 where that is not known, as without them. A provider in `sampling` looks at one in so many
+    requests or packets.
     """
 
     steps: StepRange
@@ -255,12 +256,12 @@ class ConnectionSamples:
     @property
     def edge_providers(self) -> NDArray[np.uint8]:
         """The provider that counts each edge."""
-        return _or_linkerd(self.providers, len(self.edges))
+        return _or_not_known(self.providers, len(self.edges))
 
     @property
     def observers(self) -> NDArray[np.uint8]:
         """The provider that observed each source."""
-        return _or_linkerd(self.source_providers, len(self.sources))
+        return _or_not_known(self.source_providers, len(self.sources))
 
     @property
     def counted_edges(self) -> tuple[CountedEdge, ...]:
@@ -273,8 +274,8 @@ class ConnectionSamples:
         return tuple(map(ObservedSource, self.sources, _counted_together(self.observers)))
 
 
-def _or_linkerd(providers: NDArray[np.uint8] | None, count: int) -> NDArray[np.uint8]:
-    return np.full(count, Provider.LINKERD, dtype=np.uint8) if providers is None else providers
+def _or_not_known(providers: NDArray[np.uint8] | None, count: int) -> NDArray[np.uint8]:
+    return np.zeros(count, dtype=np.uint8) if providers is None else providers
 
 
 def _counted_together(providers: NDArray[np.uint8]) -> Iterator[Provider]:

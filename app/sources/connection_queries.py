@@ -58,7 +58,7 @@ class ConnectionQueries:
     ) -> AsyncIterator[ConnectionSamples]:
         """One sample per directed edge and step; yields nothing without a provider to query.
 
-        Where the server does not tell which providers have series, all are asked until a result has sources
+        Where the server does not show which providers have series, all are asked until a result has sources
         of some, and only these afterwards. If they do not answer together, the first one that answers alone
         counts.
         """

@@ -20,7 +20,7 @@ class ProviderDetection:
         self._asked_at_step = 0
 
     async def present(self, steps: StepRange) -> tuple[ConnectionProvider, ...] | None:
-        """Those with series in *steps*; None if the server does not tell."""
+        """Those with series in *steps*; None if the server does not show them."""
         is_old = abs(steps.last - self._asked_at_step) >= STEPS_PER_HOUR
         if is_old or self._present == ():
             self._present, self._asked_at_step = await self._ask(steps), steps.last

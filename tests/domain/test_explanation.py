@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.domain.connection_providers import Counting, Provider
 from app.domain.custom_resources import to_status
 from app.domain.explanation import MAX_CHARACTERS, explain
 from app.domain.profiles import (
@@ -145,8 +146,8 @@ def test_a_connection_is_a_mean_of_two_parts() -> None:
         per_replica=ReplicaRates(2, "0.00", "2560", "0"),
     )
     assert explain(tcp).partition("count as 0: ")[2] == (
-        "5,120 bytes sent and 0 bytes received per second of plain TCP, without requests that the mesh can"
-        " count. 95 % of the 5-minute steps have at most 0.00 messages per minute, 9,000 bytes sent per"
+        "5,120 bytes sent and 0 bytes received per second of plain TCP, without requests that are"
+        " counted. 95 % of the 5-minute steps have at most 0.00 messages per minute, 9,000 bytes sent per"
         " second. Each of 2 ready replicas of the source: 0.00 messages per minute, 2,560 bytes sent and"
         " 0 bytes received per second."
     )
@@ -244,3 +245,17 @@ def test_pods_that_differ_and_containers_that_do_not_count_are_named() -> None:
         {"name": "debugger-0", "samples": 12},
     )
     assert not {"roles", "leftOutContainers"} & to_status(CPU, refreshed_at=NOON).keys()
+
+
+def test_a_connection_says_what_counts_it() -> None:
+    """Agents count bytes alone, and look at one in 50 packets; Linkerd and Istio look at all requests."""
+    connection = ConnectionProfile(
+        Connection(WEB, Workload("shop", "db")), "0.00", "0.00", "0.00", replace(WEEK, samples=288)
+    )
+    for counting, sentence in (
+        (Counting(Provider.NETOBSERV, 50), "Counted by netobserv (bytes only, sampled 1 in 50)."),
+        (Counting(Provider.LINKERD | Provider.ISTIO), "Counted by linkerd, istio."),
+        (Counting(Provider.SERVICE_GRAPH, 2.5), "Counted by service-graph (sampled 1 in 2.5)."),
+    ):
+        assert explain(replace(connection, counting=counting)).endswith(f" {sentence}")
+    assert "Counted" not in explain(connection)

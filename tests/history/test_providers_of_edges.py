@@ -70,7 +70,7 @@ def test_what_counts_requests_goes_first() -> None:
     for order in (1, -1):
         both = [flow(Provider.NETOBSERV, 900.0), requests(Provider.SERVICE_GRAPH, 1.0, one_in=50)][::order]
         mean = only_mean(*both)
-        assert (mean.providers, mean.sampled_one_in) == (Provider.SERVICE_GRAPH, 50)
+        assert mean.counting == (Provider.SERVICE_GRAPH, 50)
         assert mean.requests_per_minute == pytest.approx(60)
         assert mean.request_bytes_per_second is None
 
@@ -79,7 +79,7 @@ def test_a_mesh_that_sees_only_bytes_gives_way_to_requests() -> None:
     """Linkerd has an opaque port's 900 bytes a second, traces have two requests: 120 a minute."""
     mean = only_mean(flow(Provider.LINKERD, 900.0), requests(Provider.SERVICE_GRAPH, 2.0, one_in=10))
 
-    assert (mean.providers, mean.protocol) == (Provider.SERVICE_GRAPH, Protocol.HTTP)
+    assert (mean.counting.providers, mean.protocol) == (Provider.SERVICE_GRAPH, Protocol.HTTP)
     assert mean.requests_per_minute == pytest.approx(120)
 
 
@@ -97,8 +97,8 @@ def test_what_samples_least_goes_first_among_equals(
     first: ConnectionSamples, second: ConnectionSamples, expected: Provider
 ) -> None:
     """Two providers that both count requests, or both bytes alone: the one with the smaller ratio counts."""
-    assert only_mean(first, second).providers == expected
-    assert only_mean(second, first).providers == expected
+    assert only_mean(first, second).counting.providers == expected
+    assert only_mean(second, first).counting.providers == expected
 
 
 def test_the_counts_of_two_meshes_are_added_up() -> None:
@@ -113,7 +113,7 @@ def test_the_counts_of_two_meshes_are_added_up() -> None:
 
     (mean,) = history.means()
 
-    assert mean.providers.names == ("linkerd", "istio")
+    assert mean.counting.providers.names == ("linkerd", "istio")
     assert mean.requests_per_minute == pytest.approx((12 * 120 + 12 * 60) / 24)
 
 
@@ -154,7 +154,7 @@ def test_the_providers_are_in_the_check_point() -> None:
 
     assert list(restored.edges) == list(history.edges)
     assert list(restored.sources) == list(history.sources)
-    assert [mean.providers for mean in restored.means()] == [Provider.LINKERD]
+    assert [mean.counting.providers for mean in restored.means()] == [Provider.LINKERD]
 
     older = ConnectionHistory()
     older.fold(requests(Provider.LINKERD, 1.0))
@@ -162,7 +162,7 @@ def test_the_providers_are_in_the_check_point() -> None:
     del arrays["connections/providers"], arrays["connections/source_providers"]
     restored = read_connections(arrays, [EDGE], [WEB])
     restored.newest_step = older.newest_step
-    assert [mean.providers.names for mean in restored.means()] == [()]
+    assert [mean.counting.providers.names for mean in restored.means()] == [()]
     restored.fold(counted_by(Provider.ISTIO, traffic(steps(13, 24), {EDGE: (1.0, 1.0)}, {WEB: True})))
     (mean,) = restored.means()
-    assert (mean.providers, mean.scraped_steps) == (Provider.ISTIO, 24)
+    assert (mean.counting.providers, mean.scraped_steps) == (Provider.ISTIO, 24)

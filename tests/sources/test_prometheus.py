@@ -180,10 +180,10 @@ async def test_connections_of_istio() -> None:
 METRIC_NAMES = "/api/v1/label/__name__/values"
 
 
-def mesh_metrics(*present: str, tells_names: bool = True) -> Reply:
+def mesh_metrics(*present: str, shows_names: bool = True) -> Reply:
     """Answers each part of a query that contains one of *present* with a series with both meshes' labels.
 
-    Unless it *tells_names*, the server refuses the request for the names of metrics.
+    Unless it *shows_names*, the server refuses the request for the names of metrics.
     """
     names = ["namespace", "deployment", "dst_namespace", "dst_deployment", "pod"]
     names += ["source_workload_namespace", "source_workload"]
@@ -192,7 +192,7 @@ def mesh_metrics(*present: str, tells_names: bool = True) -> Reply:
     def reply(request: httpx.Request) -> httpx.Response:
         if request.url.path == METRIC_NAMES:
             metrics = [metric.partition("{")[0] for metric in present]
-            return successful({"status": "success", "data": metrics}) if tells_names else httpx.Response(403)
+            return successful({"status": "success", "data": metrics}) if shows_names else httpx.Response(403)
         (query,), (end,) = (parse_qs(request.content.decode())[field] for field in ("query", "end"))
         held = [
             number
@@ -215,23 +215,23 @@ def mesh_metrics(*present: str, tells_names: bool = True) -> Reply:
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
-@pytest.mark.parametrize("tells_names", [True, False])
+@pytest.mark.parametrize("shows_names", [True, False])
 async def test_auto_queries_the_detected_providers(
     present: tuple[str, ...],
     expected: str,
     told: tuple[int, int],
     not_told: tuple[int, int],
     *,
-    tells_names: bool,
+    shows_names: bool,
 ) -> None:
     """One request for the names of metrics, at every call while there is no provider, else in an hour.
 
     Then a load and queries for each provider that is there: four of Linkerd, five of Istio. Here the Pod of
     Linkerd has two targets, so that a fifth query asks by which labels they differ. Where the server does not
-    tell the names, all loads are measured, and an absent Linkerd costs four queries, an absent Istio one.
+    show the names, all loads are measured, and an absent Linkerd costs four queries, an absent Istio one.
     """
-    queries_first, queries_later = told if tells_names else not_told
-    wire = ScriptedPrometheus(mesh_metrics(*present, tells_names=tells_names))
+    queries_first, queries_later = told if shows_names else not_told
+    wire = ScriptedPrometheus(mesh_metrics(*present, shows_names=shows_names))
     async with source(wire) as prometheus:
         await only(prometheus.connection_samples(STEPS))
         first = len(wire.requests)

@@ -140,7 +140,7 @@ def read_connections(
 
 
 def _providers(section: NamedArrays, name: str, size: int) -> NDArray[np.uint8]:
-    """The stored providers; older check-points have none."""
+    """The stored providers; there are none where they were not known."""
     if name not in section:
         return np.zeros(size, dtype=np.uint8)
     providers = _checked(section, name, np.uint8, (size,))

@@ -202,6 +202,7 @@ def _connection_profile(mean: ConnectionMean) -> ConnectionProfile:
         _step_rates(mean.messages, format_per_minute),
         _step_rates(mean.request_bytes, format_per_second),
         _step_rates(mean.response_bytes, format_per_second),
+        counting=mean.counting,
     )
 
 
