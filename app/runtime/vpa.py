@@ -9,8 +9,8 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.vertical_autoscalers import AutoscalerClient, AutoscalerStatusClient
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.rate_limiter import RateLimiter
-from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.job import AutoscalerRecommender
 from app.profiler.vpa.keeper import AutoscalerKeeper
 from app.profiler.vpa.paced_writes import PacedWrites

@@ -11,11 +11,11 @@ from app.domain.annotations import VPA_LABEL, Labels, vpa_labels
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, UnavailableError
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.namespace_metadata import NamespaceMetadata, NamespaceMetadataRegistry
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
-from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.keeper import AutoscalerKeeper
 from app.profiler.vpa.paced_writes import PacedWrites
 from app.profiler.workload_event import EventReason, WorkloadEvent

@@ -7,10 +7,10 @@ from typing import Any
 
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.vertical_autoscalers import AutoscalerClient, AutoscalerStatusClient
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.namespace_metadata import NamespaceMetadataRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
-from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.job import AutoscalerRecommender
 from app.profiler.vpa.keeper import AutoscalerKeeper
 from app.profiler.vpa.paced_writes import PacedWrites
