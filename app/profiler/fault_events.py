@@ -1,6 +1,6 @@
-"""Events on faults that a user has to correct; pure. Each text of an object has one in a leader's term."""
+"""Events on faults that a user has to correct; pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from app.domain.annotations import POLICY_PREFIX
 from app.domain.api_versions import API_VERSIONS
@@ -31,21 +31,3 @@ def fault_events(
         if subject in uids or subject.kind == NAMESPACE
     ]
     return in_turn(events, lambda event: event.workload.namespace)
-
-
-class AnnouncedFaults:
-    """The faults of which there was an Event: one for each text of an object in a leader's term."""
-
-    def __init__(self) -> None:
-        self._announced: dict[Workload, str] = {}
-
-    def take_new(self, faults: Mapping[Workload, str]) -> dict[Workload, str]:
-        """The *faults* that are not announced yet; they are from now on."""
-        new = {subject: text for subject, text in faults.items() if self._announced.get(subject) != text}
-        self._announced = dict(faults)
-        return new
-
-    def forget(self, subjects: Iterable[Workload]) -> None:
-        """Announce the faults of *subjects* again."""
-        for subject in subjects:
-            self._announced.pop(subject, None)

@@ -7,7 +7,7 @@ from app.domain.workloads import Workload
 
 
 class EventReason(StrEnum):
-    """Reasons of Events, in the order of priority that applies when there are too many."""
+    """Reasons of Events; changes are in the order of priority that applies when there are too many."""
 
     REQUESTS = "RequestsChanged"
     CHANGED = "ProfileChanged"

@@ -25,7 +25,7 @@ from app.profiler.cycle.status_report import report_faults
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.registries.workloads import build_snapshot
 from app.profiler.workload_event import WorkloadEvent
-from app.runtime.watches.namespace_policies import list_policies
+from app.runtime.watches.namespace_metadata import list_namespace_metadata
 
 
 class ClusterWorkloads:
@@ -47,12 +47,12 @@ class ClusterWorkloads:
         """The Pods and workloads that run now."""
         pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
         snapshot = build_snapshot(pods, await self._workloads.records())
-        policies = await list_policies(self._client, self._namespaces, self._report)
+        metadata = await list_namespace_metadata(self._client, self._namespaces, self._report)
         return replace(
             snapshot,
             unread=self._workloads.unread,
-            namespace_policies=policies.current(),
-            known_namespaces=policies.known(),
+            namespace_policies=metadata.policies(),
+            known_namespaces=metadata.known(),
         )
 
 

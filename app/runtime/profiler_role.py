@@ -32,13 +32,14 @@ from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.policies import cycle_policy
 from app.runtime.prometheus import check_access, open_usage_source
-from app.runtime.vpa import VpaFactory, VpaWatches
+from app.runtime.vpa import VpaFactory
 from app.runtime.watches.faults import TermWatches, clock_fault
-from app.runtime.watches.namespace_policies import NamespacePolicyWatches
+from app.runtime.watches.namespace_metadata import NamespaceMetadataWatches
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.profiles import ProfileWatches
 from app.runtime.watches.scheduling_labels import SchedulingLabelWatches
+from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.runtime.webhook_policies import probe_policy
 from app.settings.environment import Settings
@@ -111,9 +112,9 @@ class ProfilerRole:
             PodWatches
             | WorkloadWatches
             | NamespaceWatches
-            | NamespacePolicyWatches
+            | NamespaceMetadataWatches
             | SchedulingLabelWatches
-            | VpaWatches
+            | AutoscalerWatches
         ] = []
         self._events = EventRecorder(client, identity_of(settings))
         self._prober = Prober(client, probe_policy(settings), self._events, registry)
@@ -183,8 +184,8 @@ class ProfilerRole:
         self._set_leading(leading=True)
         namespaces = NamespaceWatches(self._client, self._settings)
         pods = PodWatches(self._client, self._settings.profiling_namespace)
-        policies = NamespacePolicyWatches(self._client, self._settings.profiling_namespace)
-        workloads = WorkloadWatches(self._client, self._settings.profiling_namespace, pods, policies)
+        metadata = NamespaceMetadataWatches(self._client, self._settings.profiling_namespace)
+        workloads = WorkloadWatches(self._client, self._settings.profiling_namespace, pods, metadata)
         asking = SchedulingLabelWatches(self._client, self._settings.profiling_namespace)
         try:
             async with asyncio.TaskGroup() as group:
@@ -206,12 +207,12 @@ class ProfilerRole:
                     )
                     group.create_task(workloads.run(), name="watch of workloads")
                     group.create_task(asking.run(), name="watch of scheduling labels")
-                    group.create_task(policies.run(), name="watch of policies of namespaces")
-                    self._watched += [workloads, asking, policies]
+                    group.create_task(metadata.run(), name="watch of metadata of namespaces")
+                    self._watched += [workloads, asking, metadata]
                 if self._vpa:
                     autoscalers = self._vpa.watches()
-                    group.create_task(autoscalers.run(), name="watches for VerticalPodAutoscalers")
-                    vpa = self._vpa.run(autoscalers, workloads, namespaces.scope.covers)
+                    group.create_task(autoscalers.run(), name="watch of VerticalPodAutoscalers")
+                    vpa = self._vpa.run(autoscalers, metadata, workloads, namespaces.scope.covers)
                     group.create_task(vpa, name="VerticalPodAutoscalers")
                     self._watched += [autoscalers]
                 if self._backfill:

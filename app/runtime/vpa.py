@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from app.domain.catalogue import ProfileCatalogue
@@ -10,40 +9,20 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.vertical_autoscalers import AutoscalerClient, AutoscalerStatusClient
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.rate_limiter import RateLimiter
-from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.job import AutoscalerRecommender
 from app.profiler.vpa.keeper import AutoscalerKeeper
 from app.profiler.vpa.paced_writes import PacedWrites
 from app.profiler.workload_event import EventReason
 from app.runtime.adapters import ClusterEvents
 from app.runtime.scheduling import scheduling_policy
-from app.runtime.watches.namespace_labels import NamespaceLabelWatches
+from app.runtime.watches.namespace_metadata import NamespaceMetadataWatches
 from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import Settings
 
 _PERIOD_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class VpaWatches:
-    """The watches that one term has for VerticalPodAutoscalers; *labels* only if objects are kept."""
-
-    autoscalers: AutoscalerWatches
-    labels: NamespaceLabelWatches | None
-
-    @property
-    def reflectors(self) -> list[Reflector[Any]]:
-        """All of them."""
-        return [*self.autoscalers.reflectors, *(self.labels.reflectors if self.labels else ())]
-
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.autoscalers.run(), name="watch of VerticalPodAutoscalers")
-            if self.labels:
-                group.create_task(self.labels.run(), name="watch of labels of namespaces")
 
 
 class VpaFactory:
@@ -60,33 +39,38 @@ class VpaFactory:
         """The reason of each object and status that is not written, in this term."""
         return {subject: reason for job in self._running for subject, reason in job.faults().items()}
 
-    def watches(self) -> VpaWatches:
-        """The watches of one term."""
-        namespaces = self._settings.profiling_namespace
-        labels = (
-            NamespaceLabelWatches(self._client, namespaces) if self._settings.vpa_objects_enabled else None
-        )
-        return VpaWatches(AutoscalerWatches(self._client, namespaces), labels)
+    def watches(self) -> AutoscalerWatches:
+        """The watches of VerticalPodAutoscalers in one term."""
+        return AutoscalerWatches(self._client, self._settings.profiling_namespace)
 
     async def run(
-        self, watches: VpaWatches, workloads: WorkloadWatches, in_scope: Callable[[str], bool]
+        self,
+        autoscalers: AutoscalerWatches,
+        metadata: NamespaceMetadataWatches,
+        workloads: WorkloadWatches,
+        in_scope: Callable[[str], bool],
     ) -> None:
-        """Recommend, and keep objects, in one term, until cancelled."""
-        needed: list[Reflector[Any]] = [*watches.reflectors, *workloads.reflectors]
+        """Recommend, and keep objects if they are enabled, in one term, until cancelled."""
+        needed: list[Reflector[Any]] = [
+            *autoscalers.reflectors,
+            *metadata.reflectors,
+            *workloads.reflectors,
+        ]
         rate_limiter = RateLimiter(self._settings.vpa_write_rate)
-        recommender = self._recommender(watches, workloads, rate_limiter)
-        keeper = self._keeper(watches, workloads, rate_limiter, in_scope)
-        self._running = (recommender, keeper) if keeper else (recommender,)
+        self._running = (self._recommender(autoscalers, workloads, rate_limiter),)
+        if self._settings.vpa_objects_enabled:
+            keeper = self._keeper(autoscalers, metadata, workloads, rate_limiter, in_scope)
+            self._running = (*self._running, keeper)
         async with asyncio.TaskGroup() as group:
             for job in self._running:
                 group.create_task(job.run(lambda: all(watch.has_settled for watch in needed)))
 
     def _recommender(
-        self, watches: VpaWatches, workloads: WorkloadWatches, rate_limiter: RateLimiter
+        self, autoscalers: AutoscalerWatches, workloads: WorkloadWatches, rate_limiter: RateLimiter
     ) -> AutoscalerRecommender:
         return AutoscalerRecommender(
             self._settings.vpa_recommender_name,
-            watches.autoscalers.registry,
+            autoscalers.registry,
             self._catalogue,
             workloads.registry,
             AutoscalerStatusClient(self._client),
@@ -99,23 +83,22 @@ class VpaFactory:
 
     def _keeper(
         self,
-        watches: VpaWatches,
+        autoscalers: AutoscalerWatches,
+        metadata: NamespaceMetadataWatches,
         workloads: WorkloadWatches,
         rate_limiter: RateLimiter,
         in_scope: Callable[[str], bool],
-    ) -> AutoscalerKeeper | None:
-        if watches.labels is None:
-            return None
+    ) -> AutoscalerKeeper:
         return AutoscalerKeeper(
             self._settings.vpa_recommender_name,
-            watches.autoscalers.registry,
+            autoscalers.registry,
             workloads.registry,
-            watches.labels.registry,
+            metadata.registry,
             AutoscalerClient(self._client),
             FaultAnnouncer(self._events, EventReason.INVALID_VPA_LABEL),
             writes=PacedWrites(rate_limiter, "object"),
             period_seconds=_PERIOD_SECONDS,
-            in_scope=lambda namespace: in_scope(namespace) and watches.autoscalers.know(namespace),
+            in_scope=lambda namespace: in_scope(namespace) and autoscalers.know(namespace),
             is_known=workloads.knows,
-            is_served=lambda: watches.autoscalers.are_served,
+            is_served=lambda: autoscalers.are_served,
         )

@@ -40,7 +40,7 @@ from app.profiler.cycle.source_replicas import with_replica_rates
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
 from app.profiler.cycle.workload_states import memory_limits, with_states
 from app.profiler.event_recorder import WorkloadEventRecorder
-from app.profiler.fault_events import AnnouncedFaults, fault_events
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import RateLimiter
@@ -130,7 +130,7 @@ class ProfilingCycle:
         )
         self._reporter = Reporter(cluster.sink)
         self._event_recorder = WorkloadEventRecorder(cluster.events)
-        self._announced_faults = AnnouncedFaults()
+        self._policy_events = FaultAnnouncer(cluster.events, EventReason.INVALID_POLICY)
         history = UsageHistory(timeslots=policy.timeslots, retained_days=RETAINED_DAYS)
         self._learned = LearnedState(history.state, ConnectionHistory())
         self._collector = SampleCollector(source, history, self._learned, policy.limits)
@@ -191,10 +191,8 @@ class ProfilingCycle:
         await self._reporter.report(collected, reasons, faults, published, now)
         changes = self._request_changes(snapshot, asking, published.written, policies)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope, changes)
-        new_faults = self._announced_faults.take_new(collected.policy_faults)
-        events += fault_events(new_faults, snapshot.uids, EventReason.INVALID_POLICY)
-        dropped_events = await self._event_recorder.record(events, now)
-        self._announced_faults.forget(event.workload for event in dropped_events if event.reason.is_fault)
+        dropped_events = len(await self._event_recorder.record(events, now))
+        dropped_events += await self._policy_events.announce(collected.policy_faults, snapshot.uids, now)
         return CycleReport(
             states=collected.states,
             identities=derived.newest_samples.keys(),
@@ -211,7 +209,7 @@ class ProfilingCycle:
             failed_writes=published.failed,
             postponed_writes=published.postponed,
             refused=published.refused,
-            events_dropped=len(dropped_events),
+            events_dropped=dropped_events,
             checkpoints_written=await self._save(now),
             newest_step_times=self._newest_step_times(),
             lags_seconds=collected.lags_seconds,

@@ -18,11 +18,11 @@ from app.domain.quantities import format_time
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.periodic import wait_synced
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.fault_events import MAX_LENGTH
 from app.profiler.ports import AutoscalerStatusWriter
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
-from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.named_faults import fault_of_object, named_faults
 from app.profiler.vpa.paced_writes import PacedWrites
 from app.rightsizing.policy import SchedulingPolicy

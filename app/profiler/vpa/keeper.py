@@ -17,13 +17,13 @@ from app.domain.fair_shares import in_turn
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import NAMESPACE, Workload
 from app.periodic import wait_synced
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.fault_events import MAX_LENGTH
 from app.profiler.ports import AutoscalerWriter
-from app.profiler.registries.namespace_labels import NamespaceLabels
+from app.profiler.registries.namespace_metadata import NamespaceMetadataRegistry
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
 from app.profiler.vpa.applied_objects import AppliedObjects, key_in
-from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.named_faults import AutoscalerFault, fault_of_object, named_faults
 from app.profiler.vpa.paced_writes import PacedWrites
 from app.vpa.keeping import NOTHING, ObjectsByTarget, Steps, by_target, decide, is_own
@@ -47,7 +47,7 @@ class AutoscalerKeeper:
     recommender: str
     autoscalers: AutoscalerRegistry
     workloads: WorkloadRegistry
-    labels: NamespaceLabels
+    namespaces: NamespaceMetadataRegistry
     writer: AutoscalerWriter
     label_events: FaultAnnouncer
     _: KW_ONLY
@@ -76,7 +76,7 @@ class AutoscalerKeeper:
 
     async def run_once(self) -> int:
         """Apply and delete what labels ask for; returns the number of writes that succeeded."""
-        now, labels = self.clock(), self.labels.current()
+        now, labels = self.clock(), self.namespaces.vpa_labels()
         await self._name_wrong_labels(labels, now)
         found = await self._steps(labels, by_target(self.autoscalers), now)
         is_served = self.is_served()

@@ -26,9 +26,9 @@ from app.kubernetes.workloads import (
 )
 from app.periodic import wait_synced
 from app.profiler.cluster_snapshot import ClusterSnapshot, UnreadKinds
-from app.profiler.registries.namespace_policies import NamespacePolicies
+from app.profiler.registries.namespace_metadata import NamespaceMetadataRegistry
 from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
-from app.runtime.watches.namespace_policies import NamespacePolicyWatches
+from app.runtime.watches.namespace_metadata import NamespaceMetadataWatches
 from app.runtime.watches.pods import PodWatches
 
 _LISTED_WITHIN_SECONDS = 60.0
@@ -37,7 +37,7 @@ _LISTED_WITHIN_SECONDS = 60.0
 class WorkloadWatches:
     """Keeps the workloads of the profiled namespaces in sync while `run` and the watch of Pods run.
 
-    Without *policies*, those of namespaces are not known.
+    Without *metadata* of namespaces, their policies are not known.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class WorkloadWatches:
         client: ClusterClient,
         namespaces: Sequence[str],
         pods: PodWatches,
-        policies: NamespacePolicyWatches | None = None,
+        metadata: NamespaceMetadataWatches | None = None,
     ) -> None:
         self._client, self._pods = client, pods
-        self._policies = policies.registry if policies else NamespacePolicies()
-        self._policy_reflectors: Sequence[Reflector[Any]] = policies.reflectors if policies else ()
+        self._metadata = metadata.registry if metadata else NamespaceMetadataRegistry()
+        self._metadata_reflectors: Sequence[Reflector[Any]] = metadata.reflectors if metadata else ()
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self.registry = WorkloadRegistry(monotonic)
         self._required = {
@@ -87,8 +87,8 @@ class WorkloadWatches:
             listed=self._listed(),
             unread=self._unread(),
             ephemeral=pods.ephemeral_containers(),
-            namespace_policies=self._policies.current(),
-            known_namespaces=self._policies.known(),
+            namespace_policies=self._metadata.policies(),
+            known_namespaces=self._metadata.known(),
         )
 
     def knows(self, workload: Workload) -> bool:
@@ -120,7 +120,7 @@ class WorkloadWatches:
     def _awaited(self) -> list[str]:
         """The resources to wait for. CronJobs are not among them: Jobs name their CronJob."""
         required: Iterable[Reflector[Any]] = chain(
-            self._pods.reflectors, self._policy_reflectors, *self._required.values()
+            self._pods.reflectors, self._metadata_reflectors, *self._required.values()
         )
         return list(dict.fromkeys(watch.selection.resource for watch in required if not watch.has_settled))
 

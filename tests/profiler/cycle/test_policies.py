@@ -1,5 +1,6 @@
 """Policies of workloads in profiling cycles: risk of values, policy in profiles, wrong annotations."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,10 +16,11 @@ from app.domain.template_amounts import template_amounts
 from app.domain.workload_policy import NO_POLICY, WorkloadPolicy
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.cycle.cycle import CycleReport
 from app.profiler.event_recorder import MAX_EVENTS_PER_MINUTE
 from app.profiler.in_memory import InMemoryProfiles
 from app.profiler.ports import ClusterPorts
-from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+from tests.profiler.emojivoto_prometheus import CONTAINERS, EmojivotoPrometheus
 from tests.profiler.prometheus_faults import refused
 from tests.profiler.scenario import DEPLOYMENTS, RecordingEvents, RecordingSink, Scenario
 from tests.profiler.varying_usage import varying_prometheus
@@ -84,10 +86,10 @@ class ChangingCluster:
         """The annotations of now."""
         return self.now
 
-    async def cycle(self, minutes: float, now: ClusterSnapshot | None = None) -> None:
+    async def cycle(self, minutes: float, now: ClusterSnapshot | None = None) -> CycleReport:
         """A cycle with these annotations, from then on."""
         self.now = now or self.now
-        await self._scenario.cycle(minutes)
+        return await self._scenario.cycle(minutes)
 
     def status(self, workload: Workload, resource: Resource = Resource.CPU) -> Mapping[str, Any]:
         """The status of a profile."""
@@ -278,6 +280,24 @@ async def test_events_over_the_rate_are_for_later_cycles() -> None:
 
     assert (first, len(cluster.events.lines)) == (MAX_EVENTS_PER_MINUTE, 30)
     assert len({name for name, *_ in cluster.events.lines}) == 30
+
+
+async def test_changes_leave_no_fault_unannounced() -> None:
+    """30 wrong workloads appear together with the profiles of four: the four have their Events, too.
+
+    In the minute of 12:05 there are 20 Events on annotations, and 4 on profiles; 10 are dropped for now.
+    """
+    cluster = ChangingCluster(EmojivotoPrometheus(containers={}, edges={}, proxies=()))
+    await cluster.cycle(0)
+    cluster.prometheus.containers = dict(CONTAINERS)
+    wrong = on(PolicySource.WORKLOAD, off="perhaps")
+    many = {Workload("emojivoto", f"w-{number:02}"): wrong for number in range(30)}
+    now = snapshot(many)
+    report = await cluster.cycle(5, replace(now, uids={**now.uids, **dict.fromkeys(many, "uid")}))
+
+    reasons = Counter(reason for _, reason, _ in cluster.events.lines)
+    assert reasons == {"ProfileCreated": 4, "InvalidPolicy": 20}
+    assert report.events_dropped == 10
 
 
 async def test_the_report_is_bounded() -> None:

@@ -14,10 +14,10 @@ from app.domain.template_amounts import template_amounts
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import NAMED_KINDS, Workload
 from app.errors import ConflictError, ForbiddenError, UnavailableError
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
-from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.job import AutoscalerRecommender
 from app.profiler.vpa.paced_writes import PacedWrites
 from app.profiler.workload_event import EventReason, WorkloadEvent

@@ -11,11 +11,11 @@ from app.domain.annotations import VPA_LABEL, Labels, vpa_labels
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, UnavailableError
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.rate_limiter import RateLimiter
-from app.profiler.registries.namespace_labels import LabelledNamespace, NamespaceLabels
+from app.profiler.registries.namespace_metadata import NamespaceMetadata, NamespaceMetadataRegistry
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
-from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.keeper import AutoscalerKeeper
 from app.profiler.vpa.paced_writes import PacedWrites
 from app.profiler.workload_event import EventReason, WorkloadEvent
@@ -45,8 +45,8 @@ class Cluster:
         self.is_old = self.is_delayed = False
         self.is_served = self.is_known = True
         self.scope = {"shop"}
-        self._receiver, self._labels = (registry := AutoscalerRegistry()).new_receiver(), NamespaceLabels()
-        self._namespaces = self._labels.new_receiver()
+        registry, namespaces = AutoscalerRegistry(), NamespaceMetadataRegistry()
+        self._receiver, self._namespaces = registry.new_receiver(), namespaces.new_receiver()
         self.workloads = WorkloadRegistry(time.monotonic)
         self.label(namespace or {})
         self.deploy(WEB, vpa_labels(template))
@@ -54,7 +54,7 @@ class Cluster:
             RECOMMENDER,
             registry,
             self.workloads,
-            self._labels,
+            namespaces,
             self,
             FaultAnnouncer(self, EventReason.INVALID_VPA_LABEL),
             writes=PacedWrites(RateLimiter(1e9), "object"),
@@ -67,7 +67,7 @@ class Cluster:
 
     def label(self, labels: dict[str, str], namespace: str = "shop") -> None:
         """Sets the labels of a namespace."""
-        self._namespaces.upsert(LabelledNamespace(namespace, vpa_labels(labels)))
+        self._namespaces.upsert(NamespaceMetadata(namespace, vpa_labels=vpa_labels(labels)))
 
     def deploy(self, workload: Workload, labels: Labels = (), uid: str = "uid-web") -> None:
         """Creates or changes a workload's object."""

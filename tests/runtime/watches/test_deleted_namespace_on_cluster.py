@@ -13,7 +13,7 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.rightsizing.constraints import Constraints
 from app.runtime.watches.constraints import constraint_watches
 from app.runtime.watches.faults import TermWatches, watch_faults
-from app.runtime.watches.namespace_policies import NamespacePolicyWatches
+from app.runtime.watches.namespace_metadata import NamespaceMetadataWatches
 from app.runtime.watches.namespaces import NamespaceWatches
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.workloads import WorkloadWatches
@@ -91,7 +91,7 @@ async def client(control_plane: ControlPlane, namespaces: None) -> AsyncIterator
 
 @asynccontextmanager
 async def running(
-    *watches: PodWatches | WorkloadWatches | NamespaceWatches | NamespacePolicyWatches,
+    *watches: PodWatches | WorkloadWatches | NamespaceWatches | NamespaceMetadataWatches,
 ) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(each.run()) for each in watches]
     try:
@@ -111,9 +111,9 @@ async def test_the_other_namespace_is_profiled(client: ClusterClient, kubectl: K
     settings: Settings = SETTINGS
     namespaces = NamespaceWatches(client, settings)
     pods = PodWatches(client, settings.profiling_namespace)
-    policies = NamespacePolicyWatches(client, settings.profiling_namespace)
-    workloads = WorkloadWatches(client, settings.profiling_namespace, pods, policies)
-    watched = (pods, workloads, namespaces, policies)
+    metadata = NamespaceMetadataWatches(client, settings.profiling_namespace)
+    workloads = WorkloadWatches(client, settings.profiling_namespace, pods, metadata)
+    watched = (pods, workloads, namespaces, metadata)
     cluster = TermWatches(
         lambda: [reflector for each in watched for reflector in each.reflectors],
         [*pods.reflectors, *namespaces.reflectors],

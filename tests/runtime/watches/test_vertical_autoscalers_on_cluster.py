@@ -17,7 +17,7 @@ from app.domain.workloads import Workload
 from app.errors import ConflictError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.vertical_autoscalers import AutoscalerStatusClient
-from app.profiler.registries.namespace_labels import LabelledNamespace, NamespaceLabels
+from app.profiler.registries.namespace_metadata import NamespaceMetadata, NamespaceMetadataRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
 from app.profiler.vpa.job import AutoscalerRecommender
 from app.runtime.watches.faults import watch_faults
@@ -217,12 +217,12 @@ async def test_own_objects_follow_the_labels(
 
     Only they are deleted: what `kubectl` made for the same target, and a copy of ours, stay.
     """
-    workloads, labels = WorkloadRegistry(monotonic), NamespaceLabels()
+    workloads, namespaces = WorkloadRegistry(monotonic), NamespaceMetadataRegistry()
     uid = kubectl.json("get", "namespace", namespace)["metadata"]["uid"]
     for name, kind in KINDS.items():
         workloads.put(WorkloadRecord(Workload(namespace, name, kind), uid))
-    receiver = labels.new_receiver()
-    receiver.replace([LabelledNamespace(namespace, vpa_labels({VPA_LABEL: "Off"}))])
+    receiver = namespaces.new_receiver()
+    receiver.replace([NamespaceMetadata(namespace, vpa_labels=vpa_labels({VPA_LABEL: "Off"}))])
     web, db = "job-profiler-deployment-web", "job-profiler-statefulset-db"
     four = {web, db, "job-profiler-daemonset-agent", "job-profiler-cronjob-nightly"}
 
@@ -234,7 +234,7 @@ async def test_own_objects_follow_the_labels(
         async def until_digests_are(count: int) -> None:
             await until(lambda: sum(bool(one.digest) for one in watches.registry) == count)
 
-        keeper = keeper_of(cluster, watches, workloads, labels)
+        keeper = keeper_of(cluster, watches, workloads, namespaces)
         assert await keeper.run_once() == 4
         await until_digests_are(4)
         assert names() == four
@@ -242,7 +242,7 @@ async def test_own_objects_follow_the_labels(
         # Another leader, after the recommender wrote the statuses.
         assert await recommender(cluster, watches, namespace).run_once() == 4
         await until(lambda: all(one.status.conditions for one in watches.registry))
-        keeper = keeper_of(cluster, watches, workloads, labels)
+        keeper = keeper_of(cluster, watches, workloads, namespaces)
         assert await keeper.run_once() == 0
 
         copy = kubectl.json("get", "vpa", db, f"--namespace={namespace}")
@@ -250,7 +250,7 @@ async def test_own_objects_follow_the_labels(
         await until(lambda: {"mine", "copy"} < names())
         assert await keeper.run_once() == 2
         await until(lambda: names() == four - {web, db} | {"mine", "copy"})
-        receiver.replace([LabelledNamespace(namespace, ())])
+        receiver.replace([NamespaceMetadata(namespace)])
         assert await keeper.run_once() == 2
         await until(lambda: names() == {"mine", "copy"})
         assert await keeper.run_once() == 0

@@ -7,10 +7,10 @@ from typing import Any
 
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.vertical_autoscalers import AutoscalerClient, AutoscalerStatusClient
+from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.rate_limiter import RateLimiter
-from app.profiler.registries.namespace_labels import NamespaceLabels
+from app.profiler.registries.namespace_metadata import NamespaceMetadataRegistry
 from app.profiler.registries.workloads import WorkloadRegistry
-from app.profiler.vpa.fault_announcer import FaultAnnouncer
 from app.profiler.vpa.job import AutoscalerRecommender
 from app.profiler.vpa.keeper import AutoscalerKeeper
 from app.profiler.vpa.paced_writes import PacedWrites
@@ -51,14 +51,14 @@ def keeper_of(
     client: ClusterClient,
     watches: AutoscalerWatches,
     workloads: WorkloadRegistry,
-    labels: NamespaceLabels,
+    namespaces: NamespaceMetadataRegistry,
 ) -> AutoscalerKeeper:
     """A keeper of own objects for these workloads, which writes as fast as the API server answers."""
     return AutoscalerKeeper(
         RECOMMENDER,
         watches.registry,
         workloads,
-        labels,
+        namespaces,
         AutoscalerClient(client),
         FaultAnnouncer(NoEvents(), EventReason.INVALID_VPA_LABEL),
         writes=PacedWrites(RateLimiter(100_000), "object"),
