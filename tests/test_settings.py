@@ -36,7 +36,8 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "connections_prometheus_cluster_label": ("k8s", "k8s"),
     "container_metrics_matcher": ('job="kubelet", path=~"/m.+"', 'job="kubelet", path=~"/m.+"'),
     "state_metrics_matcher": ('job=~".*kube-state-metrics"', 'job=~".*kube-state-metrics"'),
-    "network_metric_provider": ("linkerd", "linkerd"),
+    "service_graph_sampling": ("0.02", 0.02),
+    "network_metric_provider": ("Linkerd, netobserv", ("linkerd", "netobserv")),
     "mesh_proxy_namespaces": ("istio-system, gateways", ("istio-system", "gateways")),
     "profiling_namespace": ("emojivoto, shop", ("emojivoto", "shop")),
     "excluded_namespaces": ("kube-system", ("kube-system",)),
@@ -384,6 +385,11 @@ def test_one_port_can_not_have_two_listeners() -> None:
         ("scheduling_cpu_limit_ratio", "0.5"),
         ("role", "leader"),
         ("network_metric_provider", "consul"),
+        ("network_metric_provider", ""),
+        ("network_metric_provider", "auto,linkerd"),
+        ("network_metric_provider", "linkerd,none"),
+        ("network_metric_provider", "service-graph"),
+        ("service_graph_sampling", "50"),
         ("container_metrics_matcher", "job=kubelet"),
         ("container_metrics_matcher", 'job="kubelet"}) or vector(1'),
         ("state_metrics_matcher", "kube-state-metrics"),
@@ -436,7 +442,7 @@ def test_the_message_has_the_remedy(name: str, value: str, remedy: str) -> None:
         ("role", "Webhook", "webhook"),
         ("risk", "LOW", "low"),
         ("certificate_provider", "Cert-Manager", "cert-manager"),
-        ("network_metric_provider", "Linkerd", "linkerd"),
+        ("network_metric_provider", "Linkerd", ("linkerd",)),
         ("operating_mode", "profiling_scheduling", "PROFILING_SCHEDULING"),
     ],
 )
@@ -561,3 +567,13 @@ def test_which_pods_are_in_scope(flags: dict[str, str], in_scope: list[str], out
 
     assert [name for name in in_scope if not settings.namespaces.covers(name)] == []
     assert [name for name in out_of_scope if settings.namespaces.covers(name)] == []
+
+
+def test_a_service_graph_needs_the_share_that_is_traced(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The share is stated beside the provider; without it, the refused settings name it."""
+    serve(monkeypatch, "--network-metric-provider", "service-graph", "--service-graph-sampling", "0.02")
+
+    assert served[0].network_metric_provider == ("service-graph",)
+    assert served[0].service_graph_sampling == 0.02

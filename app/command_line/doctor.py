@@ -25,12 +25,13 @@ from app.diagnosis.examination import MAX_QUERIES, MAX_SECONDS, examine
 from app.diagnosis.observations import Answer, Observations
 from app.diagnosis.questions import MetricQuestion
 from app.diagnosis.target import Target
+from app.domain.connection_providers import AUTO
 from app.errors import ClusterError, SourceError
 from app.runtime.logs import configure_logs
 from app.runtime.prometheus import check_access, open_api
 from app.runtime.scope import namespace_scope, query_scope
 from app.settings.environment import Settings
-from app.settings.types import LogFormat, NetworkMetricProvider
+from app.settings.types import LogFormat
 from app.sources.prometheus import ForwardedBy
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import ClusterName
@@ -93,13 +94,8 @@ async def diagnose_servers(
 
 def _target(settings: Settings) -> Target:
     scope = query_scope(settings, namespace_scope(settings).current())
-    provider = settings.network_metric_provider
-    meshes = {
-        NetworkMetricProvider.AUTO: MESHES,
-        NetworkMetricProvider.LINKERD: (Exporter.LINKERD,),
-        NetworkMetricProvider.ISTIO: (Exporter.ISTIO,),
-        NetworkMetricProvider.NONE: (),
-    }[provider]
+    providers = settings.network_metric_provider
+    meshes = [mesh for mesh in MESHES if not {AUTO, mesh.value}.isdisjoint(providers)]
     cluster = (
         ClusterName(settings.connections_prometheus_cluster, settings.connections_prometheus_cluster_label)
         if settings.connections_base_url

@@ -214,6 +214,9 @@ def _access(flags: dict[str, Any], arguments: dict[str, Any]) -> ClusterAccess:
     return choose_access(kubeconfig, overrides, all_namespaces=all_namespaces)
 
 
+_OF_CONNECTIONS = frozenset({"network_metric_provider", "service_graph_sampling"})
+
+
 def _without_prometheus(names: Iterable[str]) -> set[str]:
     """The settings that a command uses if it reads a history file."""
-    return {name for name in names if "prometheus" not in name and name != "network_metric_provider"}
+    return {name for name in names if "prometheus" not in name and name not in _OF_CONNECTIONS}

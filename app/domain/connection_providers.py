@@ -40,6 +40,9 @@ class Provider(IntFlag):
         return MESHES if self & MESHES or not self else self
 
 
+# In place of names of providers: all that have metrics, or none.
+AUTO, NONE = "auto", "none"
+
 MESHES = Provider.LINKERD | Provider.ISTIO
 COUNTING_BYTES_ALONE = Provider.NETOBSERV | Provider.OBI | Provider.BEYLA
 

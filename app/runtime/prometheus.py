@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from app.domain.connection_providers import NONE
 from app.errors import SettingsError, SourceError
 from app.kubernetes.prometheus_services import list_in_namespaces
 from app.profiler.cycle.collector import newest_complete_step
@@ -16,7 +17,6 @@ from app.runtime.found_source import FoundSource
 from app.runtime.prometheus_search import SECONDS_PER_SERVER, FoundServers, Search
 from app.runtime.scope import query_scope
 from app.settings.environment import Settings
-from app.settings.types import NetworkMetricProvider
 from app.sources.clusters import KnowsPod
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import QUERIES_PER_CYCLE, ForwardedBy, Limits, PrometheusSource
@@ -67,7 +67,7 @@ def open_prometheus(  # noqa: PLR0913 - the settings, and what only some callers
     return PrometheusSource(
         settings.prometheus_base_url,
         scope=lambda: query_scope(settings, namespaces.current()),
-        network_provider=settings.network_metric_provider.value,
+        network_providers=settings.network_metric_provider,
         mesh_proxy_namespaces=settings.mesh_proxy_namespaces,
         connections_url=settings.connections_base_url,
         connections_cluster=ClusterName(
@@ -95,8 +95,7 @@ def cluster_search(settings: Settings, client: "ClusterClient") -> Search:
         lambda: list_in_namespaces(client, searched),
         lambda service: open_api(settings, service.url, timeout_seconds=SECONDS_PER_SERVER, tries=1),
         lambda: newest_complete_step(time.time()),
-        wants_mesh=not settings.connections_prometheus_url
-        and settings.network_metric_provider is not NetworkMetricProvider.NONE,
+        wants_mesh=not settings.connections_prometheus_url and NONE not in settings.network_metric_provider,
     )
 
 

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from app.settings.types import LabelMatchers, NamespaceNames, NetworkMetricProvider, Port
+from app.domain.connection_providers import Provider
+from app.settings.types import LabelMatchers, NamespaceNames, NetworkProviders, Port
 
 _HOST = re.compile(r"[\w.:%-]+")
 _USE_BRACKETS = "put an IPv6 address in brackets, such as http://[fd00::1]:9090"
@@ -102,9 +103,17 @@ class PrometheusSettings(BaseModel):
         description="Matchers of kube-state-metrics' series, such as"
         ' job="kube-state-metrics",namespace="monitoring"; empty means series of every scrape job',
     )
-    network_metric_provider: NetworkMetricProvider = Field(
-        NetworkMetricProvider.AUTO,
-        description="Service mesh for connection profiles: auto (every mesh found), linkerd, istio or none",
+    service_graph_sampling: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Share of the requests that are traced, such as 0.02, for connections by service graphs;"
+        " 0 means that service graphs don't count",
+    )
+    network_metric_provider: NetworkProviders = Field(
+        (AUTO,),
+        description="What counts connections: auto (all that have metrics), none, or some of linkerd, istio,"
+        " netobserv, obi, beyla, service-graph and hubble, separated by commas",
     )
     mesh_proxy_namespaces: NamespaceNames = Field(
         ("istio-system",),
@@ -131,6 +140,18 @@ class PrometheusSettings(BaseModel):
         if not has_host or parts.port == 0 or parts.query or parts.fragment:
             raise ValueError("use a host name, or a URL with http:// or https://, without query or fragment")
         return url
+
+    @field_validator("network_metric_provider")
+    @classmethod
+    def _check_sampling_is_stated(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Traces without the share of requests that they are of would be taken for all requests."""
+        if Provider.SERVICE_GRAPH in Provider.named(",".join(names)) and not info.data.get(
+            "service_graph_sampling"
+        ):
+            raise ValueError(
+                "service-graph needs SERVICE_GRAPH_SAMPLING, the share of requests that are traced"
+            )
+        return names
 
     @field_validator("prometheus_bearer_token_file", "prometheus_username", "prometheus_sigv4_region")
     @classmethod

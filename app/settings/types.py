@@ -8,6 +8,7 @@ import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from app.domain.connection_providers import AUTO, NONE, Provider
 from app.domain.dns_names import is_dns_label
 from app.domain.quantities import parse_quantity
 
@@ -22,15 +23,6 @@ class Role(StrEnum):
     WEBHOOK = "webhook"
     PROFILER = "profiler"
     COMBINED = "combined"
-
-
-class NetworkMetricProvider(StrEnum):
-    """The source of connection profiles; `auto` means every service mesh with metrics in Prometheus."""
-
-    AUTO = "auto"
-    LINKERD = "linkerd"
-    ISTIO = "istio"
-    NONE = "none"
 
 
 class OperatingMode(StrEnum):
@@ -115,7 +107,18 @@ def _check_json_object(text: str) -> str:
     return text
 
 
+def _check_providers(names: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.lower() for name in names))
+    known = [name for flag in Provider for name in flag.names]
+    if not names or any(name not in {AUTO, NONE, *known} for name in names):
+        raise ValueError(f"use {AUTO}, {NONE}, or some of {', '.join(known)}, separated by commas")
+    if len(names) > 1 and {AUTO, NONE} & {*names}:
+        raise ValueError(f"{AUTO} and {NONE} stand alone")
+    return names
+
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+NetworkProviders = Annotated[CommaSeparated, AfterValidator(_check_providers)]
 NamespaceName = Annotated[str, AfterValidator(_check_namespace)]
 OptionalNamespaceName = Annotated[str, AfterValidator(_check_namespace_or_empty)]
 NamespaceNames = Annotated[CommaSeparated, AfterValidator(_check_namespaces)]

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx
 import structlog
 
 from app.domain.annotations import IGNORE_LABEL
+from app.domain.connection_providers import AUTO
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import ProfileKind, Resource
 from app.errors import NoNamespacesError
@@ -65,7 +66,6 @@ _EMPTY_SCOPE = (
     f" being excluded by EXCLUDED_NAMESPACES or by its label {IGNORE_LABEL}"
 )
 ForwardedBy = Callable[[str], httpx.AsyncBaseTransport | None]
-NetworkProvider = Literal["auto", "linkerd", "istio", "none"]
 
 
 # Queries of the full sample budget per signal in one cycle; older steps wait for the next cycles.
@@ -111,7 +111,7 @@ class PrometheusSource:
         base_url: str,
         *,
         scope: Scope | Callable[[], Scope],
-        network_provider: NetworkProvider = "auto",
+        network_providers: Collection[str] = (AUTO,),
         mesh_proxy_namespaces: Collection[str] = DEFAULT_PROXY_NAMESPACES,
         connections_url: str = "",
         connections_cluster: ClusterName | None = None,
@@ -155,12 +155,12 @@ class PrometheusSource:
         providers = tuple(
             provider
             for provider in supported_providers(mesh_proxy_namespaces)
-            if network_provider in {"auto", provider.name}
+            if not {AUTO, provider.name}.isdisjoint(network_providers)
         )
         self._connections = ConnectionQueries(
             budgeted(self.connections_api),
             providers,
-            ProviderDetection(self.connections_api, providers) if network_provider == "auto" else None,
+            ProviderDetection(self.connections_api, providers) if AUTO in network_providers else None,
             scope=lambda: self._connections_scope,
             load_meter=self._load_meter,
             max_edges=limits.max_edges,

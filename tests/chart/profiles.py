@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from app.domain.connection_providers import Counting, Provider
 from app.domain.custom_resources import KINDS, MAX_CONTAINERS, to_manifest, to_status
 from app.domain.policy_rule import PolicyKey, PolicyRule, PolicySource
 from app.domain.profile_names import contract_name
@@ -113,6 +114,7 @@ PROFILES: dict[str, Profile] = {
         request_bytes=StepRates("6000", "7000"),
         response_bytes=StepRates("0", "1"),
         per_replica=ReplicaRates(2, "23.56", "2560", "0"),
+        counting=Counting(Provider.SERVICE_GRAPH, 50),
     ),
 }
 

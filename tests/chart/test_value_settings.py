@@ -122,7 +122,10 @@ VALUES = [
     ChartValue("profiling.staleAfterDays", 1.5, {"stale_after_days": 1.5}),
     ChartValue("profiling.expireAfterDays", 3650, {"expire_after_days": 3650}),
     ChartValue("profiling.maxConnections", 1000, {"max_connections": 1000}),
-    ChartValue("profiling.networkMetricProvider", "none", {"network_metric_provider": "none"}),
+    ChartValue(
+        "profiling.networkMetricProvider", "obi, hubble", {"network_metric_provider": ["obi", "hubble"]}
+    ),
+    ChartValue("profiling.serviceGraphSampling", 0.05, {"service_graph_sampling": 0.05}),
     ChartValue("prices.cpu", 20.5, {"cpu_price": 20.5}),
     ChartValue("prices.memory", 3, {"memory_price": 3.0}),
     ChartValue("backfill.enabled", False, {"backfill_enabled": False}),

@@ -64,6 +64,8 @@ WRONG: list[tuple[str, object]] = [
     ("profiling.expireAfterDays", True),
     ("profiling.maxConnections", 1001),
     ("profiling.networkMetricProvider", "consul"),
+    ("profiling.networkMetricProvider", "auto,istio"),
+    ("profiling.serviceGraphSampling", 50),
     ("backfill.enabled", "yes"),
     ("backfill.rate", 0),
     ("backfill.rate", 1001),

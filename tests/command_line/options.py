@@ -40,6 +40,7 @@ COMMANDS = {
     | {
         "connections_prometheus_url",
         "network_metric_provider",
+        "service_graph_sampling",
         "profiling_namespace_selector",
         "history_days",
         "timeslots",
@@ -57,6 +58,7 @@ COMMANDS = {
         "container_metrics_matcher",
         "state_metrics_matcher",
         "network_metric_provider",
+        "service_graph_sampling",
     },
     "backtest": PAST,
     "record": PAST,

@@ -28,6 +28,7 @@ UNITS = {
     "lease_renew_deadline": "Seconds",
     "lease_duration": "Seconds",
     "min_samples": "5-minute samples",
+    "service_graph_sampling": "Share of the requests",
     "timeslots": "Equal parts of the UTC day",
     "serving_certificate_lifetime": "Seconds",
     "authority_lifetime": "Seconds",

@@ -106,6 +106,8 @@ class EmojivotoPrometheus:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/status/runtimeinfo"):
             return httpx.Response(200, json={"data": {"storageRetention": self.retention}})
+        if request.url.path.endswith("/label/__name__/values"):
+            return httpx.Response(404)
         if request.url.path.endswith("/label/namespace/values"):
             return httpx.Response(200, json={"status": "success", "data": ["emojivoto"]})
         parameters = request.content if request.method == "POST" else request.url.query

@@ -43,7 +43,7 @@ class HistoricCluster:
         lister = FixedSnapshot(snapshot or ClusterSnapshot())
         ports = ClusterPorts(lister, self.profiles, self.sink, checkpoints=checkpoints)
         policy = CyclePolicy(EstimationPolicy(), history_days, timeslots=4)
-        async with PrometheusSource(self._url, scope=Scope(), network_provider="none") as source:
+        async with PrometheusSource(self._url, scope=Scope(), network_providers=("none",)) as source:
             cycle = ProfilingCycle(source, ports, policy, lambda _: True)
             return await cycle.run_once(END + _GRACE - before_end)
 

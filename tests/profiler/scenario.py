@@ -116,7 +116,7 @@ class Scenario:
         source = PrometheusSource(
             "http://prometheus.test:9090",
             scope=Scope(excluded=("kube-system",)),
-            network_provider=network_provider,
+            network_providers=(network_provider,),
             limits=limits or Limits(timeout_seconds=5),
             observer=observer,
             transport=prometheus.transport,

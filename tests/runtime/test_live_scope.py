@@ -77,7 +77,7 @@ class Term:
         source = PrometheusSource(
             "http://prometheus.test:9090",
             scope=lambda: query_scope(SETTINGS, self.namespaces.current()),
-            network_provider="none",
+            network_providers=("none",),
             transport=self.prometheus.transport,
         )
         cluster = ClusterPorts(

@@ -10,7 +10,7 @@ from app.history.samples import ConnectionSamples, StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.resolution import resolve
-from app.sources.prometheus import NetworkProvider, PrometheusSource
+from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from tests.conftest import PrometheusFactory
 from tests.histories.proxies import ProxyHistory
@@ -39,15 +39,15 @@ def serve(history: ProxyHistory, factory: PrometheusFactory, directory: Path) ->
     return factory(path).url
 
 
-async def samples_of(url: str, mesh: NetworkProvider, steps: StepRange = HALF_HOUR) -> ConnectionSamples:
+async def samples_of(url: str, mesh: str, steps: StepRange = HALF_HOUR) -> ConnectionSamples:
     """The samples of all edges."""
-    async with PrometheusSource(url, scope=Scope(), network_provider=mesh) as source:
+    async with PrometheusSource(url, scope=Scope(), network_providers=(mesh,)) as source:
         return await only(source.connection_samples(steps))
 
 
 async def figures(
     url: str,
-    mesh: NetworkProvider,
+    mesh: str,
     steps: StepRange = HALF_HOUR,
     pods: Mapping[tuple[str, str], Workload] | None = None,
 ) -> dict[str, Figures]:

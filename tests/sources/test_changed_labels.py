@@ -74,7 +74,7 @@ async def test_a_changed_label_of_a_pod_costs_no_edge(
     path = tmp_path / "labels.openmetrics"
     write_history(path, label)
     server = metric_server_factory(path)
-    async with PrometheusSource(server.url, scope=Scope(), network_provider="linkerd") as source:
+    async with PrometheusSource(server.url, scope=Scope(), network_providers=("linkerd",)) as source:
         samples = await only(source.connection_samples(HALF_HOUR))
     assert samples is not None
     history = ConnectionHistory()

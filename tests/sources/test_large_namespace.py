@@ -49,7 +49,7 @@ async def test_one_namespace_over_the_limit_costs_no_other(limited: tuple[Promet
     steps = StepRange(last - 23, last)
     names: set[str] = set()
     covered = 0
-    async with PrometheusSource(prometheus.url, scope=Scope(), network_provider="none") as source:
+    async with PrometheusSource(prometheus.url, scope=Scope(), network_providers=("none",)) as source:
         async for days in source.container_samples(Resource.MEMORY, steps):
             for samples in days:
                 assert samples.failed.keys() == {LARGE}

@@ -16,7 +16,7 @@ from app.sources.connections.istio import Istio
 from app.sources.connections.istio_answers import EDGE_LABELS
 from app.sources.connections.linkerd import Linkerd
 from app.sources.late_counts import with_earlier
-from app.sources.prometheus import NetworkProvider, PrometheusSource
+from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope, Shard, container_series, container_usage
 from app.sources.query_result import SeriesMatrix
 from tests.sources.collecting import only, usage
@@ -46,11 +46,11 @@ EDGE = {
 }
 
 
-def source(wire: httpx.AsyncBaseTransport, provider: NetworkProvider = "auto") -> PrometheusSource:
+def source(wire: httpx.AsyncBaseTransport, provider: str = "auto") -> PrometheusSource:
     return PrometheusSource(
         "http://user:secret@prometheus.example:9090",
         scope=SCOPE,
-        network_provider=provider,
+        network_providers=(provider,),
         transport=wire,
         retry_policy=Pauses().retry_policy(),
     )
@@ -272,7 +272,7 @@ async def test_without_a_provider_no_mesh_is_queried() -> None:
 
 
 @pytest.mark.parametrize(("provider", "in_use"), [("auto", "none"), ("linkerd", "linkerd")])
-async def test_a_cluster_without_a_mesh(provider: NetworkProvider, in_use: str) -> None:
+async def test_a_cluster_without_a_mesh(provider: str, in_use: str) -> None:
     """Without series of a mesh the samples have no edges and no sources; it is no error."""
     async with source(ScriptedPrometheus(answer()), provider) as prometheus:
         samples = await only(prometheus.connection_samples(STEPS))

@@ -17,7 +17,7 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SeveralClustersError
 from app.history.samples import StepRange
-from app.sources.prometheus import NetworkProvider, PrometheusSource
+from app.sources.prometheus import PrometheusSource
 from app.sources.queries import ClusterName, Scope
 from tests.cluster.prometheus import Prometheus
 from tests.conftest import PrometheusFactory
@@ -108,8 +108,8 @@ def shared(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempP
     return prometheus_factory(path)
 
 
-def source(shared: Prometheus, scope: Scope = EAST, provider: NetworkProvider = "auto") -> PrometheusSource:
-    return PrometheusSource(shared.url, scope=scope, network_provider=provider)
+def source(shared: Prometheus, scope: Scope = EAST, provider: str = "auto") -> PrometheusSource:
+    return PrometheusSource(shared.url, scope=scope, network_providers=(provider,))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ async def test_owners(shared: Prometheus) -> None:
     ],
 )
 async def test_connections(
-    shared: Prometheus, provider: NetworkProvider, scope: Scope, requests: float, responses: float
+    shared: Prometheus, provider: str, scope: Scope, requests: float, responses: float
 ) -> None:
     """Web → db: the rates of east; without the matcher those of the larger, as of two scrapers of one Pod."""
     async with source(shared, scope, provider) as prometheus:
@@ -173,7 +173,7 @@ SEVERAL = (
 
 
 @pytest.mark.parametrize("provider", ["linkerd", "istio"])
-async def test_several_clusters_are_refused_in_words(shared: Prometheus, provider: NetworkProvider) -> None:
+async def test_several_clusters_are_refused_in_words(shared: Prometheus, provider: str) -> None:
     """Without PROMETHEUS_CLUSTER the label has two values: neither usage nor connections are believed.
 
     Before, usage was the larger of both clusters' (0.5 cores), and requests their sum (51 a second).
@@ -231,7 +231,7 @@ async def test_a_tenant_can_not_end_the_signals_of_a_small_cluster(
     claim = ("up", {"job": "kubelet", "namespace": "evil", "instance": "10.42.0.9:80", "cluster": "x"})
     prometheus = serve([*of_two_namespaces("east", ("evil", "x")), claim])
 
-    async with PrometheusSource(prometheus.url, scope=Scope(), network_provider="istio") as opened:
+    async with PrometheusSource(prometheus.url, scope=Scope(), network_providers=("istio",)) as opened:
         samples = await usage(opened.container_samples(Resource.CPU, HALF_HOUR))
         connections = await only(opened.connection_samples(HALF_HOUR))
 
@@ -246,7 +246,7 @@ async def test_a_second_cluster_of_few_namespaces_is_refused(
     kubelet = {"job": "kubelet", "namespace": "kube-system", "instance": "10.1.0.1:10250", "cluster": "west"}
     prometheus = serve([*of_two_namespaces("east", ("crm", "west")), ("up", kubelet)])
 
-    async with PrometheusSource(prometheus.url, scope=Scope(), network_provider="istio") as opened:
+    async with PrometheusSource(prometheus.url, scope=Scope(), network_providers=("istio",)) as opened:
         with pytest.raises(SeveralClustersError, match="cluster is east, west"):
             await usage(opened.container_samples(Resource.CPU, HALF_HOUR))
         with pytest.raises(SeveralClustersError, match="cluster is east, west"):
@@ -263,7 +263,7 @@ async def test_the_meshs_prometheus_has_a_cluster_of_its_own(
     async with PrometheusSource(
         shared.url,
         scope=EAST,
-        network_provider="linkerd",
+        network_providers=("linkerd",),
         connections_url=shared.url,
         connections_cluster=cluster,
     ) as prometheus:

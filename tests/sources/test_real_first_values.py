@@ -144,7 +144,7 @@ async def test_series_of_the_application_have_the_long_query_for_its_pod_alone(
         history.count("istio_requests_total", edge, 1.0)
     url = serve(history, metric_server_factory, tmp_path)
     with Backend(url, lambda _request: None) as backend:
-        async with PrometheusSource(backend.url, scope=Scope(), network_provider="istio") as source_of:
+        async with PrometheusSource(backend.url, scope=Scope(), network_providers=("istio",)) as source_of:
             samples = await only(source_of.connection_samples(LAST_STEP))
 
     rates = {edge.source.name: rate for edge, [rate] in zip(samples.edges, samples.requests, strict=True)}

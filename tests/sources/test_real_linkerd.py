@@ -209,7 +209,7 @@ async def test_only_pods_with_new_series_are_asked_with_the_long_query(
     async with PrometheusSource(
         serve(history, metric_server_factory, tmp_path),
         scope=Scope(),
-        network_provider="linkerd",
+        network_providers=("linkerd",),
         observer=traffic,
     ) as prometheus:
         samples = await only(prometheus.connection_samples(StepRange(LAST, LAST)))

@@ -11,7 +11,7 @@ from app.history.samples import StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.resolution import resolve
-from app.sources.prometheus import NetworkProvider, PrometheusSource
+from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.prometheus import Prometheus
 from tests.histories.shop import BOTH, ISTIO, LINKERD, write_shop
@@ -33,7 +33,7 @@ DIRECTORY = ClusterSnapshot(
 )
 
 
-Serve = Callable[[NetworkProvider], PrometheusSource]
+Serve = Callable[[str], PrometheusSource]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def meshes(
 async def open_source(meshes: Prometheus) -> AsyncIterator[Serve]:
     opened: list[PrometheusSource] = []
 
-    def serve(provider: NetworkProvider) -> PrometheusSource:
-        source = PrometheusSource(meshes.url, scope=Scope(), network_provider=provider)
+    def serve(provider: str) -> PrometheusSource:
+        source = PrometheusSource(meshes.url, scope=Scope(), network_providers=(provider,))
         opened.append(source)
         return source
 

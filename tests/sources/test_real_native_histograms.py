@@ -115,7 +115,7 @@ async def samples_of(directory: Path, **pods: Mapping[str, str]) -> tuple[Connec
         wait_until(lambda: all(one.scraped == SCRAPES for one in sidecars.values()), 60, "all scrapes")
         names = set(request_json(f"{server.url}/api/v1/label/__name__/values")["data"])
         last_step = next(iter(sidecars.values())).last_step
-        async with PrometheusSource(server.url, scope=Scope(), network_provider="istio") as source:
+        async with PrometheusSource(server.url, scope=Scope(), network_providers=("istio",)) as source:
             return await only(source.connection_samples(StepRange(last_step - 1, last_step))), names
 
 

@@ -23,7 +23,7 @@ from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
 from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
-from app.sources.prometheus import NetworkProvider, PrometheusSource
+from app.sources.prometheus import PrometheusSource
 from app.sources.queries import ABSENT, ClusterName, Scope
 from tests.cluster.prometheus import Prometheus
 from tests.conftest import PrometheusFactory
@@ -246,13 +246,13 @@ def istio(labels: Labels, pod: str, rate: float) -> list[tuple[str, Labels, floa
 
 
 async def requests_of(
-    prometheus: Prometheus, provider: NetworkProvider, parts: Iterable[Part], scope: Scope | None = None
+    prometheus: Prometheus, provider: str, parts: Iterable[Part], scope: Scope | None = None
 ) -> float:
     """Requests a second of all edges in the last step, of a mesh with a Prometheus of its own."""
     async with PrometheusSource(
         prometheus.url,
         scope=scope or Scope(),
-        network_provider=provider,
+        network_providers=(provider,),
         connections_url=prometheus.url,
         connections_cluster=ClusterName(),
         knows_pod=pods_of(*parts),
@@ -262,7 +262,7 @@ async def requests_of(
 
 
 @pytest.mark.parametrize("provider", ["linkerd", "istio"])
-async def test_the_meshs_own_prometheus(serve: Serve, provider: NetworkProvider) -> None:
+async def test_the_meshs_own_prometheus(serve: Serve, provider: str) -> None:
     """Its series have external labels too, and no containers: proxies' Pods decide. 51 a second before."""
     series = linkerd if provider == "linkerd" else istio
     prometheus = serve([*series({}, HERE, 1.0), *series({"cluster": "west"}, THERE, 50.0)])
@@ -319,7 +319,7 @@ async def test_a_foreign_mesh_beside_containers(serve: Serve) -> None:
     prometheus = serve([*ours.usage(), *theirs.usage(), *linkerd({"cluster": "west"}, THERE, 50.0)])
 
     opened = PrometheusSource(
-        prometheus.url, scope=Scope(), network_provider="linkerd", knows_pod=pods_of(ours)
+        prometheus.url, scope=Scope(), network_providers=("linkerd",), knows_pod=pods_of(ours)
     )
     async with opened as source:
         await usage(source.container_samples(Resource.CPU, HALF_HOUR))

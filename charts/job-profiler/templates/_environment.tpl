@@ -84,6 +84,8 @@ Each template takes the root and returns a list of name and value.
 {{- end }}
 - name: NETWORK_METRIC_PROVIDER
   value: {{ .Values.profiling.networkMetricProvider | quote }}
+- name: SERVICE_GRAPH_SAMPLING
+  value: {{ .Values.profiling.serviceGraphSampling | quote }}
 - name: MESH_PROXY_NAMESPACES
   value: {{ join "," .Values.profiling.meshProxyNamespaces | default "," | quote }}
 - name: BACKGROUND_ROUTINE_UPDATE_TIME

@@ -136,7 +136,7 @@ class Leader:
 
     def __init__(self, store: LateStore, checkpoints: MemoryCheckpoints | None = None) -> None:
         self._store = store
-        self.source = PrometheusSource(store.url, scope=Scope(), network_provider="linkerd")
+        self.source = PrometheusSource(store.url, scope=Scope(), network_providers=("linkerd",))
         self.sink = RecordingSink()
         self.checkpoints = checkpoints or MemoryCheckpoints()
         ports = ClusterPorts(

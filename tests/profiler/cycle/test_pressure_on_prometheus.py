@@ -60,7 +60,7 @@ class Leader:
     def __init__(self, prometheus: Prometheus, profiles: InMemoryProfiles) -> None:
         self.traffic = QueryCosts()
         self.source = PrometheusSource(
-            prometheus.url, scope=Scope(), network_provider="none", observer=self.traffic
+            prometheus.url, scope=Scope(), network_providers=("none",), observer=self.traffic
         )
         self.sink, self.profiles = RecordingSink(), profiles
         cluster = ClusterPorts(FixedSnapshot(), profiles, self.sink)
