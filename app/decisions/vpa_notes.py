@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 
-from app.domain.annotations import VPA_MIN_REPLICAS
+from app.domain.annotations import VPA_CONTROLLED_VALUES, VPA_MIN_REPLICAS
+from app.domain.profiles import Resource
+from app.domain.workload_state import ContainerRequests
 from app.rightsizing.policy import SchedulingPolicy
 from app.vpa.autoscaler import VerticalAutoscaler
+from app.vpa.container_policies import policy_of
 from app.vpa.keeping import is_own
 from app.vpa.recommendation import TargetFacts, recommend
+from app.vpa.update_mode import UpdateMode
 
+_NOTHING = ContainerRequests("")
 _UPDATERS_MINIMUM = 2  # replicas, unless an object or a flag of the updater says otherwise
 
 
@@ -24,5 +29,24 @@ def vpa_notes(
         running = "its only replica" if replicas == 1 else f"its {replicas} replicas"
         how = f"the label {VPA_MIN_REPLICAS}" if is_own(autoscaler) else "minReplicas"
         yield f"VPA's updater leaves {running} alone: set {how} to {replicas}"
+    if autoscaler.mode is UpdateMode.IN_PLACE_OR_RECREATE and (reason := _eviction_reason(autoscaler, facts)):
+        yield f"VPA's updater evicts its Pods, and resizes none in place: {reason}"
     if autoscaler.recommenders == (recommender,) and autoscaler.has_target:
         yield from map(str, recommend(autoscaler, facts, policy).limits)
+
+
+def _eviction_reason(autoscaler: VerticalAutoscaler, facts: TargetFacts) -> str:
+    """Why no resize of a Pod of the template is accepted: its quality of service class would change."""
+    names, amounts = facts.template.containers, [facts.amounts.of(resource) for resource in Resource]
+    if not names or facts.amounts.pod_level:
+        return ""
+    stated = [{one.name: one for one in amount.containers} for amount in amounts]
+    if not any(stated):
+        return "without requests and limits they are BestEffort, and stay so in a resize"
+    every = [one.get(name, _NOTHING) for one in stated for name in names]
+    is_guaranteed = all(one.limit and one.request == one.limit for one in every)
+    policies = (policy_of(name, autoscaler.policies) for name in names)
+    if is_guaranteed and any(policy.requests_only and not policy.is_off for policy in policies):
+        how = f"set the label {VPA_CONTROLLED_VALUES} to" if is_own(autoscaler) else "set controlledValues to"
+        return f"they are Guaranteed, and RequestsOnly makes them Burstable: {how} RequestsAndLimits"
+    return ""

@@ -59,6 +59,34 @@ def target(name: str, kind: str) -> dict[str, str]:
     return {"apiVersion": "apps/v1", "kind": kind, "name": name}
 
 
+def created_uid(kubectl: Kubectl, namespace: str, name: str, kind: str) -> str:
+    """The UID of a created workload without Pods: objects of an absent owner would be collected as garbage.
+
+    The API server has no Rollouts.
+    """
+    if kind == "Rollout":
+        return "uid-of-a-rollout"
+    template: dict[str, Any] = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"containers": [{"name": "main", "image": "registry.example/main:1"}]},
+    }
+    spec: dict[str, Any] = {"selector": {"matchLabels": {"app": name}}, "template": template}
+    version = "apps/v1"
+    if kind == "CronJob":
+        version = "batch/v1beta1" if "batch/v1beta1" in kubectl.run("api-versions").split() else "batch/v1"
+        template["spec"] |= {"restartPolicy": "Never"}
+        spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}
+    elif kind != "DaemonSet":
+        spec["replicas"] = 0
+    if kind == "StatefulSet":
+        spec["serviceName"] = name
+    create(
+        kubectl, namespace, {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+    )
+    uid: str = kubectl.json("get", kind, name, f"--namespace={namespace}")["metadata"]["uid"]
+    return uid
+
+
 def create(kubectl: Kubectl, namespace: str, *manifests: dict[str, Any]) -> None:
     """Creates objects in *namespace*."""
     for manifest in manifests:
@@ -218,9 +246,10 @@ async def test_own_objects_follow_the_labels(
     Only they are deleted: what `kubectl` made for the same target, and a copy of ours, stay.
     """
     workloads, namespaces = WorkloadRegistry(monotonic), NamespaceMetadataRegistry()
-    uid = kubectl.json("get", "namespace", namespace)["metadata"]["uid"]
     for name, kind in KINDS.items():
-        workloads.put(WorkloadRecord(Workload(namespace, name, kind), uid))
+        workloads.put(
+            WorkloadRecord(Workload(namespace, name, kind), created_uid(kubectl, namespace, name, kind))
+        )
     receiver = namespaces.new_receiver()
     receiver.replace([NamespaceMetadata(namespace, vpa_labels=vpa_labels({VPA_LABEL: "Off"}))])
     web, db = "job-profiler-deployment-web", "job-profiler-statefulset-db"
