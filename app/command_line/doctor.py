@@ -101,7 +101,8 @@ def _target(settings: Settings) -> Target:
         if settings.connections_base_url
         else None
     )
-    return Target(scope, cluster, (Exporter.KUBELET, Exporter.KUBE_STATE_METRICS, *meshes))
+    exporters = (Exporter.KUBELET, Exporter.KUBE_STATE_METRICS, *meshes)
+    return Target(scope, cluster, exporters, providers, has_sampling=settings.service_graph_sampling > 0)
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class _Servers:
 
     async def answer(self, question: MetricQuestion) -> Answer:
         """The answer to a question; an error if it has none within the limits."""
-        api, batch = self.mesh if question.of_provider else self.containers, question.batch
+        api, batch = self.mesh if question.of_connections else self.containers, question.batch
         if fault := self.unresolved.get(api):
             return fault
         if not self.queries_left:

@@ -11,6 +11,7 @@ from app.diagnosis.finding import MetricFinding, Severity
 from app.diagnosis.mesh_findings import mesh_findings
 from app.diagnosis.object_findings import object_findings
 from app.diagnosis.observations import Observations
+from app.diagnosis.provider_findings import provider_features, provider_findings
 from app.diagnosis.questions import Kind
 from app.diagnosis.usage_findings import ENDED, UNKNOWN_CLUSTER, blocking_faults, usage_notes
 from app.sources.cluster_labels import cluster_labels
@@ -44,7 +45,14 @@ def diagnose(url: str, seen: Observations, retention_seconds: float | None) -> D
     if error := seen.fault_of_server(Exporter.KUBELET):
         return Diagnosis(url, seen, retention_seconds, kept, (), (unreached(error),))
     found = sorted(_findings(seen, kept, retention_seconds), key=lambda one: _ORDER.index(one.severity))
-    return Diagnosis(url, seen, retention_seconds, kept, tuple(features(seen)), tuple(dict.fromkeys(found)))
+    return Diagnosis(
+        url,
+        seen,
+        retention_seconds,
+        kept,
+        (*features(seen), *provider_features(seen)),
+        tuple(dict.fromkeys(found)),
+    )
 
 
 def _cluster_labels(seen: Observations) -> list[str]:
@@ -68,6 +76,7 @@ def _findings(
     yield from usage_notes(seen, retention_seconds)
     yield from object_findings(seen, kept)
     yield from mesh_findings(seen)
+    yield from provider_findings(seen)
 
 
 @dataclass(frozen=True, slots=True)

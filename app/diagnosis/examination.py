@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain
 
 from app.diagnosis import questions
+from app.diagnosis.candidates import CANDIDATES
 from app.diagnosis.catalogue import CONTAINERS, MAIN_METRICS, MESHES, METRICS_OF, USAGE, Exporter, Metric
 from app.diagnosis.observations import Answer, Observations
 from app.diagnosis.questions import Fact, MetricQuestion
@@ -43,15 +44,25 @@ def examine(target: Target, now: float) -> Examination:
         seen = seen.with_answers(batch, (yield batch))
         if seen.fault_of_server(Exporter.KUBELET):
             return seen
-    for ask in (_present, _past):
-        batch = tuple(chain.from_iterable(ask(exporter, seen) for exporter in target.exporters))
+    for ask, of_all in ((_present, _other_providers(target, step)), (_past, ())):
+        batch = tuple(chain(*(ask(exporter, seen) for exporter in target.exporters), of_all))
         seen = seen.with_answers(batch, (yield batch))
     return seen
 
 
+def _other_providers(target: Target, step: int) -> tuple[MetricQuestion, ...]:
+    """The question on what counts connections beside meshes, or could."""
+    if not target.wants_connections:
+        return ()
+    metrics = chain.from_iterable((*each.counts, *each.signs) for each in CANDIDATES)
+    of_connections = target.mesh_cluster is not None
+    scope = target.scope_of(Exporter.LINKERD)
+    return (MetricQuestion(questions.present(metrics, scope), StepRange(step - 1, step), of_connections),)
+
+
 def _question(target: Target, exporter: Exporter, steps: StepRange, *parts: Parts) -> MetricQuestion:
     queries = dict(chain.from_iterable(part.items() for part in parts))
-    return MetricQuestion(queries, steps, of_provider=target.is_in_mesh_server(exporter))
+    return MetricQuestion(queries, steps, of_connections=target.is_in_mesh_server(exporter))
 
 
 def _present(exporter: Exporter, seen: Observations) -> Iterator[MetricQuestion]:

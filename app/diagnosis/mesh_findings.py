@@ -21,34 +21,12 @@ def is_present(seen: Observations, mesh: Exporter) -> bool:
 def mesh_findings(seen: Observations) -> Iterator[MetricFinding]:
     """What costs connections, or a part of them."""
     meshes = [exporter for exporter in seen.target.exporters if exporter in MESHES]
-    if not meshes:
-        return
-    if not any(seen.is_unknown(metric) for mesh in meshes for metric in METRICS_OF[mesh]):
-        yield from _absence(seen, meshes)
     for mesh in meshes:
         if not is_present(seen, mesh):
             continue
         yield from cluster_findings(seen, mesh)
         yield from _unwatched(seen, mesh)
         yield from _of_linkerd(seen) if mesh is Exporter.LINKERD else _of_istio(seen)
-
-
-def _absence(seen: Observations, meshes: list[Exporter]) -> Iterator[MetricFinding]:
-    if any(is_present(seen, mesh) for mesh in meshes):
-        return
-    yield MetricFinding(
-        Severity.NOTE,
-        "NoMesh",
-        f"no metrics of {' or '.join(meshes)}",
-        "no connection profiles; CPU and memory need no mesh",
-        Remedy(
-            "with Linkerd or Istio, scrape the proxies, or set CONNECTIONS_PROMETHEUS_URL to the mesh's own"
-            " Prometheus; without a mesh, look for none: NETWORK_METRIC_PROVIDER",
-            Program.CHART,
-            ("profiling: {networkMetricProvider: none}",),
-        ),
-        Section.MESHES,
-    )
 
 
 def _unwatched(seen: Observations, mesh: Exporter) -> Iterator[MetricFinding]:

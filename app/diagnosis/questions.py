@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, START_TIMES, UP, Exporter, Metric
+from app.diagnosis.target import CONNECTIONS
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.cluster_labels import cluster_labels
@@ -74,6 +75,7 @@ class Kind(StrEnum):
     OWNED = "owned"  # Pods by the kind of their owner
     AMBIGUOUS = "ambiguous"  # number of Pods with more owners than a Pod can have
     RESTARTED = "restarted"  # number of containers that were restarted
+    PRESENT = "present"  # series by metric, of what counts connections or could
     NAMELESS = "nameless"  # series without a namespace
     REPORTERS = "reporters"  # series by the reporter in Istio's metrics
 
@@ -90,11 +92,11 @@ Counts: TypeAlias = Mapping[Key, float]
 
 @dataclass(frozen=True, slots=True)
 class MetricQuestion:
-    """Queries on the same steps, sent as one; *of_provider* if they go to the mesh's own Prometheus."""
+    """Queries on the same steps, sent as one; *of_connections* if they go to that Prometheus."""
 
     parts: Mapping[Fact, LabeledQuery]
     steps: StepRange
-    of_provider: bool = False
+    of_connections: bool = False
 
     @property
     def batch(self) -> QueryBatch:
@@ -267,6 +269,12 @@ def mesh_labels(exporter: Exporter, scope: Scope) -> dict[Fact, LabeledQuery]:
     if exporter is Exporter.ISTIO:
         parts[Fact(Kind.REPORTERS, metric.name)] = _count(("reporter",), metric.any_selector(scope))
     return parts
+
+
+def present(metrics: Iterable[str], scope: Scope) -> dict[Fact, LabeledQuery]:
+    """Which of *metrics* have series."""
+    names = f'__name__=~"{"|".join(metrics)}"'
+    return {Fact(Kind.PRESENT, CONNECTIONS): _count(("__name__",), selector("", (names,), scope))}
 
 
 def since(metric: Metric, scope: Scope) -> Iterator[tuple[Fact, LabeledQuery]]:

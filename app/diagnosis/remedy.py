@@ -22,6 +22,9 @@ class Program(StrEnum):
     )
     K8S_MONITORING = "values of Grafana's k8s-monitoring"
     VICTORIA_METRICS = "values of victoria-metrics-k8s-stack"
+    FLOW_COLLECTOR = "spec of NetObserv's FlowCollector"
+    AGENT_VARIABLES = "environment of the agent's container"
+    CILIUM = "values of Cilium's chart"
     SHELL = "command"
 
 

@@ -3,19 +3,36 @@
 from dataclasses import dataclass, replace
 
 from app.diagnosis.catalogue import MESHES, Exporter
+from app.domain.connection_providers import AUTO, NONE
 from app.sources.queries import ClusterName, Scope
+
+# The subject of facts on all providers of connections.
+CONNECTIONS = "connections"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The scope of the profiler, and the *exporters* whose metrics it reads.
 
-    The mesh may have a Prometheus of its own, where this cluster is named *mesh_cluster*.
+    What counts connections may have a Prometheus of its own, where this cluster is named *mesh_cluster*.
+    *providers* are those of NETWORK_METRIC_PROVIDER; *has_sampling* if SERVICE_GRAPH_SAMPLING is stated.
     """
 
     scope: Scope
     mesh_cluster: ClusterName | None = None
     exporters: tuple[Exporter, ...] = tuple(Exporter)
+    providers: tuple[str, ...] = (AUTO,)
+    has_sampling: bool = False
+
+    @property
+    def detects_providers(self) -> bool:
+        """True if all providers of connections that have metrics count."""
+        return AUTO in self.providers
+
+    @property
+    def wants_connections(self) -> bool:
+        """True if any provider may count."""
+        return NONE not in self.providers
 
     def is_in_mesh_server(self, exporter: Exporter) -> bool:
         """True if the metrics of *exporter* are in the mesh's own Prometheus."""
