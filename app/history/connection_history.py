@@ -138,14 +138,11 @@ class ConnectionHistory:
         if self.coverage.forget_before(day_of(self.newest_step - STEPS_PER_DAY + 1)):
             self.forget_silent()
 
-    def means(self) -> list[ConnectionMean]:
+    def means(self) -> Iterator[ConnectionMean]:
         """The mean of each edge that was not silent for the whole day: with bytes alone, it is one of TCP."""
         edges, scraped = list(self.edges), self._scraped_steps()
-        return [
-            mean
-            for first in range(0, len(edges), _EDGES_AT_ONCE)
-            for mean in self._means_of(edges[first : first + _EDGES_AT_ONCE], first, scraped)
-        ]
+        for first in range(0, len(edges), _EDGES_AT_ONCE):
+            yield from self._means_of(edges[first : first + _EDGES_AT_ONCE], first, scraped)
 
     def _means_of(
         self, edges: Sequence[Connection], first_row: int, scraped: Sequence[tuple[int, int, int]]

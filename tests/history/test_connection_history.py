@@ -81,7 +81,7 @@ def test_an_edge_that_was_silent_all_day_has_no_mean() -> None:
     rows = ConnectionHistory()
     rows.fold(traffic(steps(1, 12), {EDGE: (0.0, 0.0)}, {WEB: True}))
 
-    assert rows.means() == []
+    assert list(rows.means()) == []
 
 
 def test_direction_is_kept() -> None:
@@ -233,7 +233,7 @@ def test_the_means_of_many_edges_need_little_memory_at_a_time() -> None:
     megabytes_per_rate = len(edges) * STEPS_PER_DAY * 4 / 1e6
 
     tracemalloc.start()
-    means = history.means()
+    means = list(history.means())
     kept, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
