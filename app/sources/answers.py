@@ -202,7 +202,7 @@ class AnswerReader:
             if self._has_every_label:
                 row.metric[EVERY_LABEL] = msgspec.json.encode(row.metric).decode()
             names = map(row.metric.get, self._labels, repeat(""))
-            # The same names recur in many rows, in other answers, and in the record of a Pod: each is one object.
+            # The same names recur in many rows, other answers and the records of Pods: each is one object.
             self._keys.append(tuple([self._keep(name) for name in names]))
         series_bytes = _SERIES_BYTES + _NUMBER_BYTES * (
             len(self._labels) + min(len(self._steps), STEPS_PER_DAY)

@@ -20,7 +20,7 @@ class _TerminatedPod(msgspec.Struct, frozen=True, gc=False):
 
 
 class PodOwners(Mapping[PodName, Workload]):
-    """The workload of each Pod at one moment, kept by namespace: a tuple for each Pod would take more memory."""
+    """The workload of each Pod at one moment, kept by namespace: a tuple for each Pod takes more memory."""
 
     def __init__(self, by_namespace: Mapping[str, Mapping[str, Workload]]) -> None:
         self._by_namespace = by_namespace
