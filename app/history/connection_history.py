@@ -69,6 +69,11 @@ class RingBuffer:
         if missing:
             self.values = np.concatenate((self.values, np.full((missing, STEPS_PER_DAY), self._empty)))
 
+    def take(self) -> NDArray[Any]:
+        """The values, which the buffer no longer has."""
+        values, self.values = self.values, self.values[:0].copy()
+        return values
+
     def clear(self, columns: NDArray[np.int64]) -> None:
         """Set *columns* to empty."""
         self.values[:, columns] = self._empty
@@ -138,14 +143,11 @@ class ConnectionHistory:
         if self.coverage.forget_before(day_of(self.newest_step - STEPS_PER_DAY + 1)):
             self.forget_silent()
 
-    def means(self) -> list[ConnectionMean]:
+    def means(self) -> Iterator[ConnectionMean]:
         """The mean of each edge that was not silent for the whole day: with bytes alone, it is one of TCP."""
         edges, scraped = list(self.edges), self._scraped_steps()
-        return [
-            mean
-            for first in range(0, len(edges), _EDGES_AT_ONCE)
-            for mean in self._means_of(edges[first : first + _EDGES_AT_ONCE], first, scraped)
-        ]
+        for first in range(0, len(edges), _EDGES_AT_ONCE):
+            yield from self._means_of(edges[first : first + _EDGES_AT_ONCE], first, scraped)
 
     def _means_of(
         self, edges: Sequence[Connection], first_row: int, scraped: Sequence[tuple[int, int, int]]
@@ -205,7 +207,10 @@ class ConnectionHistory:
         return part
 
     def replace_with(self, parts: Mapping[KeyRange, "ConnectionHistory"]) -> None:
-        """Replace the history by that of all *parts*; all steps of keys in no part are missing."""
+        """Replace the history by that of all *parts*; all steps of keys in no part are missing.
+
+        The parts are left without samples: two copies of all would be the largest memory of a leader.
+        """
         histories = list(parts.values())
         self.newest_step = max(part.newest_step for part in histories)
         self.settled_step, self.open_coverage = self.newest_step, OpenCoverage()
@@ -214,7 +219,7 @@ class ConnectionHistory:
         self.edges = _number(edge for part in histories for edge in part.edges)
         self.sources = _number(source for part in histories for source in part.sources)
         for ring, *part_rings in zip(self.rings(), *(part.rings() for part in histories), strict=True):
-            ring.values = np.concatenate([part_ring.values for part_ring in part_rings])
+            ring.values = np.concatenate([part_ring.take() for part_ring in part_rings])
         self.reporters = np.concatenate([part.reporters for part in histories])
         self.protocols = np.concatenate([part.protocols for part in histories])
         for keys, part in parts.items():
