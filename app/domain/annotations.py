@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from sys import intern
 from typing import Any
 
 from app.domain.profiles import ProfileKind
@@ -113,7 +114,7 @@ def pod_annotations(
 ) -> dict[str, str]:
     """The annotations that name these profiles of a workload; connections are numbered in name order."""
     annotations = {
-        f"{CONNECTION_PROFILE}{index}": name for index, name in enumerate(sorted(connection_profiles))
+        intern(f"{CONNECTION_PROFILE}{index}"): name for index, name in enumerate(sorted(connection_profiles))
     }
     if cpu_profile is not None:
         annotations[CPU_PROFILE] = cpu_profile

@@ -123,9 +123,10 @@ class ProfileCatalogue:
             with_last_write=self._with_last_write,
             parts=self._parts,
         )
-        if profile and not is_name_of(profile.identity, profile.name):
-            profile = None
         name, created_at = manifest["metadata"]["name"], manifest["metadata"].get("creationTimestamp")
+        if profile:
+            name = profile.name  # the same object
+            profile = profile if is_name_of(profile.identity, name) else None
         return CatalogueEntry(
             name,
             profile,

@@ -291,7 +291,7 @@ def from_manifest(
         return None
     status = mapping_in(manifest.get("status"))
     return StoredProfile(
-        name,
+        intern(name),  # annotations of Pods have it too
         kind,
         subject,
         value,
@@ -328,7 +328,14 @@ def _values(containers: object) -> Mapping[str, str]:
 
 
 def _time(value: object) -> datetime | None:
-    return parse_time(value) if isinstance(value, str) else None
+    moment = parse_time(value) if isinstance(value, str) else None
+    return _shared_time(moment) if moment else None
+
+
+@lru_cache(maxsize=4096)
+def _shared_time(moment: datetime) -> datetime:
+    """The time as one object for all profiles with the same, such as those that one cycle wrote."""
+    return moment
 
 
 def _bytes(value: object) -> float | None:

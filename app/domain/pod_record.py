@@ -18,7 +18,7 @@ class PodRecord(msgspec.Struct, frozen=True, gc=False):
     namespace: str
     name: str
     uid: str
-    created_at: str
+    created_at_seconds: int  # 0 if it is not known
     workload: Workload
     annotations: Mapping[str, str]
     foreign_bytes: int = 0

@@ -8,6 +8,7 @@ of each one replace those of the one before, and check-points have none of them.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -80,6 +81,11 @@ class RingBuffer:
         missing = max(0, size - len(self.values))
         if missing:
             self.values = np.concatenate((self.values, np.full((missing, STEPS_PER_DAY), self._empty)))
+
+    def take(self) -> NDArray[Any]:
+        """The values, which the buffer no longer has."""
+        values, self.values = self.values, self.values[:0].copy()
+        return values
 
     def clear(self, columns: NDArray[np.int64]) -> None:
         """Set *columns* to empty."""
@@ -156,16 +162,20 @@ class ConnectionHistory:
         if self.coverage.forget_before(day_of(self.newest_step - STEPS_PER_DAY + 1)):
             self.forget_silent()
 
-    def means(self) -> list[ConnectionMean]:
+    def means(self) -> Iterator[ConnectionMean]:
         """The mean of each edge that was not silent for the whole day: with bytes alone, it is one of TCP."""
         edges, scraped = list(self.edges), self._scraped_steps()
-        best: dict[Connection, ConnectionMean] = {}
+        rows = Counter(edge.connection for edge in edges)
+        best: dict[Connection, ConnectionMean] = {}  # of the edges that several providers count
         for first in range(0, len(edges), _EDGES_AT_ONCE):
             for mean in self._means_of(edges[first : first + _EDGES_AT_ONCE], first, scraped):
+                if rows[mean.connection] == 1:
+                    yield mean
+                    continue
                 other = best.get(mean.connection)
                 if other is None or _preference(mean) < _preference(other):
                     best[mean.connection] = mean
-        return list(best.values())
+        yield from best.values()
 
     def _means_of(
         self, edges: Sequence[CountedEdge], first_row: int, scraped: Sequence[tuple[int, int, int]]
@@ -226,7 +236,10 @@ class ConnectionHistory:
         return part
 
     def replace_with(self, parts: Mapping[KeyRange, "ConnectionHistory"]) -> None:
-        """Replace the history by that of all *parts*; all steps of keys in no part are missing."""
+        """Replace the history by that of all *parts*; all steps of keys in no part are missing.
+
+        The parts are left without samples: two copies of all would be the largest memory of a leader.
+        """
         histories = list(parts.values())
         self.newest_step = max(part.newest_step for part in histories)
         self.settled_step, self.open_coverage = self.newest_step, OpenCoverage()
@@ -235,7 +248,7 @@ class ConnectionHistory:
         self.edges = _number(edge for part in histories for edge in part.edges)
         self.sources = _number(source for part in histories for source in part.sources)
         for ring, *part_rings in zip(self.rings(), *(part.rings() for part in histories), strict=True):
-            ring.values = np.concatenate([part_ring.values for part_ring in part_rings])
+            ring.values = np.concatenate([part_ring.take() for part_ring in part_rings])
         self.reporters = np.concatenate([part.reporters for part in histories])
         self.protocols = np.concatenate([part.protocols for part in histories])
         self.providers = np.concatenate([part.providers for part in histories])

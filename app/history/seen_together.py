@@ -160,8 +160,8 @@ def pod_sets(samples: ContainerSamples, series: NDArray[np.int64], keys: Keys) -
     present = ~np.isnan(samples.values)
     rows = np.flatnonzero((series >= 0) & present.any(axis=1))
     # Equal names have equal hashes within one process; nothing else is used of them.
-    hashes = [hash((container.namespace, container.pod)) for container in samples.containers]
-    pods = np.array(hashes, dtype=np.int64)[rows]
+    hashes = (hash((container.namespace, container.pod)) for container in samples.containers)
+    pods = np.fromiter(hashes, dtype=np.int64, count=len(samples.containers))[rows]
     order = np.lexsort((series[rows], pods))
     rows, pods = rows[order], pods[order]
     if not len(rows):

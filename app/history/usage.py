@@ -158,7 +158,10 @@ class UsageState:
         return part
 
     def replace_with(self, parts: Mapping[KeyRange, "UsageState"]) -> None:
-        """Replace the state by that of all *parts*; all steps of keys in no part are missing."""
+        """Replace the state by that of all *parts*, which are left without histograms.
+
+        All steps of keys in no part are missing.
+        """
         states = list(parts.values())
         sizes = [len(state.series.containers) for state in states]
         self.series.renumber(name for state in states for name in state.series.index)

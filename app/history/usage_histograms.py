@@ -193,7 +193,8 @@ class UsageHistograms:
     def replace_with(self, parts: Sequence["UsageHistograms"], sizes: Sequence[int]) -> None:
         """Replace the histograms by those of all *parts*, without open samples; coverage is unchanged.
 
-        The series of each part are numbered after the *sizes* of the parts before it.
+        The series of each part are numbered after the *sizes* of the parts before it. The parts are left
+        without histograms, so that these are in memory once.
         """
         self.open, self.open_coverage = OpenSamples(), OpenCoverage()
         for part, size in zip(parts, sizes, strict=True):
@@ -203,7 +204,7 @@ class UsageHistograms:
         self.recent = np.concatenate([part.recent for part in parts])
         self.days = {
             number: DayHistograms.concatenate(
-                [part.days.get(number, DayHistograms()) for part in parts],
+                [part.days.pop(number, DayHistograms()) for part in parts],
                 sizes,
                 self.timeslots,
                 self.grid.size,

@@ -6,6 +6,7 @@ All of it is in the metadata, except for the init containers, which are in the w
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import partial
+from sys import intern
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from app.domain.pod_record import PodRecord
 from app.domain.policy_annotations import read_policy
 from app.domain.policy_rule import PolicySource
 from app.domain.profiles import Resource
+from app.domain.quantities import parse_time
 from app.domain.template_amounts import TemplateAmounts, template_amounts
 from app.domain.untyped import mapping_in
 from app.domain.workload_policy import NO_POLICY
@@ -288,19 +290,25 @@ class PodDecoder:
         """The record of a Pod's metadata."""
         metadata = pod.metadata
         workload = _owner(metadata) or bare_pod(metadata.namespace, metadata.name, metadata.generate_name)
-        ours = {key: value for key, value in metadata.annotations.items() if is_ours(key)}
+        ours = {intern(key): intern(value) for key, value in metadata.annotations.items() if is_ours(key)}
+        created_at = parse_time(metadata.creation_timestamp)
         return PodRecord(
             namespace=self._intern(metadata.namespace, metadata.namespace),
-            name=metadata.name,
+            name=intern(metadata.name),  # the answers on its usage have it too
             uid=metadata.uid,
-            created_at=metadata.creation_timestamp,
+            created_at_seconds=int(created_at.timestamp()) if created_at else 0,
             workload=self._intern(workload, workload),
-            annotations=self._intern(frozenset(ours.items()), ours),
+            annotations=self._shared(ours),
             foreign_bytes=foreign_bytes(metadata.annotations),
             is_exempt=opted_out(metadata.labels) or is_mirror(metadata.annotations),
             outdated_summary=REQUESTS in metadata.annotations and _was_resized(metadata),
             ephemeral_containers=_ephemeral_containers(metadata),
         )
+
+    def _shared(self, annotations: dict[str, str]) -> dict[str, str]:
+        """The first mapping that equals *annotations*; a set of them as its key would be the larger part."""
+        first = self._intern(hash(frozenset(annotations.items())), annotations)
+        return first if first == annotations else annotations
 
 
 def _was_resized(metadata: _Metadata) -> bool:

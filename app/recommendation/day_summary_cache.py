@@ -52,6 +52,7 @@ class DaySummaryCache:
     """The daily summaries of a window that ends with today, oldest day first."""
 
     def __init__(self, histograms: UsageHistograms) -> None:
+        self._learned = histograms  # without the samples of open steps
         self._histograms = histograms  # as last read
         self._closed: dict[int, _ClosedDay] = {}
         self._today_number = 0
@@ -73,6 +74,11 @@ class DaySummaryCache:
         self._closed = {number: self._summarize(number, day) for number, day in days.items()}
         if before != (self._today_number, self._first_day, self._closed_day_ids()):
             self.closed_version += 1
+
+    def drop_today(self) -> None:
+        """Drop today until the next `read`: with the samples of open steps, what was read is a copy of it."""
+        self._histograms = self._learned
+        self.today = Today(DayHistograms(), self._learned.grid, self._learned.timeslots)
 
     def days(self, series: Int64Array, with_today: NDArray[np.bool_]) -> DaySummaries:
         """The days of *series*; today is blank except where *with_today* is set."""
@@ -130,8 +136,8 @@ class Today:
 
     def __init__(self, day: DayHistograms, grid: ExponentialGrid, timeslots: int) -> None:
         self.day, self._grid, self._timeslots = day, grid, timeslots
-        cells, buckets = np.divmod(day.keys, np.uint64(grid.size))
-        self._series = (cells // np.uint64(timeslots)).astype(np.int64)
+        cells, buckets = np.divmod(day.keys.view(np.int64), grid.size)
+        self._series = cells // timeslots
         self._bucket = buckets.astype(np.float32)
 
     def quantiles(self, series: Int64Array) -> Float32Array:

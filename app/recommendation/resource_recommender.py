@@ -118,11 +118,13 @@ class ResourceRecommender:
         )
         has_samples = np.zeros(len(table.workloads), dtype=np.bool_)
         has_samples[table.owner[np.flatnonzero(spans.seen)]] = True
-        return Recommendations(
+        recommendations = Recommendations(
             list(builder.profiles(stabilized)),
             {table.workloads[number] for number in np.flatnonzero(has_samples & ~has_enough).tolist()},
             _newest_samples(table, numbers, members, spans),
         )
+        self._summaries.drop_today()
+        return recommendations
 
     def _refresh(self, rule: ResourceRule, table: SeriesTable, policy: EstimationPolicy) -> None:
         levels = _levels(table.workloads, policy)[table.owner[: self._summaries.size]]

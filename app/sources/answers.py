@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import repeat
+from sys import intern
 from typing import TypeVar
 
 import msgspec
@@ -201,7 +202,7 @@ class AnswerReader:
             if self._has_every_label:
                 row.metric[EVERY_LABEL] = msgspec.json.encode(row.metric).decode()
             names = map(row.metric.get, self._labels, repeat(""))
-            # The same names recur in many rows: each is kept once.
+            # The same names recur in many rows, other answers and the records of Pods: each is one object.
             self._keys.append(tuple([self._keep(name) for name in names]))
         series_bytes = _SERIES_BYTES + _NUMBER_BYTES * (
             len(self._labels) + min(len(self._steps), STEPS_PER_DAY)
@@ -210,11 +211,11 @@ class AnswerReader:
         self._reserve(self._kept_bytes + len(self._body))
 
     def _keep(self, name: str) -> str:
-        """The first name that equals *name*."""
-        kept = self._names.setdefault(name, name)
-        if kept is name:
+        """The one object that is *name*."""
+        if name not in self._names:
+            self._names[name] = intern(name)
             self._kept_bytes += _TEXT_BYTES + 4 * len(name)
-        return kept
+        return self._names[name]
 
     @property
     def kept_bytes(self) -> int:

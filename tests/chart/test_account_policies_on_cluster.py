@@ -394,7 +394,7 @@ async def test_the_product_annotates_pods(
 ) -> None:
     """Back-fill's patch sets, replaces and removes profile annotations, and removes an outdated summary."""
     uid = limited_release.admin.get(web)["metadata"]["uid"]
-    record = PodRecord(SECOND, "web", uid, "", Workload(SECOND, "web"), {})
+    record = PodRecord(SECOND, "web", uid, 0, Workload(SECOND, "web"), {})
     writer = PodAnnotationWriter(client)
 
     last = {"liqo.io/connectionProfile999": f"connprofile-{DIGEST}"}

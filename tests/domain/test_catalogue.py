@@ -1,5 +1,6 @@
 """The catalogue after lists, changes and deletions, and its notifications."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +39,21 @@ def test_it_is_synced_once_every_kind_was_listed() -> None:
         catalogue.replace(resource, [])
 
     assert catalogue.is_synced
+
+
+def test_equal_names_and_times_are_one_object() -> None:
+    """The catalogue knows 50,000 profiles by name, and most of them were written in a few cycles."""
+    profiles = []
+    for job in ("web", "api"):
+        catalogue = ProfileCatalogue()
+        manifest = json.loads(json.dumps(cpu_profile(job, name=contract_name(cpu(job)) or "")))
+        catalogue.upsert(ProfileKind.CPU, manifest)
+        profile = catalogue.get(cpu(job))
+        assert profile is not None
+        assert [name is profile.name for name in catalogue.names] == [True]
+        profiles.append(profile)
+
+    assert profiles[0].updated_at is profiles[1].updated_at
 
 
 def test_a_new_list_drops_objects_that_are_not_in_it() -> None:

@@ -4,7 +4,9 @@ A step that is read at the newest step n has the age n minus its number. Each sa
 age of 0 to 2 steps. One age earlier it may be there with another value, from a part of its window.
 """
 
+import gc
 import random
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +20,7 @@ from app.history.checkpoint.codec import decode, encode
 from app.history.key_ranges import KeyRange
 from app.history.open_steps import OPEN_STEPS, Settlement
 from app.history.samples import ConnectionSamples, ContainerSamples, PressureSamples, StepRange
+from app.history.usage_histograms import UsageHistograms
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.policy import EstimationPolicy
 from app.recommendation.recommender import Recommender
@@ -240,3 +243,21 @@ def test_a_day_that_closed_is_not_summarized_again_when_its_last_steps_settle() 
             versions.append(summaries.closed_version)
         assert (versions[-1] > versions[0]) is recomputed
         assert all(summaries._closed[day].day is histograms.days[day] for day in summaries._closed)
+
+
+def test_nothing_keeps_the_copy_with_open_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The samples of open steps are added to a copy of today, which is as large as all of today."""
+    leader, copies, copied = Leader(CLUSTER), [], UsageHistograms.with_open_samples
+    leader.read_as_of(END, Store(0))
+
+    def recorded(histograms: UsageHistograms) -> UsageHistograms:
+        copies.append(weakref.ref(copy := copied(histograms)))
+        return copy
+
+    monkeypatch.setattr(UsageHistograms, "with_open_samples", recorded)
+    recommender = Recommender(leader.learned.usage)
+    profiles = recommender.recommend(Resource.CPU, EstimationPolicy(), newest_step=END).profiles
+    gc.collect()
+
+    assert profiles
+    assert [copy() for copy in copies] == [None]

@@ -9,7 +9,7 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.pods import PodAnnotationWriter, running_pods
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
 
-POD = PodRecord("shop", "web-0", "uid-1", "2026-03-01T12:00:00Z", Workload("shop", "web", "StatefulSet"), {})
+POD = PodRecord("shop", "web-0", "uid-1", 1_772_366_400, Workload("shop", "web", "StatefulSet"), {})
 PATH = "/api/v1/namespaces/shop/pods/web-0"
 
 

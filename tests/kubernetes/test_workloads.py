@@ -1,5 +1,6 @@
 """Lists of Pods and workloads, and their reduction to records."""
 
+import json
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -60,7 +61,8 @@ async def test_only_annotations_of_the_profiler_are_kept(
         "shop",
         "web-0",
         uid="uid-web-0",
-        created_at="2026-03-01T12:00:00Z",
+        # 59 days and a half after 2026-01-01 00:00, which is 1,767,225,600 s.
+        created_at_seconds=1_772_366_400,
         workload=Workload("shop", "web", "StatefulSet"),
         annotations=annotations,
         # kubectl.kubernetes.io/last-applied-configuration 48 + 2 bytes, liqo.io/other 13 + 1.
@@ -68,6 +70,19 @@ async def test_only_annotations_of_the_profiler_are_kept(
     )
     assert first.annotations is second.annotations
     assert first.workload is second.workload
+
+
+def test_names_are_one_object_in_all_records() -> None:
+    """A Pod's name is that of answers, and the names in its annotations are those of stored profiles.
+
+    Two decoders share nothing else.
+    """
+    profile = {"liqo.io/cpuProfile": "cpuprofile-1"}
+    manifests = (json.loads(json.dumps(pod("web-0", annotations=profile))) for _ in range(2))
+    first, second = (PodDecoder().decode(manifest) for manifest in manifests)
+
+    assert first.name is second.name
+    assert first.annotations["liqo.io/cpuProfile"] is second.annotations["liqo.io/cpuProfile"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Pods as a watch reports them, and the annotations of `web` of emojivoto."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from app.domain.pod_record import PodRecord
 from app.domain.workloads import Workload
@@ -28,7 +29,7 @@ def running(
         namespace,
         name,
         uid or f"uid-of-{name}",
-        created_at,
+        int(datetime.fromisoformat(created_at).timestamp()),
         workload,
         annotations or {},
         foreign_bytes,

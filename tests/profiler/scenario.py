@@ -15,7 +15,7 @@ from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.collected_samples import CollectionLimits
 from app.profiler.cycle.collector import newest_complete_step
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
-from app.profiler.cycle.derivation import StoredValues
+from app.profiler.cycle.derivation import DerivedProfiles, StoredValues
 from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.signals import Health, Signal, SignalState
 from app.profiler.cycle.status_report import report_faults
@@ -143,6 +143,10 @@ class Scenario:
         """Every profile that can be derived from the learned state, as if none were stored."""
         return learned_by(self._cycle, NOON + timedelta(minutes=minutes))
 
+    def derived(self) -> DerivedProfiles:
+        """What the next cycle at noon derives beside the stored profiles."""
+        return derived_beside(self.profiles.catalogue, self._cycle, NOON)
+
     @property
     def checkpoint_faults(self) -> Mapping[str, str]:
         """What the cycle reports of its check-points."""
@@ -171,11 +175,15 @@ def _value(spec: Mapping[str, Any]) -> str:
 
 def learned_by(cycle: ProfilingCycle, now: datetime) -> dict[Identity, Profile]:
     """Every profile that *cycle* can derive from its learned state, as if none were stored."""
-    states = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, Signal.CONNECTIONS)]
-    nothing = StoredValues(ProfileCatalogue(), now)
-    newest = newest_complete_step(now.timestamp())
-    derived = cycle._derivation.derive(states, newest, in_scope, EVERY_CONTAINER, nothing)
+    derived = derived_beside(ProfileCatalogue(), cycle, now)
     return {profile.identity: profile for profile in derived.profiles}
+
+
+def derived_beside(stored: ProfileCatalogue, cycle: ProfilingCycle, now: datetime) -> DerivedProfiles:
+    """What *cycle* derives from its learned state if these profiles are *stored*."""
+    states = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, Signal.CONNECTIONS)]
+    newest = newest_complete_step(now.timestamp())
+    return cycle._derivation.derive(states, newest, in_scope, EVERY_CONTAINER, StoredValues(stored, now))
 
 
 def same_profiles(learned: Mapping[Any, Profile], expected: Mapping[Any, Profile]) -> bool:

@@ -48,6 +48,13 @@ def test_points_are_at_their_steps() -> None:
     assert answer.unusable == 0
 
 
+def test_a_name_is_one_object_in_all_answers() -> None:
+    """The answers on CPU and on memory name the same 150,000 Pods."""
+    first, second = (decoded(row(WEB, [(FIRST, "0.5")])) for _ in range(2))
+
+    assert first.keys[0][1] is second.keys[0][1]
+
+
 def test_an_empty_result_is_complete() -> None:
     """A response without series is no error: the shape is [0, 4]."""
     answer = decoded()

@@ -20,6 +20,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from hashlib import sha256
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -75,17 +76,19 @@ def pack(document: msgspec.Struct, arrays: Arrays, version: int = VERSION) -> by
     Raises:
         OversizedCheckpointError: `unpack` would refuse it.
     """
-    descriptions, contents = [], []
-    for name, array in arrays.items():
-        stored = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        is_sorted = stored.dtype == np.uint64 and stored.ndim == 1
-        descriptions.append(_Array(name, stored.dtype.str, stored.shape, is_sorted))
-        contents.append(_planes(np.diff(stored, prepend=np.uint64(0)) if is_sorted else stored))
+    stored = [array.astype(array.dtype.newbyteorder("<"), copy=False) for array in arrays.values()]
+    descriptions = [
+        _Array(name, array.dtype.str, array.shape, _is_sorted(array))
+        for name, array in zip(arrays, stored, strict=True)
+    ]
     header = msgspec.json.encode(_Header(msgspec.Raw(msgspec.json.encode(document)), descriptions))
-    plain_bytes = _LENGTH.size + len(header) + sum(map(len, contents))
+    plain_bytes = _LENGTH.size + len(header) + sum(array.nbytes for array in stored)
     if len(header) > MAX_HEADER_BYTES or plain_bytes > MAX_BODY_BYTES:
         raise OversizedCheckpointError(f"{plain_bytes} bytes, {len(header)} of them in the header")
-    body = zlib.compress(b"".join((_LENGTH.pack(len(header)), header, *contents)))
+    compressor = zlib.compressobj()
+    # One array after the other: the plain bytes of all would be in memory twice.
+    plain = chain((_LENGTH.pack(len(header)), header), map(_content, stored))
+    body = b"".join([*map(compressor.compress, plain), compressor.flush()])
     return _PREFIX.pack(MAGIC, version, sha256(body).digest()) + body
 
 
@@ -150,6 +153,16 @@ def _verify(packed: bytes) -> bytes:
     if sha256(packed[_PREFIX.size :]).digest() != digest:
         raise UnreadableCheckpointError("Corrupt", "its checksum is wrong")
     return packed[_PREFIX.size :]
+
+
+def _is_sorted(array: NDArray[Any]) -> bool:
+    """True for the keys of histograms, of which the differences are stored."""
+    return bool(array.dtype == np.uint64 and array.ndim == 1)
+
+
+def _content(array: NDArray[Any]) -> bytes:
+    """The stored bytes of an array."""
+    return _planes(np.diff(array, prepend=np.uint64(0)) if _is_sorted(array) else array)
 
 
 def _planes(array: NDArray[Any]) -> bytes:

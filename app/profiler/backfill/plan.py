@@ -8,6 +8,7 @@ current nor the last followed connections of its workload, or a summary of reque
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -22,7 +23,6 @@ from app.domain.annotations import (
 )
 from app.domain.fair_shares import in_turn
 from app.domain.pod_record import PodRecord
-from app.domain.quantities import parse_time
 from app.domain.workloads import JOB, Workload
 
 CONNECTION_UPDATE_SECONDS = 3600
@@ -144,13 +144,11 @@ class RepairPlanner:
             del self._updates[workload]
 
     def _was_missed(self, pod: PodRecord) -> bool:
-        created_at, owner = parse_time(pod.created_at), self._owner(pod.workload)
-        return (
-            not pod.annotations
-            and created_at is not None
-            and self._index.had_profile_before(
-                owner or pod.workload, created_at, may_be_scheduled=owner is None
-            )
+        if pod.annotations or not pod.created_at_seconds:
+            return False
+        created_at, owner = datetime.fromtimestamp(pod.created_at_seconds, UTC), self._owner(pod.workload)
+        return self._index.had_profile_before(
+            owner or pod.workload, created_at, may_be_scheduled=owner is None
         )
 
 
@@ -169,5 +167,5 @@ def newest_first(repairs: Iterable[PodRepair]) -> list[PodRepair]:
     Namespaces take turns: one whose Pods change all the time delays no other for more than its turn.
     """
     by_name = sorted(repairs, key=lambda repair: (repair.pod.namespace, repair.pod.name))
-    newest = sorted(by_name, key=lambda repair: repair.pod.created_at, reverse=True)
+    newest = sorted(by_name, key=lambda repair: repair.pod.created_at_seconds, reverse=True)
     return in_turn(newest, lambda repair: repair.pod.namespace)

@@ -23,7 +23,7 @@ from app.history.checkpoint.split import LearnedState
 from app.history.connection_history import ConnectionMean
 from app.history.samples import STEP_SECONDS, step_time
 from app.history.step_statistics import StepStatistics
-from app.profiler.cycle.plan_writes import is_refresh_due
+from app.profiler.cycle.plan_writes import is_refresh_due, is_write_due
 from app.profiler.cycle.signals import Health, Signal, SignalState
 from app.profiler.cycle.workload_states import FindState, is_state_due
 from app.recommendation.active_containers import ContainerChecks
@@ -39,8 +39,8 @@ _LEVELS = frozenset(RiskLevel)
 class DerivedProfiles:
     """The profiles derived in one cycle.
 
-    `profiles` of CPU and memory are those that are new, have changed or are due for a refresh;
-    `newest_samples` has every profile that can be derived now, `too_few` those without enough samples.
+    `profiles` are those that are new, have changed or are due for a refresh; `newest_samples` has every
+    profile that can be derived now, `too_few` those without enough samples.
     """
 
     profiles: list[Profile] = field(default_factory=list)
@@ -124,14 +124,20 @@ class ProfileDerivation:
                 )
                 _add(derived, resource, recommendations, in_scope)
         if Signal.CONNECTIONS in usable_signals:
-            profiles = [
-                _connection_profile(mean)
-                for mean in self._learned.connections.means()
-                if mean.scraped_steps >= self._policy.min_samples and _touches(mean.connection, in_scope)
-            ]
-            derived.profiles += profiles
-            derived.newest_samples |= {profile.identity: profile.basis.window_end for profile in profiles}
+            self._add_connections(derived, in_scope, stored)
         return derived
+
+    def _add_connections(
+        self, derived: DerivedProfiles, in_scope: Callable[[str], bool], stored: StoredValues
+    ) -> None:
+        """Add the connections in scope, one after the other: all profiles of them take a kilobyte each."""
+        for mean in self._learned.connections.means():
+            if mean.scraped_steps < self._policy.min_samples or not _touches(mean.connection, in_scope):
+                continue
+            profile = _connection_profile(mean)
+            derived.newest_samples[profile.identity] = profile.basis.window_end
+            if is_write_due(profile, stored.catalogue.get(profile.identity), stored.now):
+                derived.profiles.append(profile)
 
 
 def _add(

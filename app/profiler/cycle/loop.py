@@ -71,4 +71,5 @@ async def run_cycles(
             )
             due, skipped = next_run(due, schedule.period_seconds, monotonic())
             metrics.count_skipped(skipped)
+            del report  # its identities would stay in memory for the whole next cycle
         await asyncio.sleep(max(due - monotonic(), 0))

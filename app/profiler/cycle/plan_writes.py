@@ -69,7 +69,7 @@ def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: date
         profile, existing = derived[identity], present[identity]
         if existing is None:
             writes.append(ProfileWrite(profile, name, value_changed=True))
-        elif _value_differs(profile, existing.value) or _reporters_differ(profile, existing):
+        elif _is_value_due(profile, existing):
             writes.append(_rewrite(profile, existing, now, value_changed=True))
         elif _is_status_due(profile, existing, now):
             writes.append(_rewrite(profile, existing, now, value_changed=False))
@@ -91,6 +91,16 @@ def _rewrite(profile: Profile, stored: StoredProfile, now: datetime, *, value_ch
         containers,
         stored.policy,
     )
+
+
+def is_write_due(derived: Profile, stored: StoredProfile | None, now: datetime) -> bool:
+    """True if the profile is new, or if its value or its status is to be written."""
+    return stored is None or _is_value_due(derived, stored) or _is_status_due(derived, stored, now)
+
+
+def _is_value_due(derived: Profile, stored: StoredProfile) -> bool:
+    """True if the whole object is to be written."""
+    return _value_differs(derived, stored.value) or _reporters_differ(derived, stored)
 
 
 def _is_status_due(derived: Profile, stored: StoredProfile, now: datetime) -> bool:

@@ -19,6 +19,23 @@ class _TerminatedPod(msgspec.Struct, frozen=True, gc=False):
     at_seconds: float
 
 
+class PodOwners(Mapping[PodName, Workload]):
+    """The workload of each Pod at one moment, kept by namespace: a tuple for each Pod takes more memory."""
+
+    def __init__(self, by_namespace: Mapping[str, Mapping[str, Workload]]) -> None:
+        self._by_namespace = by_namespace
+
+    def __getitem__(self, pod: PodName) -> Workload:
+        namespace, name = pod
+        return self._by_namespace[namespace][name]
+
+    def __iter__(self) -> Iterator[PodName]:
+        return ((namespace, name) for namespace, pods in self._by_namespace.items() for name in pods)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_namespace.values()))
+
+
 class PodRegistry:
     """Pods by namespace and name; *clock* returns monotonic seconds."""
 
@@ -49,11 +66,16 @@ class PodRegistry:
                 added[pod.workload] = added.get(pod.workload, frozenset()).union(pod.ephemeral_containers)
         return added
 
-    def owners(self) -> dict[PodName, Workload]:
+    def owners(self) -> PodOwners:
         """The workload of each Pod that runs or terminated recently."""
         self._forget()
-        terminated = {name: pod.workload for name, pod in self._terminated.items()}
-        return terminated | {(pod.namespace, pod.name): pod.workload for pod in self}
+        owners: dict[str, dict[str, Workload]] = {}
+        for (namespace, name), terminated in self._terminated.items():
+            owners.setdefault(namespace, {})[name] = terminated.workload
+        for namespace, pods in self._running.items():
+            running = ((name, pod.workload) for name, pod in pods.items())
+            owners.setdefault(namespace, {}).update(running)
+        return PodOwners(owners)
 
     def put(self, pod: PodRecord) -> None:
         """Store an added or modified Pod."""
