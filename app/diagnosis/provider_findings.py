@@ -34,6 +34,8 @@ def provider_findings(seen: Observations) -> Iterator[MetricFinding]:
         return
     if not _is_unknown(seen) and not _is_any_there(seen):
         yield _absence(seen)
+    if _is_unstated(seen):
+        yield _UNSTATED
     for candidate in CANDIDATES:
         if _is_there(seen, candidate.signs) and not _is_there(seen, candidate.counts):
             yield MetricFinding(
@@ -44,6 +46,27 @@ def provider_findings(seen: Observations) -> Iterator[MetricFinding]:
                 candidate.remedy,
                 Section.MESHES,
             )
+
+
+def _is_unstated(seen: Observations) -> bool:
+    """True if service graphs are there and wanted, and are not known to be of which share of requests."""
+    [graph] = (candidate for candidate in CANDIDATES if candidate.provider is Provider.SERVICE_GRAPH)
+    wanted = seen.target.detects_providers or graph.name in seen.target.providers
+    return wanted and not seen.target.has_sampling and _is_there(seen, graph.counts)
+
+
+_UNSTATED = MetricFinding(
+    Severity.NOTE,
+    "SamplingNotStated",
+    "service graphs of traces are there, and it is not stated which share of requests is traced",
+    "their requests are not counted: they would be too few by an unknown factor",
+    Remedy(
+        "state the share, such as 0.02 for one request in 50",
+        Program.CHART,
+        ("profiling: {serviceGraphSampling: 0.02}",),
+    ),
+    Section.MESHES,
+)
 
 
 def _is_unknown(seen: Observations) -> bool:

@@ -1,6 +1,6 @@
 """States of two signals in a status report: CPU with samples, and no service mesh."""
 
-NO_MESH = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
+NO_MESH = "Prometheus holds no metrics that count connections: CPU and memory profiles only"
 SIGNALS = [
     {
         "signal": "cpu",

@@ -11,11 +11,13 @@ import jsonschema
 import pytest
 import yaml
 
+from app.diagnosis.candidates import CANDIDATES
 from app.diagnosis.catalogue import CATALOGUE, CONTAINERS, MESHES, OBJECTS, Exporter
 from app.diagnosis.distributions import ALL, Distribution
 from app.diagnosis.finding import MetricFinding
 from app.diagnosis.questions import Counts, Fact, Kind
 from app.diagnosis.remedy import Program, Remedy
+from app.diagnosis.target import CONNECTIONS
 from app.domain.profiles import Resource
 from app.sources.cluster_labels import CLUSTER_LABELS
 from app.sources.connections import istio, linkerd
@@ -68,6 +70,9 @@ def findings() -> Iterator[MetricFinding]:
         mesh |= {Fact(kind, exporter): {("mesh",): 2} for kind in (Kind.TARGETS, Kind.WITHOUT_START)}
     for name in (linkerd.REQUESTS, istio.REQUESTS):
         mesh[Fact(Kind.NAMELESS, name)] = {("mesh",): 5}
+    programs: dict[Fact, Counts] = {
+        Fact(Kind.PRESENT, CONNECTIONS): {(candidate.signs[0],): 1 for candidate in CANDIDATES}
+    }
     rare: Counts = {KUBELET: 4}
     scenes: list[tuple[dict[Fact, Counts], Scope | None]] = [
         (nothing, None),
@@ -86,6 +91,7 @@ def findings() -> Iterator[MetricFinding]:
             None,
         ),
         (mesh, None),
+        (programs, None),
         (mesh | {Fact(Kind.REPORTERS, istio.REQUESTS): {("source",): 3}}, None),
     ]
     for label in CLUSTER_LABELS:

@@ -171,10 +171,10 @@ def connection_state(results: SignalResults, *, mesh_seen: bool) -> SignalState:
     if results.error:
         return _failure_state(Signal.CONNECTIONS, results.error, results)
     if not mesh_seen:
-        message = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
+        message = "Prometheus holds no metrics that count connections: CPU and memory profiles only"
         return SignalState(Signal.CONNECTIONS, Health.ABSENT, "NoMesh", message)
     if results.newest_is_empty:
-        message = "Prometheus has no new samples of the mesh's proxies: are they still scraped?"
+        message = "Prometheus has no new samples of what counts connections: is it still scraped?"
         return SignalState(Signal.CONNECTIONS, Health.EMPTY, "NoSamples", message)
     state = _success_state(Signal.CONNECTIONS, results)
     if results.unseen and state.health is Health.OK:
@@ -224,7 +224,7 @@ def late_samples_state(
 
 def _success_state(signal: Signal, results: SignalResults) -> SignalState:
     if results.unanswered_provider:
-        message = f"one of the service meshes does not answer: {results.unanswered_provider}"
+        message = f"what counts connections does not answer together: {results.unanswered_provider}"
         return SignalState(signal, Health.DEGRADED, "MeshFailed", message)
     if results.unusable:
         message = "samples that were NaN, infinite or negative were left out"
