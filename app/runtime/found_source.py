@@ -161,8 +161,8 @@ class FoundSource:
     @property
     def _is_due(self) -> bool:
         age_seconds = self._clock() - self._searched_at
-        lacks_mesh = self._servers is not None and self._servers.lacks_mesh
-        if lacks_mesh and age_seconds >= _MESH_PERIOD_SECONDS:
+        lacks_connections = self._servers is not None and self._servers.lacks_connections
+        if lacks_connections and age_seconds >= _MESH_PERIOD_SECONDS:
             return True
         return self._is_suspect and age_seconds >= _PAUSE_SECONDS
 

@@ -95,7 +95,8 @@ def cluster_search(settings: Settings, client: "ClusterClient") -> Search:
         lambda: list_in_namespaces(client, searched),
         lambda service: open_api(settings, service.url, timeout_seconds=SECONDS_PER_SERVER, tries=1),
         lambda: newest_complete_step(time.time()),
-        wants_mesh=not settings.connections_prometheus_url and NONE not in settings.network_metric_provider,
+        wants_connections=not settings.connections_prometheus_url
+        and NONE not in settings.network_metric_provider,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from app.errors import SourceError
 from app.kubernetes.prometheus_services import ListedServices, PrometheusService
 from app.sources.prometheus_api import PrometheusApi
-from app.sources.server_check import container_fault, has_mesh
+from app.sources.server_check import container_fault, counts_connections
 
 OpenApi = Callable[[PrometheusService], AbstractAsyncContextManager[PrometheusApi]]
 # Services of one namespace that are asked, at most: each may take until the time-out.
@@ -17,14 +17,14 @@ SECONDS_PER_SERVER = 10.0
 
 @dataclass(frozen=True, slots=True)
 class FoundServers:
-    """The server with the containers' series, and the one with the mesh's if it is another.
+    """The server with the containers' series, and the one that counts connections if it is another.
 
-    `lacks_mesh` is true if a mesh is wanted and no server has its series.
+    `lacks_connections` is true if connections are wanted and no server has any.
     """
 
     containers: PrometheusService
     connections: PrometheusService | None = None
-    lacks_mesh: bool = field(default=False, compare=False)
+    lacks_connections: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Search:
     services: Callable[[], Awaitable[ListedServices]]
     open_api: OpenApi
     newest_step: Callable[[], int]
-    wants_mesh: bool = True
+    wants_connections: bool = True
 
     async def run(self, before: FoundServers | None = None) -> FoundServers:
         """The servers; those found *before* stay as long as they answer.
@@ -49,11 +49,11 @@ class Search:
             raise SourceError("NoPrometheus", _nothing_found(listed, faults))
         rest = [service for service in candidates if service != chosen]
         rest = _first(rest, before.connections if before else None)
-        mesh = await self._mesh((chosen, *rest)) if self.wants_mesh else None
+        mesh = await self._with_connections((chosen, *rest)) if self.wants_connections else None
         return FoundServers(
             chosen,
             connections=None if mesh == chosen else mesh,
-            lacks_mesh=self.wants_mesh and mesh is None,
+            lacks_connections=self.wants_connections and mesh is None,
         )
 
     async def _containers(
@@ -68,11 +68,11 @@ class Search:
             faults[service.url] = fault
         return None, faults
 
-    async def _mesh(self, candidates: Sequence[PrometheusService]) -> PrometheusService | None:
-        """The first server with the mesh's series."""
+    async def _with_connections(self, candidates: Sequence[PrometheusService]) -> PrometheusService | None:
+        """The first server with series of a provider of connections."""
         for service in candidates:
             async with self.open_api(service) as api:
-                if await has_mesh(api, self.newest_step()):
+                if await counts_connections(api, self.newest_step()):
                     return service
         return None
 

@@ -1,18 +1,15 @@
 """Whether a server answers, and has the series that profiles need; for the choice of a server."""
 
+from app.domain.connection_providers import Provider
 from app.errors import SourceError
 from app.history.samples import StepRange
-from app.sources.connections import istio, linkerd
+from app.sources.connections import linkerd
+from app.sources.connections.providers import supported_providers
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import CPU_USAGE
 from app.sources.row_limit import RowLimit
 
 _CONTAINERS = f'count({CPU_USAGE}{{container!=""}})'
-# Linkerd's and Istio's, of requests and of bytes alone.
-_MESH = (
-    f'count({{__name__=~"{istio.REQUESTS}|{istio.TCP_SENT_BYTES}"}})'
-    f' or count({{__name__=~"{linkerd.REQUESTS}|{linkerd.WRITTEN_BYTES}",{",".join(linkerd.OUTBOUND)}}})'
-)
 _CHECKED_STEPS = 6  # half an hour: longer than a restart of the server that scrapes
 _SIGNAL = "search"
 
@@ -26,12 +23,19 @@ async def container_fault(api: PrometheusApi, newest_step: int) -> str:
     return "" if has_series else "it has no container series of the last half hour"
 
 
-async def has_mesh(api: PrometheusApi, newest_step: int) -> bool:
-    """True if the server has a service mesh's series."""
+async def counts_connections(api: PrometheusApi, newest_step: int) -> bool:
+    """True if the server has series of a provider of connections."""
     try:
-        return await _has_any(api, _MESH, newest_step)
+        return await _has_any(api, _any_provider(), newest_step)
     except SourceError:
         return False
+
+
+def _any_provider() -> str:
+    """The query on all providers; other programs, too, have metrics of the names that Linkerd's have."""
+    names = {provider.identity: "|".join(provider.metrics) for provider in supported_providers()}
+    of_linkerd = ",".join((f'__name__=~"{names.pop(Provider.LINKERD)}"', *linkerd.OUTBOUND))
+    return f'count({{__name__=~"{"|".join(names.values())}"}}) or count({{{of_linkerd}}})'
 
 
 async def _has_any(api: PrometheusApi, query: str, newest_step: int) -> bool:

@@ -54,13 +54,13 @@ class Servers:
         ) as api:
             yield api
 
-    def search(self, *, wants_mesh: bool = True) -> Search:
+    def search(self, *, wants_connections: bool = True) -> Search:
         """The search among them."""
-        return Search(self.services, self.open_api, lambda: NEWEST, wants_mesh)
+        return Search(self.services, self.open_api, lambda: NEWEST, wants_connections)
 
-    def source(self, *, wants_mesh: bool = True) -> FoundSource:
+    def source(self, *, wants_connections: bool = True) -> FoundSource:
         """A source that nothing has asked yet."""
-        search = self.search(wants_mesh=wants_mesh)
+        search = self.search(wants_connections=wants_connections)
         return FoundSource(search.run, self._open_source, lambda: self.seconds)
 
     def _open_source(self, servers: FoundServers) -> PrometheusSource:
@@ -100,7 +100,7 @@ async def test_the_first_that_has_containers() -> None:
     servers = Servers({ONE: set(), TWO: {"containers"}, MESH: {"mesh"}})
 
     assert await servers.search().run() == FoundServers(TWO, MESH)
-    assert await servers.search(wants_mesh=False).run() == FoundServers(TWO)
+    assert await servers.search(wants_connections=False).run() == FoundServers(TWO)
 
 
 async def test_one_server_for_both() -> None:
@@ -268,7 +268,7 @@ async def test_a_mesh_that_comes_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("has", "wants_mesh"),
+    ("has", "wants_connections"),
     [
         ({ONE: {"containers", "mesh"}, TWO: {"containers"}}, True),
         ({ONE: {"containers"}, TWO: {"containers"}}, False),
@@ -276,11 +276,11 @@ async def test_a_mesh_that_comes_later() -> None:
     ids=["one-for-both", "not-wanted"],
 )
 async def test_no_search_for_a_mesh_without_need(
-    has: dict[PrometheusService, set[str]], *, wants_mesh: bool
+    has: dict[PrometheusService, set[str]], *, wants_connections: bool
 ) -> None:
     """The server has the mesh's series itself, or none are wanted: the first search is the only one."""
     servers = Servers(has)
-    async with servers.source(wants_mesh=wants_mesh) as source:
+    async with servers.source(wants_connections=wants_connections) as source:
         for servers.seconds in (0, 3600, 7200):
             await read(source)
 
