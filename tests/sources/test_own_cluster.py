@@ -15,6 +15,7 @@ from app.profiler.ports import ClusterPorts
 from app.runtime.policies import cycle_policy
 from app.settings.environment import read_settings
 from app.sources.connections import istio, linkerd
+from app.sources.connections.flow_metrics import BEYLA, NETOBSERV, OBI
 from app.sources.connections.new_series import SERIES_ADDED
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import (
@@ -114,6 +115,7 @@ EVERY_METRIC = {
     *(istio.TCP_RECEIVED_BYTES, istio.TCP_SENT_BYTES, istio.BUILD),
     *(istio.REQUEST_MESSAGES, istio.RESPONSE_MESSAGES, SERIES_ADDED),
     *(linkerd.PROXY.start, istio.PROXY.start, istio.PROXY.uptime),
+    *(NETOBSERV.metric, NETOBSERV.sampling, NETOBSERV.agent_sampling, OBI.metric, BEYLA.metric),
 }
 
 

@@ -198,17 +198,17 @@ def mesh_metrics(*present: str) -> Reply:
 @pytest.mark.parametrize(
     ("present", "expected", "queries_first", "queries_later"),
     [
-        ((), "none", 7, 5),
-        (("request_total{", "up{control_plane_ns"), "linkerd", 8, 5),
-        (("istio_requests_total",), "istio", 11, 5),
-        (("request_total{", "istio_requests_total"), "linkerd and istio", 11, 9),
+        ((), "none", 13, 8),
+        (("request_total{", "up{control_plane_ns"), "linkerd", 14, 5),
+        (("istio_requests_total",), "istio", 17, 5),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", 17, 9),
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
 async def test_auto_queries_the_detected_meshes(
     present: tuple[str, ...], expected: str, queries_first: int, queries_later: int
 ) -> None:
-    """Two loads, four queries on Linkerd, and one on Istio, which has four more if it is present.
+    """A load of each, four queries on Linkerd, one on Istio, which has four more if it is present, and three.
 
     Here the Pod of Linkerd has two targets, so that a fifth query asks by which labels they differ.
     """
@@ -238,7 +238,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]
-    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 7
+    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 13
     assert prometheus.connections_api.url == "http://viz.example:9090"
 
 
