@@ -85,11 +85,12 @@ def add_counters(history: ProxyHistory) -> None:
     history.add(INGRESS, restarted, times, counted)
     busy = history.scrapes(-3600, -900)
     history.count(INGRESS, netobserv(ONE, End("silent", "a"), End("silent", "b")), 1.0, busy)
-    # A pipeline that is scraped for the first time has the counts of days.
-    job = pipeline(3) | {"job": "new-job"}
-    history.up(job, history.scrapes(-900))
-    old = netobserv(job, End("new-job", "a"), End("new-job", "b"))
-    history.count(INGRESS, old, 0.0, history.scrapes(-900))
+    # A scrape job begins, and one begins to keep the metric of a target: both have the counts of days.
+    for name, scraped in {"new-job": history.scrapes(-900), "new-metric": history.scrapes()}.items():
+        job = pipeline(3) | {"job": name}
+        history.up(job, scraped)
+        old = netobserv(job, End(name, "a"), End(name, "b"))
+        history.count(INGRESS, old, 0.0, history.scrapes(-900))
 
 
 def add_sampling(history: ProxyHistory) -> None:
@@ -173,9 +174,10 @@ async def test_a_client_that_falls_silent_sends_nothing(url: str) -> None:
     assert samples.scraped[row].tolist() == [True]
 
 
-async def test_the_past_of_a_new_scrape_job_does_not_count(url: str) -> None:
+@pytest.mark.parametrize("namespace", ["new-job", "new-metric"])
+async def test_the_past_of_a_new_scrape_job_does_not_count(url: str, namespace: str) -> None:
     """The counter stands at 1000 and does not grow."""
-    assert await edges_of(url, "new-job") == {}
+    assert await edges_of(url, namespace) == {}
 
 
 async def test_each_edge_has_its_sampling(url: str) -> None:
