@@ -222,21 +222,23 @@ async def read(url: str, steps: StepRange = HALF_HOUR) -> tuple[ConnectionSample
 async def test_steps_without_scrapes_are_unknown(
     prometheus_factory: PrometheusFactory, tmp_path: Path
 ) -> None:
-    """Both pipelines are down for the third of six steps: 5 steps count, at 50 bytes a second each."""
+    """Both pipelines are down in the third of six steps: that one and the next are unknown.
+
+    The last scrape before is 30 s before the end of the second step: (1 + 0.9 + 1 + 1) / 4 * 50 = 48.75.
+    """
     history = ProxyHistory(END)
-    up = np.concatenate((history.scrapes(-3600, -1230), history.scrapes(-870)))
-    down = history.scrapes(-1200, -900)
-    for target in (ONE, TWO):
-        history.up(target, up)
-        history.up(target, down, 0.0)
-        history.count(INGRESS, netobserv(target, NODE, End("kube-system", "coredns")), 5.0, up)
     times = history.scrapes()
-    history.add(AGENT_SAMPLING, pipeline(1) | {"job": "agents"}, times, np.full(len(times), SAMPLED))
-    history.count(INGRESS, netobserv(ONE, End("shop", "web"), End("shop", "cart")), 1.0, up)
+    is_up = (times < END - 1200) | (times > END - 900)
+    for target in (ONE, TWO):
+        history.add("up", target, times, is_up.astype(np.float64))
+        history.count(INGRESS, netobserv(target, NODE, End("kube-system", "coredns")), 5.0, times[is_up])
+    agents = {"namespace": "netobserv-privileged", "job": "agents"}
+    history.add(AGENT_SAMPLING, agents, times, np.full(len(times), SAMPLED))
+    history.count(INGRESS, netobserv(ONE, End("shop", "web"), End("shop", "cart")), 1.0, times[is_up])
 
     by_edge = await figures(serve(history, prometheus_factory, tmp_path), NETOBSERV)
 
-    assert by_edge["shop/web → shop/cart"].steps == 5
+    assert by_edge == {"shop/web → shop/cart": bytes_of(48.75, 4)}
 
 
 async def test_unknown_sampling_is_stated(prometheus_factory: PrometheusFactory, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ A collector drops the counter of a flow that was idle for a while (NetObserv aft
 after 5), and starts it at 0 again: the same value before and after may be no traffic or all of it. Counters
 are therefore compared three times a step, where Prometheus' marks of stale series show which were dropped. A
 counter that was absent before counts in full if its target was scraped then, so that it is new. In the first
-step of a scrape job nothing counts: a metric that a job begins to keep has the counts of weeks.
+step of a scrape job nothing counts: a metric that a job begins to keep has the counts of weeks. So it is
+after an outage; these steps are unknown.
 
 The namespace of a collector is that of its target's `up`: NetObserv's ServiceMonitor replaces the label
 `namespace` of its metrics by that of the destination.
@@ -119,16 +120,14 @@ class FlowQueries:
         return LabeledQuery(f"count_over_time({present}{_KNOWN_CLIENT})", self.metric.source)
 
     def scrapes(self) -> LabeledQuery:
-        """The scrapes of the collector with most of them, by its namespace."""
-        counts = f"sum_over_time({self._up()}[{WINDOW}])"
+        """The scrapes of the collector with most of them, by its namespace; none where nothing counts."""
+        counts = f"sum_over_time({self._up()}[{WINDOW}]){self._of_known_jobs()}"
         return LabeledQuery(aggregate("max", _NAMESPACE, counts), _NAMESPACE, frozenset(_NAMESPACE))
 
     def rates(self, matchers: Matchers) -> LabeledQuery:
         """The bytes per second of each flow, by the namespace of the collector."""
         labels = (*self.metric.labels, COLLECTOR)
-        before = f"{selector(self.metric.metric, (), self.scope)} offset {WINDOW}"
-        of_jobs = f" and on (job) {aggregate('group', JOB, before)}"
-        reported = self._times_collectors(self._bytes(matchers), of_jobs)
+        reported = self._times_collectors(self._bytes(matchers), self._of_known_jobs())
         if self.metric.is_seen_at_both_ends:
             reported = self._of_both_ends(labels, reported)
         elif self.scraper_labels:
@@ -183,6 +182,11 @@ class FlowQueries:
         grown = f"{flows} - {flows} offset {_PART} >= 0"
         new = f"1 * {flows} and {_ON_TARGET} ({self._up()} offset {_PART} == 1)"
         return f"sum_over_time(({grown} or {new}){_PARTS})"
+
+    def _of_known_jobs(self) -> str:
+        """The condition that the scrape job of a target had the metric before the step."""
+        before = f"{selector(self.metric.metric, (), self.scope)} offset {WINDOW}"
+        return f" and on (job) {aggregate('group', JOB, before)}"
 
     def _of_both_ends(self, labels: tuple[str, ...], reported: str) -> str:
         """Of all that agents report of a flow the largest, or half of the sum if that is more.
