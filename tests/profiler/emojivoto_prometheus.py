@@ -26,6 +26,7 @@ from urllib.parse import parse_qs
 
 import httpx
 
+from app.sources.connections.flow_metrics import BEYLA, NETOBSERV, OBI
 from app.sources.connections.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
 from app.sources.connections.new_series import SERIES_ADDED
 from app.sources.exported_labels import EXPORTED_POD
@@ -148,7 +149,7 @@ class EmojivotoPrometheus:
         return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
     def _rows(self, question: Question) -> Iterator[Row]:
-        if question.signal in {"owners", "reporter"}:
+        if question.signal in {"owners", "reporter"} or _is_of_flows(question.query):
             return
         if question.signal == "planning":
             yield {_namespace_label(question.query): "emojivoto"}, self.load
@@ -186,7 +187,13 @@ def _namespace_label(query: str) -> str:
     return "source_workload_namespace" if "istio_" in query else "namespace"
 
 
+def _is_of_flows(query: str) -> bool:
+    return any(metric.metric in query for metric in (NETOBSERV, OBI, BEYLA))
+
+
 def _signal_of(query: str) -> str:
+    if _is_of_flows(query):
+        return "planning" if query.partition("(")[0].endswith("label_replace") else "connections"
     counts = r"namespace(,job)?(,cluster[A-Za-z0-9_,]*)?\)\(count_over_time"
     if re.search(counts, query) and "max by" not in query:
         return "planning"

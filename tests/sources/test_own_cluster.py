@@ -15,6 +15,7 @@ from app.profiler.ports import ClusterPorts
 from app.runtime.policies import cycle_policy
 from app.settings.environment import read_settings
 from app.sources.connections import istio, linkerd
+from app.sources.connections.flow_metrics import BEYLA, NETOBSERV, OBI
 from app.sources.connections.new_series import SERIES_ADDED
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import (
@@ -73,7 +74,12 @@ class Listener:
         self._without = without
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        """The series, at the end of the query's range; none for the metric *without*."""
+        """The series, at the end of the query's range; none for the metric *without*.
+
+        It shows no names of metrics: those would be of all clusters, and only decide what is asked.
+        """
+        if request.url.path.endswith("/label/__name__/values"):
+            return httpx.Response(404)
         (query,), (end,) = (parse_qs(request.content.decode())[name] for name in ("query", "end"))
         self.queries.append(query)
         if self._without and self._without in query:
@@ -114,6 +120,7 @@ EVERY_METRIC = {
     *(istio.TCP_RECEIVED_BYTES, istio.TCP_SENT_BYTES, istio.BUILD),
     *(istio.REQUEST_MESSAGES, istio.RESPONSE_MESSAGES, SERIES_ADDED),
     *(linkerd.PROXY.start, istio.PROXY.start, istio.PROXY.uptime),
+    *(NETOBSERV.metric, NETOBSERV.sampling, NETOBSERV.agent_sampling, OBI.metric, BEYLA.metric),
 }
 
 

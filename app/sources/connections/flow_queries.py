@@ -1,0 +1,232 @@
+"""PromQL texts on the counters of collectors of flows; pure.
+
+A collector drops the counter of a flow that was idle for a while (NetObserv after 2 minutes, OBI and Beyla
+after 5), and starts it at 0 again: the same value before and after may be no traffic or all of it. Counters
+are therefore compared three times a step, where Prometheus' marks of stale series show which were dropped. A
+counter that was absent before counts in full if its target was scraped then, so that it is new. In the first
+step of a scrape job nothing counts: a metric that a job begins to keep has the counts of weeks. So it is
+after an outage; these steps are unknown.
+
+The namespace of a collector is that of its target's `up`: NetObserv's ServiceMonitor replaces the label
+`namespace` of its metrics by that of the destination.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from app.history.samples import STEP_SECONDS
+from app.sources.connections.conversation import OWN_CLUSTER, LabeledQuery
+from app.sources.connections.flow_metrics import FlowMetric
+from app.sources.connections.new_series import UP
+from app.sources.connections.scrapers import TARGET
+from app.sources.queries import (
+    WINDOW,
+    Matchers,
+    Scope,
+    Shard,
+    aggregate,
+    destination_matchers,
+    equal_matchers,
+    excluded_matchers,
+    selector,
+    shard_matchers,
+    unequal_matchers,
+)
+
+# The profiler's own labels: the namespace of the collector, and a mark of one of two numbers.
+COLLECTOR, _HALF = "__collector", "__half"
+JOB = ("job",)
+_NAMESPACE = ("namespace",)
+_ADDRESS = ("job", "instance")
+_ON_TARGET = "on (job,instance)"
+# The ends of the three parts of a step. None lies on its begin, which only some versions would count.
+_PART, _PARTS = "100s", "[250s:100s]"
+# A client that sent nothing for so long is known again when it sends.
+_KNOWN_CLIENT = "[1h:5m]"
+# As many samples as of a window of raw samples: in each part, a query looks at each series three times.
+_WINDOWS, _WINDOWS_OF_BOTH_ENDS = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class FlowQueries:
+    """Queries on the flows of *metric* that collectors with *targets*, the matchers of their `up`, report.
+
+    Without *scraper_labels*, each collector is scraped once.
+    """
+
+    metric: FlowMetric
+    scope: Scope
+    shard: Shard
+    targets: Matchers = ()
+    scraper_labels: tuple[str, ...] = ()
+
+    @property
+    def from_sources(self) -> Matchers:
+        """The matchers of the flows from the namespaces of the shard."""
+        sources = shard_matchers(self.metric.source[0], self.scope, self.shard)
+        return (*sources, *destination_matchers(self.metric.destination[0], self.scope))
+
+    @property
+    def to_sources(self) -> Matchers | None:
+        """The matchers of the other flows to these namespaces; None if there are none, or none is a reply."""
+        source, destination = self.metric.source[0], self.metric.destination[0]
+        if not self.metric.direction or (self.shard.included is None and not self.shard.excluded):
+            return None
+        others = (
+            equal_matchers(source, self.shard.excluded)
+            if self.shard.included is None
+            else unequal_matchers(source, filter(self.shard.covers, self.shard.included))
+        )
+        own = shard_matchers(destination, self.scope, self.shard)
+        return (*own, *others, *destination_matchers(source, self.scope))
+
+    @property
+    def of_edges(self) -> tuple[LabeledQuery, ...]:
+        """The rates of flows from these namespaces, and to them; and how each was sampled."""
+        to_sources = self.to_sources
+        return (
+            self.rates(self.from_sources),
+            *(() if to_sources is None else (self.rates(to_sources),)),
+            *((self.sampling(),) if self.metric.sampling else ()),
+        )
+
+    def jobs(self) -> LabeledQuery:
+        """The scrape jobs with flows in the step."""
+        return LabeledQuery(aggregate("group", JOB, self._present()), JOB, frozenset(JOB))
+
+    def several_targets(self) -> LabeledQuery:
+        """1 if a Pod has several targets in these jobs."""
+        jobs = aggregate("group", JOB, self._present())
+        up = selector(UP, ('pod!=""',), self.scope)
+        by_pod = aggregate("count", TARGET[:2], f"{up} and on (job) {jobs}")
+        return LabeledQuery(f"group({by_pod} > 1)", ())
+
+    def unscraped(self) -> LabeledQuery:
+        """1 if there are flows of no target."""
+        up = f"last_over_time({selector(UP, (), self.scope)}[{WINDOW}])"
+        return LabeledQuery(f"group({self._present()} unless {_ON_TARGET} {up})", ())
+
+    def untyped(self) -> LabeledQuery:
+        """1 if there are flows whose source is named without its kind."""
+        namespace, kind, _ = self.metric.source
+        matchers = (f'{namespace}!=""', f'{kind}=""', *shard_matchers(namespace, self.scope, self.shard))
+        return LabeledQuery(f"group({selector(self.metric.metric, matchers, self.scope)})", ())
+
+    def clients(self, collectors: Collection[str]) -> LabeledQuery:
+        """The sources of the last hour that *collectors*, which are namespaces, report."""
+        flows = self._flows(self.from_sources)
+        trusted = selector(UP, equal_matchers("namespace", collectors), self.scope)
+        present = aggregate("group", self.metric.source, f"{flows} and {_ON_TARGET} {trusted}")
+        return LabeledQuery(f"count_over_time({present}{_KNOWN_CLIENT})", self.metric.source)
+
+    def scrapes(self) -> LabeledQuery:
+        """The scrapes of the collector with most of them, by its namespace; none where nothing counts."""
+        counts = f"sum_over_time({self._up()}[{WINDOW}]){self._of_known_jobs()}"
+        return LabeledQuery(aggregate("max", _NAMESPACE, counts), _NAMESPACE, frozenset(_NAMESPACE))
+
+    def rates(self, matchers: Matchers) -> LabeledQuery:
+        """The bytes per second of each flow, by the namespace of the collector."""
+        labels = (*self.metric.labels, COLLECTOR)
+        reported = self._times_collectors(self._bytes(matchers), self._of_known_jobs())
+        if self.metric.is_seen_at_both_ends:
+            reported = self._of_both_ends(labels, reported)
+        elif self.scraper_labels:
+            reported = self._of_one_scraper((*labels, "pod"), reported)
+        return self._labeled(f"{aggregate('sum', labels, reported)} / {STEP_SECONDS}")
+
+    def sampling(self) -> LabeledQuery:
+        """The mean of the packets of which one was looked at, of each flow."""
+        matchers = (*self.metric.matchers, *self.from_sources)
+        last = f"last_over_time({selector(self.metric.sampling, matchers, self.scope)}[{WINDOW}])"
+        mean = aggregate("avg", (*self.metric.labels, COLLECTOR), self._times_collectors(last))
+        return self._labeled(mean)
+
+    def agent_sampling(self, collectors: Collection[str]) -> LabeledQuery:
+        """The same of all agents in the namespaces *collectors*."""
+        gauge = selector(self.metric.agent_sampling, equal_matchers("namespace", collectors), self.scope)
+        return LabeledQuery(f"avg(last_over_time({gauge}[{WINDOW}]) > 0)", ())
+
+    def load(self, clusters: tuple[str, ...]) -> LabeledQuery:
+        """The samples of a batch per step, by the namespace of the source and the labels of *clusters*.
+
+        The namespace of the collector may not be profiled: that of the source takes its place. The agents'
+        own label of the cluster is not one of the targets, of which `up` has all.
+        """
+        namespace, cluster = self.metric.source[0], self.metric.cluster
+        clusters = tuple(label for label in clusters if label != cluster)
+        counts = f"count_over_time({self._of_own_cluster()}[{WINDOW}])"
+        loads = aggregate("sum", (namespace, cluster, *clusters), counts)
+        loads = f'label_replace({loads},"namespace","$1","{namespace}","(.*)")'
+        windows = _WINDOWS_OF_BOTH_ENDS if self.metric.is_seen_at_both_ends else _WINDOWS
+        labels = (namespace, "namespace", *clusters, OWN_CLUSTER)
+        return LabeledQuery(f"{windows} * {self._with_own_cluster(loads)}", labels, frozenset(labels[1:]))
+
+    def reporters(self) -> str:
+        """The flows with the namespace and the Pod of their collector in place of other labels."""
+        targets = selector(UP, ('pod!=""',), self.scope)
+        up = f"topk by (job,instance)(1,{targets})"
+        flows = self._with_own_cluster(self._of_own_cluster())
+        return f"{flows} * {_ON_TARGET} group_left (namespace,pod) {up}"
+
+    def _with_own_cluster(self, values: str) -> str:
+        return f'label_replace({values},"{OWN_CLUSTER}","$1","{self.metric.cluster}","(.+)")'
+
+    def _of_own_cluster(self) -> str:
+        ends = (self.metric.source[0], self.metric.destination[0])
+        excluded = (*excluded_matchers(ends[0], self.scope), *destination_matchers(ends[1], self.scope))
+        return self._flows(excluded)
+
+    def _bytes(self, matchers: Matchers) -> str:
+        """The bytes of each series in the step."""
+        flows = self._flows(matchers)
+        grown = f"{flows} - {flows} offset {_PART} >= 0"
+        new = f"1 * {flows} and {_ON_TARGET} ({self._up()} offset {_PART} == 1)"
+        return f"sum_over_time(({grown} or {new}){_PARTS})"
+
+    def _of_known_jobs(self) -> str:
+        """The condition that the scrape job of a target had the metric before the step."""
+        before = f"{selector(self.metric.metric, (), self.scope)} offset {WINDOW}"
+        return f" and on (job) {aggregate('group', JOB, before)}"
+
+    def _of_both_ends(self, labels: tuple[str, ...], reported: str) -> str:
+        """Of all that agents report of a flow the largest, or half of the sum if that is more.
+
+        One or two agents see a packet, so that neither is more than was sent. What is sent from one place is
+        all seen by one agent. It is the same in each place that labels show.
+        """
+        by_place = (*labels, *self.metric.places)
+        if self.scraper_labels:
+            by_agent = self._of_one_scraper((*by_place, "pod", *self.metric.agents), reported)
+        else:
+            by_agent = aggregate("sum", (*by_place, *_ADDRESS, *self.metric.agents), reported)
+        total, largest = (aggregate(operator, by_place, by_agent) for operator in ("sum", "max"))
+        return aggregate("max", by_place, f'label_replace({total} / 2,"{_HALF}","1","","") or {largest}')
+
+    def _of_one_scraper(self, labels: tuple[str, ...], reported: str) -> str:
+        return aggregate("max", labels, aggregate("sum", (*labels, *self.scraper_labels), reported))
+
+    def _times_collectors(self, values: str, condition: str = "") -> str:
+        """The *values* with the namespace of the collector, if its target was scraped in the step.
+
+        The *condition* is one on targets.
+        """
+        scraped = f"sum_over_time({self._up()}[{WINDOW}]) > 0"
+        by_target = aggregate("group", (*_ADDRESS, "namespace"), scraped)
+        one = f"topk by (job,instance)(1,{by_target})"
+        named = f'label_replace({one},"{COLLECTOR}","$1","namespace","(.+)")'
+        return f"{values} * {_ON_TARGET} group_left ({COLLECTOR}) ({named}{condition})"
+
+    def _labeled(self, query: str) -> LabeledQuery:
+        direction = (self.metric.direction,) if self.metric.direction else ()
+        optional = frozenset({*direction, self.metric.cluster, COLLECTOR})
+        return LabeledQuery(query, (*self.metric.labels, COLLECTOR), optional)
+
+    def _present(self) -> str:
+        """The flows of the step from the namespaces of the shard."""
+        return f"last_over_time({self._flows(self.from_sources)}[{WINDOW}])"
+
+    def _flows(self, matchers: Matchers) -> str:
+        return selector(self.metric.metric, (*self.metric.matchers, *matchers), self.scope)
+
+    def _up(self) -> str:
+        return selector(UP, self.targets, self.scope)

@@ -1,0 +1,124 @@
+"""NetObserv, OBI and Beyla: agents that see the packets of every Pod, and count bytes between workloads.
+
+They need no mesh, and know no requests: each of their edges is one of TCP. A collector (an agent, or the
+pipeline that agents send flows to) reports on the Pods of whole nodes: those in trusted namespaces are
+believed on every edge, any other on edges of its own namespace.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.connection_providers import Provider
+from app.history.samples import StepRange
+from app.sources.connections.conversation import Conversation, LabeledQuery, QueryBatch, packed
+from app.sources.connections.edges import EdgeRates, add, combine, join_connections
+from app.sources.connections.flow_answers import (
+    FlowAnswers,
+    client_of,
+    client_scrapes,
+    edge_rates,
+    end_key,
+    end_naming,
+    server_of,
+)
+from app.sources.connections.flow_metrics import DEFAULT_COLLECTOR_NAMESPACES, FlowMetric
+from app.sources.connections.flow_queries import FlowQueries
+from app.sources.connections.scrapers import LONGEST_SCRAPER_LABELS, repeated_targets, scraper_labels
+from app.sources.queries import Scope, Shard, equal_matchers
+from app.sources.query_result import SeriesMatrix
+
+_UNSCRAPED = "flows are of no scraped target, so that nothing shows whose they are"
+_UNKNOWN_SAMPLING = "no series shows of how many packets agents look at one: bytes are those of these alone"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFlows:
+    """The bytes of one metric of flows; *collectors* are the trusted namespaces of what reports it."""
+
+    metric: FlowMetric
+    collectors: Collection[str] = DEFAULT_COLLECTOR_NAMESPACES
+
+    @property
+    def name(self) -> str:
+        """The name in settings."""
+        [name] = self.identity.names
+        return name
+
+    @property
+    def identity(self) -> Provider:
+        """Which of the providers this is."""
+        return self.metric.provider
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The one metric."""
+        return (self.metric.metric,)
+
+    def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
+        """Each third of a step is compared with the one before."""
+        return FlowQueries(self.metric, scope, Shard()).load(tuple(clusters))
+
+    def reporters(self, scope: Scope) -> str:
+        """The flows, with the namespaces and Pods of the collectors."""
+        return FlowQueries(self.metric, scope, Shard()).reporters()
+
+    def longest_query(self, scope: Scope, shard: Shard) -> int:
+        """That of the flows of collectors that are scraped twice, by jobs with names of usual length."""
+        targets = equal_matchers("job", ["a" * 40, "b" * 40])
+        queries = FlowQueries(self.metric, scope, shard, targets, LONGEST_SCRAPER_LABELS)
+        return max(len(each.query) for each in queries.of_edges)
+
+    def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
+        """Reads the scrape jobs of collectors; if there are any, the flows, and who sent some before."""
+        queries = FlowQueries(self.metric, scope, shard)
+        jobs, several, unscraped, untyped, *agents = yield (self._jobs_batch(queries, steps),)
+        unseen = [_UNSCRAPED] if unscraped.keys else []
+        unseen += [f"flows have no label {self.metric.source[1]}"] if untyped.keys else []
+        nothing = SeriesMatrix((), np.empty((0, len(steps))))
+        if not jobs.keys:
+            rates = EdgeRates(nothing, nothing, nothing, nothing, unseen=self._words(unseen))
+            return join_connections(rates, nothing, end_naming(()), scope=scope, steps=steps)
+
+        names = [job for (job,) in jobs.keys]
+        queries = replace(queries, targets=equal_matchers("job", names) if all(names) else ())
+        if several.keys:
+            targets = ('pod!=""', *queries.targets)
+            [repeated] = yield (QueryBatch((repeated_targets(targets, scope),), steps, is_of_pods=True),)
+            queries = replace(queries, scraper_labels=scraper_labels(repeated.keys))
+        before = StepRange(steps.first - 1, steps.first - 1)
+        senders, *edges, scrapes = yield (
+            QueryBatch((queries.clients(self.collectors),), before, is_of_pods=True),
+            *packed((*queries.of_edges, queries.scrapes()), steps),
+        )
+
+        sampling = edges.pop() if self.metric.sampling else nothing
+        answers = FlowAnswers(reduce(partial(combine, add), edges), sampling, _only_row(agents, len(steps)))
+        if self.metric.agent_sampling and not answers.is_sampling_known:
+            unseen.append(_UNKNOWN_SAMPLING)
+        rates = edge_rates(answers, self.metric, self.collectors, shard, scope.mesh_cluster)
+        rates = replace(rates, unseen=self._words(unseen))
+        edge_keys = {*rates.request_bytes.keys, *rates.response_bytes.keys}
+        clients = dict.fromkeys((*map(end_key, senders.keys), *sorted(map(client_of, edge_keys))))
+        naming = end_naming((*clients, *map(server_of, edge_keys)))
+        client_rows = client_scrapes(clients, scrapes, self.collectors)
+        samples = join_connections(rates, client_rows, naming, scope=scope, steps=steps)
+        return replace(samples, sampling={self.identity: answers.ratio} if answers.ratio > 1 else {})
+
+    def _jobs_batch(self, queries: FlowQueries, steps: StepRange) -> QueryBatch:
+        """The queries on scrape jobs, on what can't be counted, and on the sampling of all agents."""
+        parts = (queries.jobs(), queries.several_targets(), queries.unscraped(), queries.untyped())
+        agents = (queries.agent_sampling(self.collectors),) if self.metric.agent_sampling else ()
+        return QueryBatch((*parts, *agents), steps, is_of_pods=True)
+
+    def _words(self, unseen: Sequence[str]) -> str:
+        return f"{self.metric.metric}: {'; '.join(unseen)}" if unseen else ""
+
+
+def _only_row(answers: Sequence[SeriesMatrix], steps: int) -> NDArray[np.float64]:
+    """The values of the only series of the only answer; NaN without one."""
+    rows = [row for answer in answers for row in answer.values]
+    return rows[0] if rows else np.full(steps, np.nan)
