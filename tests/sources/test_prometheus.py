@@ -208,10 +208,10 @@ def mesh_metrics(*present: str, shows_names: bool = True) -> Reply:
 @pytest.mark.parametrize(
     ("present", "expected", "told", "not_told"),
     [
-        ((), "none", (1, 1), (8, 5)),
-        (("request_total{", "up{control_plane_ns"), "linkerd", (7, 5), (9, 5)),
-        (("istio_requests_total",), "istio", (7, 5), (12, 5)),
-        (("request_total{", "istio_requests_total"), "linkerd and istio", (12, 9), (12, 9)),
+        ((), "none", (1, 1), (10, 6)),
+        (("request_total{", "up{control_plane_ns"), "linkerd", (7, 5), (11, 5)),
+        (("istio_requests_total",), "istio", (7, 5), (14, 5)),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", (12, 9), (14, 9)),
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
@@ -228,7 +228,7 @@ async def test_auto_queries_the_detected_providers(
 
     Then a load and queries for each provider that is there: four of Linkerd, five of Istio. Here the Pod of
     Linkerd has two targets, so that a fifth query asks by which labels they differ. Where the server does not
-    show the names, all loads are measured, and an absent Linkerd costs four queries, an absent Istio one.
+    show the names, all loads are measured. An absent Linkerd costs four queries, Istio and Hubble one each.
     """
     queries_first, queries_later = told if shows_names else not_told
     wire = ScriptedPrometheus(mesh_metrics(*present, shows_names=shows_names))
@@ -257,7 +257,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]
-    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 8
+    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 10
     assert prometheus.connections_api.url == "http://viz.example:9090"
 
 
