@@ -194,9 +194,7 @@ class Collectors:
     def observed(self, counters: ProxyCounters) -> LabeledQuery:
         """The number of scrapes in each step, the maximum of all collectors."""
         scope = counters.scope
-        present = " or ".join(
-            f"count_over_time({self._selector(metric, scope)}[{WINDOW}])" for metric in self.metrics
-        )
+        present = " or ".join(self._selector(metric, scope) for metric in self.metrics)
         query = f"max(sum_over_time({selector(UP, counters.targets, scope)}[{WINDOW}]))"
         return LabeledQuery(f"{query} or {_SCRAPES_WITHOUT_UP} * group({present})", ())
 

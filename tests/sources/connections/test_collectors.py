@@ -140,8 +140,7 @@ def test_queries() -> None:
     )
     assert rate.query == NAMED.named(f"({total})")
     assert COLLECTORS.observed(counters).query == (
-        'max(sum_over_time(up{namespace="otel",job="otel-collector"}[5m]))'
-        f" or 2 * group(count_over_time({trusted}[5m]))"
+        f'max(sum_over_time(up{{namespace="otel",job="otel-collector"}}[5m])) or 2 * group({trusted})'
     )
 
 
