@@ -24,6 +24,8 @@ NAMED_KINDS = frozenset(
     }
 )
 NODE, POD, JOB, CRON_JOB, NAMESPACE = "Node", "Pod", "Job", "CronJob", "Namespace"
+# The kind of an end of which metrics have a name alone: that of one known workload, or of none.
+SERVICE = "Service"
 # The kinds whose objects the profiler reads; of others it knows the Pods.
 READ_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", JOB, CRON_JOB})
 

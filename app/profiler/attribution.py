@@ -6,7 +6,7 @@ from functools import cached_property
 
 from app.domain.pod_names import PodNames, creator_name
 from app.domain.run_names import run_groups
-from app.domain.workloads import CRON_JOB, JOB, NAMED_KINDS, NODE, POD, Workload, run_group
+from app.domain.workloads import CRON_JOB, JOB, NAMED_KINDS, NODE, POD, SERVICE, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
 
 # Objects that may have a controller, and kinds that create their Pods themselves or that meshes name.
@@ -69,6 +69,18 @@ class Attribution:
             kind = next(iter(kinds)) if len(kinds) == 1 else "Deployment"
             workload = Workload(workload.namespace, workload.name, kind)
         return self._profiled_workload(self._controller(workload) or workload)
+
+    def only_workload(self, named: Workload) -> Workload | None:
+        """The only known workload with the name of *named*; None if there is none, or several.
+
+        It is looked for in the namespace of *named*, or in all without one. Its kind counts unless it is that
+        of a service. Workloads that only have usage count if none of that name exists.
+        """
+        for by_name in (self._by_name_alone, self._measured_by_name_alone):
+            fitting = {workload for workload in by_name.get(named.name, ()) if _fits(workload, named)}
+            if fitting:
+                return fitting.pop() if len(fitting) == 1 else None
+        return None
 
     def may_exist(self, workload: Workload) -> bool:
         """False if all workloads of the namespace are known, and *workload* is none of them and has no usage.
@@ -142,6 +154,14 @@ class Attribution:
     def _measured_kinds(self) -> Mapping[tuple[str, str], frozenset[str]]:
         return _kinds_by_name(self._measured)
 
+    @cached_property
+    def _by_name_alone(self) -> Mapping[str, frozenset[Workload]]:
+        return _workloads_by_name(self._workloads)
+
+    @cached_property
+    def _measured_by_name_alone(self) -> Mapping[str, frozenset[Workload]]:
+        return _workloads_by_name(self._measured)
+
     def _owner(self, namespace: str, pod: str) -> Workload | None:
         key = (namespace, pod)
         owner = self._snapshot.pods.get(key) or self._past_owners.get(key)
@@ -149,6 +169,19 @@ class Attribution:
             may_be_unknown = self._snapshot.knows_pods_of(namespace)
             self._by_name[key] = self._names.workload(namespace, pod, may_be_unknown=may_be_unknown)
         return owner or self._by_name[key] or self._incomplete_owners.get(key)
+
+
+def _fits(workload: Workload, named: Workload) -> bool:
+    """True if *workload* has the namespace and the kind of *named*, as far as it has some."""
+    in_namespace = named.namespace in {"", workload.namespace}
+    return in_namespace and named.kind in {"", SERVICE, workload.kind}
+
+
+def _workloads_by_name(workloads: Iterable[Workload]) -> Mapping[str, frozenset[Workload]]:
+    by_name: dict[str, set[Workload]] = {}
+    for workload in workloads:
+        by_name.setdefault(workload.name, set()).add(workload)
+    return {name: frozenset(of_name) for name, of_name in by_name.items()}
 
 
 def _kinds_by_name(workloads: Iterable[Workload]) -> Mapping[tuple[str, str], frozenset[str]]:

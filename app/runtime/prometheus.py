@@ -69,6 +69,7 @@ def open_prometheus(  # noqa: PLR0913 - the settings, and what only some callers
         scope=lambda: query_scope(settings, namespaces.current()),
         network_providers=settings.network_metric_provider,
         mesh_proxy_namespaces=settings.mesh_proxy_namespaces,
+        service_graph_sampling=settings.service_graph_sampling or None,
         connections_url=settings.connections_base_url,
         connections_cluster=ClusterName(
             settings.connections_prometheus_cluster, settings.connections_prometheus_cluster_label

@@ -113,6 +113,7 @@ class PrometheusSource:
         scope: Scope | Callable[[], Scope],
         network_providers: Collection[str] = (AUTO,),
         mesh_proxy_namespaces: Collection[str] = DEFAULT_PROXY_NAMESPACES,
+        service_graph_sampling: float | None = None,
         connections_url: str = "",
         connections_cluster: ClusterName | None = None,
         limits: Limits | None = None,
@@ -154,7 +155,9 @@ class PrometheusSource:
         self._load_meter, self._state_reporter = LoadMeter(self.api, knows_pod), StateReporter(self.api)
         providers = tuple(
             provider
-            for provider in supported_providers(mesh_proxy_namespaces)
+            for provider in supported_providers(
+                mesh_proxy_namespaces, service_graph_sampling=service_graph_sampling
+            )
             if not {AUTO, provider.name}.isdisjoint(network_providers)
         )
         self._connections = ConnectionQueries(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.domain.profiles import Identity, ProfileKind
-from app.domain.workloads import Workload
+from app.domain.workloads import SERVICE, Workload
 from app.profiler.attribution import Attribution
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
@@ -171,3 +171,26 @@ async def test_running_and_terminated_replicas_are_pooled() -> None:
 
     web = scenario.learned()[Identity(ProfileKind.CPU, WEB)]
     assert (web.value, web.basis.samples) == ("0.128", 4 * 432)
+
+
+def test_the_only_workload_of_a_name() -> None:
+    """A name alone, or with a namespace or a kind, is that of one known workload, or of none."""
+    cart, api = Workload("shop", "cart", "StatefulSet"), Workload("shop", "api")
+    other, job = Workload("billing", "api"), Workload("billing", "api", "CronJob")
+    attribute = Attribution(ClusterSnapshot({("shop", "cart-0"): cart}, (api, other, job)))
+
+    only = attribute.only_workload
+    assert only(Workload("", "cart", SERVICE)) == only(Workload("shop", "cart", "")) == cart
+    assert only(Workload("", "api", SERVICE)) is only(Workload("billing", "api", SERVICE)) is None
+    assert only(Workload("shop", "api", SERVICE)) == api
+    assert only(Workload("", "api", "CronJob")) == job
+    assert only(Workload("", "cart", "Deployment")) is only(Workload("billing", "cart", "")) is None
+
+
+def test_the_only_workload_with_usage() -> None:
+    """A workload that only has usage counts if none of its name exists, as of `old` and not of `web`."""
+    old, web = Workload("shop", "old"), Workload("shop", "web")
+    attribute = Attribution(ClusterSnapshot(workloads=(web,)), measured={old, Workload("billing", "web")})
+
+    assert attribute.only_workload(Workload("", "old", SERVICE)) == old
+    assert attribute.only_workload(Workload("", "web", SERVICE)) == web

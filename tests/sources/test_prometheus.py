@@ -208,10 +208,10 @@ def mesh_metrics(*present: str, shows_names: bool = True) -> Reply:
 @pytest.mark.parametrize(
     ("present", "expected", "told", "not_told"),
     [
-        ((), "none", (1, 1), (14, 8)),
-        (("request_total{", "up{control_plane_ns"), "linkerd", (7, 5), (15, 5)),
-        (("istio_requests_total",), "istio", (7, 5), (18, 5)),
-        (("request_total{", "istio_requests_total"), "linkerd and istio", (12, 9), (18, 9)),
+        ((), "none", (1, 1), (16, 9)),
+        (("request_total{", "up{control_plane_ns"), "linkerd", (7, 5), (17, 5)),
+        (("istio_requests_total",), "istio", (7, 5), (20, 5)),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", (12, 9), (20, 9)),
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
@@ -258,7 +258,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]
-    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 14
+    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 16
     assert prometheus.connections_api.url == "http://viz.example:9090"
 
 

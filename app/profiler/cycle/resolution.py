@@ -1,4 +1,8 @@
-"""Resolves the endpoints of mesh edges to workloads: by Pod if one is known, else by label; pure."""
+"""Resolves the endpoints of edges to workloads: by Pod if one is known, else by label; pure.
+
+A label may be a name alone, as services have in traces, or without a namespace: it counts where exactly one
+known workload has the name.
+"""
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -10,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.domain.pod_names import may_generate
 from app.domain.reporters import declaring_namespace
-from app.domain.workloads import Connection, Workload
+from app.domain.workloads import SERVICE, Connection, Workload
 from app.history.samples import ConnectionSamples, EdgeFault
 from app.profiler.attribution import Attribution
 
@@ -94,14 +98,16 @@ def _resolve_end(label: Workload, pods: Sequence[str], attribution: Attribution)
     """The workload of the first known Pod, else that of the label; a fault without a label.
 
     A label that does not fit the names of its Pods is one that a Pod has set itself: where all Pods are known
-    and these are not, even the namespace is only claimed.
+    and these are not, even the namespace is only claimed. A label without a kind fits all.
     """
-    for pod in pods:
+    for pod in pods if label.namespace else ():
         if workload := attribution(label.namespace, pod):
             return workload if attribution.may_exist(workload) else EdgeFault.NO_WORKLOAD
     if not label.name:
         return EdgeFault.UNKNOWN_END
-    fits = not pods or any(may_generate(label, pod) for pod in pods)
+    if label.kind == SERVICE or not label.namespace:
+        return attribution.only_workload(label) or EdgeFault.UNKNOWN_END
+    fits = not (pods and label.kind) or any(may_generate(label, pod) for pod in pods)
     if not fits and attribution.knows_all_of(label.namespace):
         return EdgeFault.OTHER_REPORTER
     return _existing(label, attribution)

@@ -31,12 +31,13 @@ WINDOWS_PER_RATE = 4
 class ProxySeries:
     """What the proxies of a mesh expose: labels that distinguish the series of one, and its age.
 
-    *start* has the Unix time of the start of the proxy's process, *uptime* its age in seconds. Labels that
-    scraping adds are not in *series_labels*: a series is not new because its Pod was relabelled.
+    *start* has the Unix time of the start of the proxy's process, *uptime* its age in seconds; either may be
+    unknown. Labels that scraping adds are not in *series_labels*: a series is not new because its Pod was
+    relabelled.
     """
 
     series_labels: tuple[str, ...]
-    start: str
+    start: str = ""
     uptime: str = ""
 
 
@@ -99,10 +100,11 @@ class ProxyCounters:
     def _scrapes_that_count(self, jobs: str) -> str:
         """The scrapes of each target of *jobs* since a while before the step; endless for a young proxy."""
         oldest = f"time() - {_WATCHED_SECONDS}"
-        endless = f"({self._target(self.proxy.start)} > {oldest}) + {_ENDLESS}"
-        if self.proxy.uptime:
-            endless += f" or ({self._target(self.proxy.uptime)} < {_WATCHED_SECONDS}) + {_ENDLESS}"
-        return f"{endless} or sum_over_time({self._target(UP)}[{_WATCHED_SECONDS}s]) and on (job) {jobs}"
+        young = {self.proxy.start: f"> {oldest}", self.proxy.uptime: f"< {_WATCHED_SECONDS}"}
+        endless = (
+            f"({self._target(metric)} {age}) + {_ENDLESS} or " for metric, age in young.items() if metric
+        )
+        return f"{''.join(endless)}sum_over_time({self._target(UP)}[{_WATCHED_SECONDS}s]) and on (job) {jobs}"
 
     def _of_one_scraper(self, labels: tuple[str, ...], values: str) -> str:
         """The *values* by *labels* and Pod, from the scraper with the highest sum."""

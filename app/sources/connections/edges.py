@@ -1,4 +1,4 @@
-"""Joins the rates of edges and the scrapes of sources, from the proxies of a mesh, into samples; pure."""
+"""Joins the rates of edges and the scrapes of sources into samples; pure."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.dns_names import has_possible_name, is_dns_label
+from app.domain.dns_names import has_possible_name, is_dns_label, is_dns_subdomain
 from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
@@ -69,7 +69,12 @@ class EndpointNaming:
 
 
 def _can_exist(end: Workload) -> bool:
-    """True if such a workload can exist; one without a name is found by its Pods."""
+    """True if such a workload can exist.
+
+    One without a name is found by its Pods, one without a namespace by its name.
+    """
+    if not end.namespace:
+        return is_dns_subdomain(end.name)
     return has_possible_name(end) if end.name else is_dns_label(end.namespace)
 
 
@@ -172,6 +177,10 @@ def _protocols(is_grpc: Sequence[bool], has_request: NDArray[np.bool_]) -> NDArr
 
 
 def _covers(scope: Scope, edge: Connection) -> bool:
+    """True if an end may be profiled and neither is excluded; an end without a namespace may be."""
+    namespaces = {edge.source.namespace, edge.destination.namespace}
+    if "" in namespaces:
+        return namespaces.isdisjoint(scope.excluded)
     return scope.covers_edge(edge.source.namespace, edge.destination.namespace)
 
 

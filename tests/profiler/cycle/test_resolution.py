@@ -9,7 +9,7 @@ import pytest
 from app.domain.connection_providers import Provider
 from app.domain.namespaces import NamespaceSelection
 from app.domain.reporters import Reporters
-from app.domain.workloads import Connection, Workload
+from app.domain.workloads import SERVICE, Connection, Workload
 from app.history.samples import ConnectionSamples, EdgeFault, StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -312,6 +312,37 @@ def test_a_rollout_without_a_pod_is_known_by_its_usage() -> None:
 
     assert known == ["Rollout/storage/canary"]
     assert linkerd_destination("canary-6d4b75cb6d", "ReplicaSet", nothing) == []
+
+
+def test_a_name_alone() -> None:
+    """`web` and `db` have one workload each, `api` has two; a Pod of an unknown namespace says nothing.
+
+    In `shop`, `api` is one workload; in `storage`, where no workload is known, it is none.
+    """
+    api = Workload("billing", "api")
+    ends = [
+        Workload("", "web", SERVICE),
+        Workload("", "api", SERVICE),
+        Workload("shop", "api", SERVICE),
+        Workload("storage", "api", SERVICE),
+    ]
+    pods = (WEB_POD,), (API_POD,), (), ()
+    labelled = samples(*((end, of_end, [1.0, 1.0]) for end, of_end in zip(ends, pods, strict=True)))
+    attribution = Attribution(ClusterSnapshot({}, (WEB, API, api, DB)))
+
+    result = resolve(labelled, attribution)
+
+    assert result.edges == (Connection(WEB, DB), Connection(API, DB))
+    assert result.sources == (WEB, API)
+    assert result.dropped == {(EdgeFault.UNKNOWN_END, ""): 1, (EdgeFault.UNKNOWN_END, "storage"): 1}
+
+
+def test_a_label_without_a_kind_fits_its_pods() -> None:
+    """The Pod is gone, and its name fits no workload: the label remains, also where all Pods are known."""
+    labelled = samples((Workload("shop", "web", ""), ("legacy",), [1, 1]))
+    snapshot = ClusterSnapshot({}, (WEB, DB), listed=NamespaceSelection())
+
+    assert resolve(labelled, Attribution(snapshot)).sources == (WEB,)
 
 
 def test_counts_of_two_providers_are_not_added_up() -> None:

@@ -76,3 +76,14 @@ def test_a_rate_of_native_histograms() -> None:
 def test_scrapes() -> None:
     """The maximum over the scrapers of a target."""
     assert COUNTERS.scrapes(("a",)) == f"max by (a)(sum_over_time({UP}[5m]))"
+
+
+def test_a_rate_of_a_process_of_unknown_age() -> None:
+    """A new series counts in full only where its target was scraped before without it."""
+    counters = ProxyCounters(ProxySeries(("pod",)), ('mesh="a"',), Scope())
+
+    query = counters.total(("a",), "x_total", ())
+
+    jobs = "group by (job)(x_total{} offset 5m)"
+    scrapes = f'sum_over_time(up{{mesh="a"}}[420s]) and on (job) {jobs}'
+    assert f"max by (namespace,pod,job,instance)({scrapes})" in query

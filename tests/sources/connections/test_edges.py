@@ -1,8 +1,11 @@
 """Requests, responses and scrapes joined into samples of connections."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from app.domain.connection_providers import Provider
 from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, EdgeFault
@@ -162,3 +165,27 @@ def test_two_meshes_give_one_result() -> None:
     assert both.unusable == 1
     assert concatenate_samples([empty, second]) is second
     assert concatenate_samples([empty, empty]) is empty
+
+
+def test_an_end_without_a_namespace_may_be_in_scope() -> None:
+    """An edge of a name alone is kept, unless the other end is excluded or no workload can have the name."""
+    rates = table(
+        {
+            ("", "web", "shop", "cart"): [1] * 4,
+            ("", "web", "kube-system", "dns"): [1] * 4,
+            ("", "Web Shop", "shop", "cart"): [1] * 4,
+        }
+    )
+
+    joined = join(rates, NOTHING, NOTHING, Scope(included=("elsewhere",), excluded=("kube-system",)))
+
+    assert joined.edges == (Connection(Workload("", "web"), CART),)
+    assert joined.dropped == {(EdgeFault.IMPOSSIBLE_NAME, ""): 1}
+
+
+def test_the_sampling_of_any_part_is_that_of_all() -> None:
+    """Of two parts, one states that it looks at one request in ten."""
+    part = join(table({WEB_EMOJI: [1] * 4}), NOTHING, NOTHING)
+    sampled = replace(part, sampling={Provider.SERVICE_GRAPH: 10.0})
+
+    assert concatenate_samples([part, sampled]).sampling == {Provider.SERVICE_GRAPH: 10.0}
