@@ -117,8 +117,9 @@ class PrometheusSettings(BaseModel):
     )
     mesh_proxy_namespaces: NamespaceNames = Field(
         ("istio-system",),
-        description="Namespaces, separated by commas, with Istio proxies (ztunnels, shared waypoints), agents or"
-        " collectors that may report connections of other namespaces, beside the usual ones of each provider",
+        description="Namespaces, separated by commas, with Istio proxies (ztunnels, shared waypoints), agents"
+        " or collectors that may report connections of other namespaces, beside the usual ones of each"
+        " provider",
     )
 
     @field_validator("prometheus_url", "connections_prometheus_url")

@@ -8,7 +8,7 @@ from app.sources.prometheus_api import PrometheusApi
 
 
 class ProviderDetection:
-    """Asks for the names of metrics; again after an hour, and at every call while there are none.
+    """Asks for the names of metrics; again after an hour, and at every call while none is known.
 
     So a server without any of *providers* gets one short request per cycle, and one that is installed later
     is found.
@@ -22,7 +22,7 @@ class ProviderDetection:
     async def present(self, steps: StepRange) -> tuple[ConnectionProvider, ...] | None:
         """Those with series in *steps*; None if the server does not show them."""
         is_old = abs(steps.last - self._asked_at_step) >= STEPS_PER_HOUR
-        if is_old or self._present == ():
+        if is_old or not self._present:
             self._present, self._asked_at_step = await self._ask(steps), steps.last
         return self._present
 

@@ -21,12 +21,11 @@ vote-bot -> web           1.5          1.5   60 * 3.0 = 180.00
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 import httpx
 
-from app.sources.connections.flow_metrics import BEYLA, NETOBSERV, OBI
 from app.sources.connections.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
 from app.sources.connections.new_series import SERIES_ADDED
 from app.sources.exported_labels import EXPORTED_POD
@@ -97,6 +96,7 @@ class EmojivotoPrometheus:
     load: float = 100.0
     retention: str = "15d"
     questions: list[Question] = field(default_factory=list)
+    mesh_metric: ClassVar[str] = REQUESTS  # is there if the mesh is
     answers_others: bool = False  # queries that read no series, while others fail
 
     @property
@@ -108,7 +108,8 @@ class EmojivotoPrometheus:
         if request.url.path.endswith("/status/runtimeinfo"):
             return httpx.Response(200, json={"data": {"storageRetention": self.retention}})
         if request.url.path.endswith("/label/__name__/values"):
-            return httpx.Response(404)
+            names = [self.mesh_metric] if self.edges or self.proxies else []
+            return httpx.Response(200, json={"status": "success", "data": names})
         if request.url.path.endswith("/label/namespace/values"):
             return httpx.Response(200, json={"status": "success", "data": ["emojivoto"]})
         parameters = request.content if request.method == "POST" else request.url.query
@@ -149,7 +150,7 @@ class EmojivotoPrometheus:
         return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
     def _rows(self, question: Question) -> Iterator[Row]:
-        if question.signal in {"owners", "reporter"} or _is_of_flows(question.query):
+        if question.signal in {"owners", "reporter"}:
             return
         if question.signal == "planning":
             yield {_namespace_label(question.query): "emojivoto"}, self.load
@@ -187,13 +188,7 @@ def _namespace_label(query: str) -> str:
     return "source_workload_namespace" if "istio_" in query else "namespace"
 
 
-def _is_of_flows(query: str) -> bool:
-    return any(metric.metric in query for metric in (NETOBSERV, OBI, BEYLA))
-
-
 def _signal_of(query: str) -> str:
-    if _is_of_flows(query):
-        return "planning" if query.partition("(")[0].endswith("label_replace") else "connections"
     counts = r"namespace(,job)?(,cluster[A-Za-z0-9_,]*)?\)\(count_over_time"
     if re.search(counts, query) and "max by" not in query:
         return "planning"

@@ -9,8 +9,7 @@ import httpx
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Question
 from tests.sources.wire import successful
 
-_NAMESPACE = "(?:(?:source_workload_|k8s_src_)?namespace|SrcK8S_Namespace)"
-_MATCHER = re.compile(rf'(?<![a-z_]){_NAMESPACE}(=~|!~|=|!=)"([^"]*)"')
+_MATCHER = re.compile(r'(?<![a-z_])(?:source_workload_)?namespace(=~|!~|=|!=)"([^"]*)"')
 ALL = ("cpu", "memory", "connections", "throttling", "kills", "owners", "planning")
 COLLISION = "vector cannot contain metrics with the same labelset"
 # The response to a query on some namespaces; None if there is no fault.

@@ -14,9 +14,10 @@ from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts
 from app.runtime.policies import cycle_policy
 from app.settings.environment import read_settings
-from app.sources.connections import istio, linkerd
+from app.sources.connections import hubble, istio, linkerd
 from app.sources.connections.flow_metrics import BEYLA, NETOBSERV, OBI
 from app.sources.connections.new_series import SERIES_ADDED
+from app.sources.connections.pod_addresses import POD_INFO, POD_PHASE
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import (
     CPU_WAITING,
@@ -121,6 +122,7 @@ EVERY_METRIC = {
     *(istio.REQUEST_MESSAGES, istio.RESPONSE_MESSAGES, SERIES_ADDED),
     *(linkerd.PROXY.start, istio.PROXY.start, istio.PROXY.uptime),
     *(NETOBSERV.metric, NETOBSERV.sampling, NETOBSERV.agent_sampling, OBI.metric, BEYLA.metric),
+    *(hubble.REQUESTS, POD_INFO, POD_PHASE),
 }
 
 

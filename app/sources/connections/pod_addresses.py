@@ -29,8 +29,8 @@ Values = NDArray[np.float64]
 
 
 def addresses_query(scope: Scope, steps: StepRange) -> QueryBatch:
-    """The query on the addresses of the Pods of all namespaces but the excluded ones, in each step."""
-    series = ObjectSeries(replace(scope, included=None))
+    """The query on the addresses of the Pods of all namespaces, in each step."""
+    series = ObjectSeries(replace(scope, included=None, excluded=frozenset()))
     of_pods = series.selector(POD_INFO, 'pod_ip!=""', _NOT_ON_HOST)
     ended = f"(min_over_time({series.selector(POD_PHASE, _ENDED)}[{WINDOW}]) == 1)"
     at_end, in_step = (

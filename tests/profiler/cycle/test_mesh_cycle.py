@@ -16,6 +16,7 @@ from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
 from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
+from app.sources.connections import istio
 from app.sources.prometheus import PrometheusSource
 from app.sources.prometheus_api import RetryPolicy
 from app.sources.queries import Scope
@@ -35,6 +36,8 @@ EDGE = {
 
 class IstioPrometheus(EmojivotoPrometheus):
     """Two edges from web, of which one has an unidentified endpoint."""
+
+    mesh_metric = istio.REQUESTS
 
     def _mesh_rows(self, query: str) -> list[Row]:  # type: ignore[override]
         if "istio_build" in query:
@@ -153,6 +156,7 @@ async def test_a_failing_server_leaves_signals_of_the_other(failing: str) -> Non
 class ForgingIstio(EmojivotoPrometheus):
     """One real edge, reported by both ends, and what a Pod of the namespace `evil` claims beside it."""
 
+    mesh_metric = istio.REQUESTS
     forged: tuple[dict[str, str], ...] = ()
 
     def _mesh_rows(self, query: str) -> list[Row]:  # type: ignore[override]

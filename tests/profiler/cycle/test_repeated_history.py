@@ -62,8 +62,7 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
     """A new leader over the same store sends all queries again: no write, and every byte stays.
 
     Two resources, the marks of CPU, two kinds of pressure, two sources of owners (without a result), four
-    queries on one mesh, one on the other and on each of three kinds of flows, the counts of six kinds of
-    series, and the reporter: 2 + 1 + 2 + 2 + 8 + 6 + 1 = 22.
+    queries on the mesh, the counts of two kinds of series, and the reporter: 2 + 1 + 2 + 2 + 4 + 2 + 1 = 14.
     """
     first = await after_one_cycle()
     stored = first.stored
@@ -72,7 +71,7 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
 
     report = await restarted.cycle(minutes=2)
 
-    assert len(first.prometheus.questions) == 22
+    assert len(first.prometheus.questions) == 14
     assert (report.written, restarted.stored) == (0, stored)
 
 

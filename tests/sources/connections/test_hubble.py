@@ -122,7 +122,7 @@ def test_supported_providers() -> None:
     names = [provider.name for provider in supported_providers({"mesh"})]
     with_graph = supported_providers({"mesh"}, service_graph_sampling=0.5)
 
-    assert names == ["linkerd", "istio", "hubble"]
-    assert [provider.name for provider in with_graph] == [*names, "service-graph"]
-    for provider in with_graph[2:]:
+    assert names == ["linkerd", "istio", "netobserv", "obi", "beyla", "hubble"]
+    assert [provider.name for provider in with_graph] == [*names[:-1], "service-graph", "hubble"]
+    for provider in with_graph[-2:]:
         assert "|mesh" in provider.reporters(Scope())
