@@ -208,10 +208,10 @@ def mesh_metrics(*present: str, shows_names: bool = True) -> Reply:
 @pytest.mark.parametrize(
     ("present", "expected", "told", "not_told"),
     [
-        ((), "none", (1, 1), (16, 9)),
-        (("request_total{", "up{control_plane_ns"), "linkerd", (7, 5), (17, 5)),
-        (("istio_requests_total",), "istio", (7, 5), (20, 5)),
-        (("request_total{", "istio_requests_total"), "linkerd and istio", (12, 9), (20, 9)),
+        ((), "none", (1, 1), (16, 10)),
+        (("request_total{", "up{control_plane_ns"), "linkerd", (7, 5), (17, 6)),
+        (("istio_requests_total",), "istio", (7, 5), (20, 6)),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", (12, 9), (20, 10)),
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
@@ -224,7 +224,7 @@ async def test_auto_queries_the_detected_providers(
     *,
     shows_names: bool,
 ) -> None:
-    """One request for the names of metrics, at every call while there is no provider, else in an hour.
+    """One request for the names of metrics, at every call while no provider is known, else in an hour.
 
     Then a load and queries for each provider that is there: four of Linkerd, five of Istio. Here the Pod of
     Linkerd has two targets, so that a fifth query asks by which labels they differ. Where the server does not

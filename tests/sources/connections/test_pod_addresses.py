@@ -50,10 +50,10 @@ def test_an_unknown_address() -> None:
 
 
 def test_query() -> None:
-    """Of Pods in all but the excluded namespaces, with addresses of their own, that have not ended."""
+    """Of Pods in all namespaces, with addresses of their own, that have not ended."""
     batch = addresses_query(Scope(included=("shop",), excluded=("kube-system",)), STEPS)
 
-    others = 'exported_namespace="",namespace!="kube-system"'
+    others = 'exported_namespace=""'
     info = f'kube_pod_info{{pod_ip!="",host_network!="true",{others}}}'
     phase = f'kube_pod_status_phase{{phase=~"Succeeded|Failed",{others}}}'
     present = [
