@@ -1,6 +1,6 @@
 """Providers of connections beside meshes: the metrics by which they count, and how they are switched on.
 
-A program shows by a metric of its own, whatever else it is told to expose.
+A program shows by a metric of its own, whatever else it exposes.
 """
 
 from dataclasses import dataclass

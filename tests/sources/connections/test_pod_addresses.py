@@ -37,7 +37,7 @@ def test_an_address_that_nobody_has_at_the_end() -> None:
 
 
 def test_an_address_that_two_pods_claim() -> None:
-    """Nobody's, as long as both claim it."""
+    """That of no Pod, as long as both claim it."""
     assert steps_of(web=(WEB, [END] * 4), liar=(LIAR, [NAN, END, END, NAN])) == {
         WEB: [True, False, False, True],
         LIAR: [False, False, False, False],
