@@ -76,7 +76,7 @@ def _unsupported(
     autoscaler: VerticalAutoscaler, facts: TargetFacts, recommended: Recommended
 ) -> Iterator[Reason]:
     if not autoscaler.has_target:
-        yield "InvalidTarget", "targetRef has no name or no kind"
+        yield "InvalidTarget", "targetRef has no name or no kind that an object can have"
     if facts.parent:
         yield (
             "InvalidTarget",
