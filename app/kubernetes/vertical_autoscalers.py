@@ -60,7 +60,7 @@ class AutoscalerClient:
         await self._client.apply(path, dict(manifest), field_manager=FIELD_MANAGER)
 
     async def delete(self, autoscaler: VerticalAutoscaler) -> None:
-        """Delete the object if it is there; ConflictError if it changed since it was read, or was replaced."""
+        """Delete the object, if there is one; ConflictError if it changed since it was read."""
         path = paths.vertical_pod_autoscaler(autoscaler.namespace, autoscaler.name)
         with suppress(NotFoundError):
             await self._client.delete(path, resource_version=autoscaler.resource_version)

@@ -210,9 +210,7 @@ async def test_a_status_that_is_not_there_is_named() -> None:
 
     assert [await term.writes(), await term.writes(), await term.writes()] == [0, 0, 0]
     assert cluster.written == ["web", "web"]
-    assert term.recommender.faults() == {
-        "VerticalPodAutoscaler shop/web": "its status is refused: no status"
-    }
+    assert term.recommender.faults() == {"VerticalPodAutoscaler shop/web": "its status is refused: no status"}
     cluster.remove("web")
     await term.writes()
     assert term.recommender.faults() == {}
