@@ -32,8 +32,8 @@ def export_autoscalers(
 ) -> ExportedAutoscalers:
     """An object for each workload, as the labels of its template and namespace say, or of the given *mode*.
 
-    Without either the mode is Off. One that the profiler keeps is exported, since this one takes its place, as
-    is one that was exported before.
+    Without either the mode is Off. One that the profiler keeps is exported, since this one takes its place,
+    and so is one that was exported before.
     """
     objects, manifests, notes = by_target(autoscalers), [], []
     for found in workloads:
