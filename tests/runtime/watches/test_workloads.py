@@ -15,6 +15,7 @@ from app.domain.workloads import Workload
 from app.errors import ForbiddenError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder
+from app.kubernetes.reflector import Reflector
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
 from app.runtime.adapters import ClusterProfiles
@@ -129,7 +130,9 @@ async def test_a_workload_is_known_where_its_kind_is_watched(client: ClusterClie
     workloads = Watched(client, ("shop", "other"))
     path = "/apis/apps/v1/namespaces/shop/deployments"
     (of_shop,) = (watch for watch in workloads.reflectors if watch.selection.path == path)
-    for watch in {*workloads.reflectors, *workloads.pods.reflectors} - {of_shop}:
+    others: list[Reflector[Any]] = [*workloads.reflectors, *workloads.pods.reflectors]
+    others.remove(of_shop)
+    for watch in others:
         del watch.selection
 
     assert not workloads.knows(WEB)
