@@ -34,8 +34,8 @@ from app.vpa.status import AutoscalerStatus, to_manifest
 log = structlog.get_logger(__name__)
 _COMPARED_PER_BATCH = 100  # takes some milliseconds, in which the event loop runs nothing else
 # A status that was written so recently is not written again: the watch may not have reported it yet, or the
-# CRD's schema drops a field of it. If it was reported, and then is another one, somebody else wrote: a pass
-# of VPA's own recommender may end after the object named this one.
+# CRD's schema drops a field of it. If it was reported, and then is another one, another recommender
+# wrote: a pass of VPA's own may end after the object named this one.
 _SETTLES, _APPEARS = timedelta(hours=1), timedelta(seconds=30)
 _NEEDS = {resource.profile_kind for resource in Resource}
 _NO_PROFILES: tuple[StoredProfile | None, ...] = tuple(None for _ in Resource)
