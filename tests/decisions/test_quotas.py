@@ -144,11 +144,12 @@ def test_the_pods_at_once(kind: str, spec: Object, expected: PodCounts) -> None:
 
 
 def test_maxima_of_autoscalers() -> None:
-    """One that can't be read is left out."""
+    """One that can't be read is left out; of two for one workload, the larger maximum counts."""
     target = {"kind": "Deployment", "name": "web"}
     scaler = {"metadata": {"namespace": "shop"}, "spec": {"scaleTargetRef": target, "maxReplicas": 10}}
+    smaller = scaler | {"spec": {"scaleTargetRef": target, "maxReplicas": 3}}
 
-    assert maxima_of([scaler, {"metadata": None}]) == {WEB: 10}
+    assert maxima_of([scaler, {"metadata": None}, smaller]) == {WEB: 10}
 
 
 def test_a_slice_is_one_of_liqoctl() -> None:
