@@ -43,14 +43,14 @@ def export_autoscalers(
         template, namespace = _labels(found), namespaces.get(workload.namespace, ())
         reading = read_labels(template if mode is None else _with(template, mode), _or_off(namespace))
         if workload.kind not in KEPT_KINDS:
-            notes.append(f"{_named(workload)} is left out: its Pods are there before an object could be")
+            notes.append(f"{workload.full_name} is left out: its Pods are there before an object could be")
         elif obstacle:
-            notes.append(f"{_named(workload)} is left out: {obstacle}")
+            notes.append(f"{workload.full_name} is left out: {obstacle}")
         elif not reading.is_decided:
             faults = (*label_faults(template, "the Pod template"), *label_faults(namespace, "the namespace"))
-            notes.append(f"{_named(workload)} is left out: {'; '.join(faults)}")
+            notes.append(f"{workload.full_name} is left out: {'; '.join(faults)}")
         elif reading.wanted is None:
-            notes.append(f"{_named(workload)} is left out: it opts out by its label")
+            notes.append(f"{workload.full_name} is left out: it opts out by its label")
         else:
             manifests.append(manifest_of(workload, reading.wanted, recommender, name=name))
     return ExportedAutoscalers(manifests, notes)
@@ -76,7 +76,3 @@ def _with(labels: Labels, mode: UpdateMode) -> Labels:
 
 def _or_off(labels: Labels) -> Labels:
     return tuple(({VPA_LABEL: UpdateMode.OFF.value} | dict(labels)).items())
-
-
-def _named(workload: Workload) -> str:
-    return f"{workload.kind} {workload.namespace}/{workload.name}"

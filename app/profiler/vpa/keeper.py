@@ -186,7 +186,7 @@ def _faults_in(labels: Labels, place: str) -> str:
 def _named(workload: Workload) -> str:
     if workload.kind == NAMESPACE:
         return f"namespace {workload.name}"
-    return f"{workload.kind} {workload.namespace}/{workload.name}"
+    return workload.full_name
 
 
 def _hindrances(found: Iterable[tuple[Workload, Steps]], *, is_served: bool) -> Iterator[AutoscalerFault]:
