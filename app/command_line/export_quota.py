@@ -21,6 +21,7 @@ from app.decisions.quotas import (
     PodDemand,
     QuotaForm,
     pod_demand,
+    pod_level_amounts,
     resource_quota,
     resource_slice,
 )
@@ -105,7 +106,11 @@ async def _demand(settings: Settings, access: ClusterAccess, risk: RiskLevel | N
         found = {one.workload: one for one in workloads.result()}
         demands = [
             pod_demand(
-                workload, pod_counts(one, maxima), figures.get(workload), _amounts(one, limit_ranges.result())
+                workload,
+                pod_counts(one, maxima),
+                figures.get(workload),
+                _amounts(pod := new_pod(one, limit_ranges.result())),
+                pod_level_amounts(pod),
             )
             for workload, one in found.items()
         ]
@@ -130,9 +135,8 @@ def _of_other_kinds(
         yield pod_demand(workload, counts, one, empty)
 
 
-def _amounts(found: WorkloadObject, limit_ranges: list[Object]) -> dict[Resource, PodAmounts]:
-    """The requests of the next Pod, with the defaults of LimitRanges; none if they can't be read."""
-    pod = new_pod(found, limit_ranges)
+def _amounts(pod: Object) -> dict[Resource, PodAmounts]:
+    """The amounts of a Pod's containers; none if they can't be read."""
     try:
         resources = read_resources(msgspec.Raw(msgspec.json.encode(pod["spec"])))
         return {resource: read_amounts(resources, resource) for resource in Resource}

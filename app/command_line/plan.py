@@ -53,6 +53,7 @@ async def _plan(
         cluster = await read_cluster(settings, objects, risk)
         autoscalers = planned_autoscalers(
             cluster.vertical_autoscalers,
+            cluster.autoscalers,
             cluster.profiles,
             scheduling_policy(settings),
             settings.vpa_recommender_name,

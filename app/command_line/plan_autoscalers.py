@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from app.decisions.scaling_targets import Autoscalers
 from app.decisions.templates import WorkloadObject
-from app.decisions.vpa_notes import vpa_notes
+from app.decisions.vpa_notes import scaling_notes, vpa_notes
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import ProfileKind
 from app.kubernetes.list_options import Object
@@ -21,9 +22,10 @@ from app.vpa.recommendation import target_facts, target_profiles
 
 @dataclass(frozen=True, slots=True)
 class PlannedAutoscalers:
-    """The objects by target, and what the recommender decides by."""
+    """The objects by target, HorizontalPodAutoscalers beside them, and what the recommender decides by."""
 
     objects: ObjectsByTarget
+    horizontal: Autoscalers
     catalogue: ProfileCatalogue
     policy: SchedulingPolicy
     recommender: str
@@ -38,21 +40,27 @@ class PlannedAutoscalers:
             record = WorkloadDecoder(found.workload.kind).decode(dict(found.manifest))
         profiles = target_profiles(self.catalogue, found.workload)
         facts = target_facts(profiles, record)
+        horizontal = self.horizontal.get(found.workload, ())
         return tuple(
             f"VerticalPodAutoscaler {one.name}: {note}"
             for one in targeting
-            for note in vpa_notes(one, facts, found.replicas, self.policy, self.recommender)
+            for note in (
+                *vpa_notes(one, facts, found.replicas, self.policy, self.recommender),
+                *scaling_notes(one, facts, horizontal),
+            )
         )
 
 
 def planned_autoscalers(
     manifests: Iterable[Object],
+    horizontal: Autoscalers,
     profiles: Mapping[ProfileKind, Iterable[Mapping[str, Any]]],
     policy: SchedulingPolicy,
     recommender: str,
 ) -> PlannedAutoscalers:
-    """The autoscalers in *manifests*, with the stored profiles."""
+    """The VerticalPodAutoscalers in *manifests*, with those that scale the same targets and the profiles."""
     catalogue = ProfileCatalogue(with_risks=True)
     for kind, stored in profiles.items():
         catalogue.replace(kind, map(dict, stored))
-    return PlannedAutoscalers(by_target(map(read_autoscaler, manifests)), catalogue, policy, recommender)
+    objects = by_target(map(read_autoscaler, manifests))
+    return PlannedAutoscalers(objects, horizontal, catalogue, policy, recommender)

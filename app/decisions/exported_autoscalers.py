@@ -9,7 +9,7 @@ from app.domain.annotations import VPA_LABEL, Labels, vpa_labels
 from app.domain.untyped import mapping_in
 from app.domain.workloads import Workload
 from app.vpa.autoscaler import VerticalAutoscaler
-from app.vpa.keeping import by_target, is_own
+from app.vpa.keeping import ObjectsByTarget, by_target, is_own
 from app.vpa.labels import label_faults, read_labels
 from app.vpa.ownership import KEPT_KINDS, exported_name, manifest_of
 from app.vpa.update_mode import UpdateMode
@@ -32,27 +32,38 @@ def export_autoscalers(
 ) -> ExportedAutoscalers:
     """An object for each workload, as the labels of its template and namespace say, or of the given *mode*.
 
-    Without either the mode is Off. One that the profiler keeps is exported, since this one takes its place.
+    Without either the mode is Off. One that the profiler keeps is exported, since this one takes its place,
+    and so is one that was exported before.
     """
     objects, manifests, notes = by_target(autoscalers), [], []
     for found in workloads:
         workload = found.workload
-        others = [one.name for one in objects.of_target.get(workload, ()) if not is_own(one)]
+        name = exported_name(workload)
+        obstacle = _obstacle(workload, name, objects, recommender)
         template, namespace = _labels(found), namespaces.get(workload.namespace, ())
         reading = read_labels(template if mode is None else _with(template, mode), _or_off(namespace))
         if workload.kind not in KEPT_KINDS:
-            notes.append(f"{_named(workload)} is left out: its Pods are there before an object could be")
-        elif others:
-            notes.append(f"{_named(workload)} is left out: {others[0]} targets it")
+            notes.append(f"{workload.full_name} is left out: its Pods are there before an object could be")
+        elif obstacle:
+            notes.append(f"{workload.full_name} is left out: {obstacle}")
         elif not reading.is_decided:
             faults = (*label_faults(template, "the Pod template"), *label_faults(namespace, "the namespace"))
-            notes.append(f"{_named(workload)} is left out: {'; '.join(faults)}")
+            notes.append(f"{workload.full_name} is left out: {'; '.join(faults)}")
         elif reading.wanted is None:
-            notes.append(f"{_named(workload)} is left out: it opts out by its label")
+            notes.append(f"{workload.full_name} is left out: it opts out by its label")
         else:
-            name = exported_name(workload)
             manifests.append(manifest_of(workload, reading.wanted, recommender, name=name))
     return ExportedAutoscalers(manifests, notes)
+
+
+def _obstacle(workload: Workload, name: str, objects: ObjectsByTarget, recommender: str) -> str:
+    """The object beside which, or over which, one of this *name* is not to be applied; empty without any."""
+    for one in objects.of_target.get(workload, ()):
+        is_exported = one.name == name and one.recommenders == (recommender,)
+        if not is_own(one) and not is_exported:
+            return f"{one.name} targets it"
+    occupant = objects.by_key.get((workload.namespace, name))
+    return f"{name} targets another workload" if occupant and occupant.target != workload else ""
 
 
 def _labels(found: WorkloadObject) -> Labels:
@@ -65,7 +76,3 @@ def _with(labels: Labels, mode: UpdateMode) -> Labels:
 
 def _or_off(labels: Labels) -> Labels:
     return tuple(({VPA_LABEL: UpdateMode.OFF.value} | dict(labels)).items())
-
-
-def _named(workload: Workload) -> str:
-    return f"{workload.kind} {workload.namespace}/{workload.name}"

@@ -7,7 +7,6 @@ between a Pod and its own node, the kubelet's probes among it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha1
 from typing import Any
 
 from app.decisions.label_selectors import pod_selector
@@ -22,10 +21,10 @@ from app.decisions.running_pods import LINKERD_SKIPPED_PORTS, MeshKind
 from app.decisions.templates import WorkloadObject
 from app.decisions.unseen_peers import SeenEdge, named
 from app.domain.annotations import UNSEEN_PEERS
+from app.domain.dns_names import shortened
 from app.domain.workloads import Workload
 
 CALLS_TO, CALLS_FROM = "calls to it", "its calls"
-_MAX_NAME = 253
 # Resolvers listen on 53, those of OpenShift behind their Service on 5353.
 _DNS = [{"protocol": protocol, "port": port} for port in (53, 5353) for protocol in ("UDP", "TCP")]
 # What proxies of a mesh show of themselves, to Prometheus and to the mesh's own tools.
@@ -92,11 +91,7 @@ def _object(workload: Workload, spec: dict[str, Any], around: Surroundings) -> d
 
 def policy_name(workload: Workload) -> str:
     """A name that no other workload's policy has; one that is too long ends with a hash."""
-    name = f"job-profiler-{workload.kind.lower()}-{workload.name}"
-    if len(name) <= _MAX_NAME:
-        return name
-    digest = sha1(name.encode(), usedforsecurity=False).hexdigest()
-    return f"{name[: _MAX_NAME - len(digest) - 1]}-{digest}"
+    return shortened(f"job-profiler-{workload.kind.lower()}-{workload.name}")
 
 
 def _ingress(

@@ -27,14 +27,15 @@ def pod_counts(found: WorkloadObject, maxima: Mapping[Workload, int]) -> PodCoun
 
 
 def maxima_of(autoscalers: Iterable[Mapping[str, Any]]) -> dict[Workload, int]:
-    """The maximum replicas by the workload that a HorizontalPodAutoscaler scales."""
+    """The maximum replicas by the workload that HorizontalPodAutoscalers scale: the largest of several."""
     found: dict[Workload, int] = {}
     for manifest in autoscalers:
         try:
             workload = read_horizontal(manifest).target
         except (KeyError, TypeError, AttributeError):
             continue
-        found[workload] = count_in(mapping_in(manifest.get("spec")).get("maxReplicas"))
+        maximum = count_in(mapping_in(manifest.get("spec")).get("maxReplicas"))
+        found[workload] = max(maximum, found.get(workload, 0))
     return found
 
 

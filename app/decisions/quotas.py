@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.decisions.figures import ZERO, ReplicaFigures, WorkloadFigures
 from app.decisions.pod_counts import PodCounts
 from app.domain.profiles import Resource
-from app.domain.quantities import format_quantity
+from app.domain.quantities import amount_in, format_quantity
+from app.domain.untyped import mapping_in
 from app.domain.workloads import Workload
 from app.rightsizing.amounts import ContainerAmounts, PodAmounts, round_up
 
@@ -44,16 +45,39 @@ class PodDemand:
     without_request: tuple[str, ...] = ()
 
 
+class PodLevelAmounts(NamedTuple):
+    """The amounts in a Pod's own `spec.resources`."""
+
+    requests: Amounts
+    limits: Amounts
+
+
+_NO_POD_LEVEL = PodLevelAmounts({}, {})
+
+
+def pod_level_amounts(pod: Mapping[str, Any]) -> PodLevelAmounts:
+    """Those of *pod*; what is no quantity counts as absent."""
+    resources = mapping_in(mapping_in(pod.get("spec")).get("resources"))
+    written = (mapping_in(resources.get(member)) for member in PodLevelAmounts._fields)
+    read = ({one: amount_in(amounts.get(one.value)) for one in Resource} for amounts in written)
+    return PodLevelAmounts(*({one: found for one, found in each.items() if found} for each in read))
+
+
 def pod_demand(
     workload: Workload,
     counts: PodCounts,
     figures: WorkloadFigures | None,
     pod: Mapping[Resource, PodAmounts],
+    pod_level: PodLevelAmounts = _NO_POD_LEVEL,
 ) -> PodDemand:
-    """The demand of a workload by its *figures*, if it has a profile, and the amounts in its *pod*."""
+    """The demand of a workload by its *figures*, if it has a profile, and the amounts in its *pod*.
+
+    Requests of the Pod as a whole count in place of those of its containers, and its limits in place of none.
+    """
     amounts, requests, unprofiled, unknown = {}, {}, [], []
     for resource, containers in pod.items():
-        requested = _of_pod(containers, {})
+        whole, limit = (stated.get(resource, ZERO) for stated in pod_level)
+        requested = whole or _of_pod(containers, {}) or limit
         if requested:
             requests[resource] = requested
         needed = figures.amounts.get(resource) if figures else None
@@ -65,7 +89,12 @@ def pod_demand(
             unprofiled.append(resource)
         else:
             unknown.append(resource)
-    lacking = {one.name for containers in pod.values() for one in containers if one.request is None}
+    lacking = {
+        one.name
+        for resource, containers in pod.items()
+        for one in containers
+        if one.request is None and not any(resource in stated for stated in pod_level)
+    }
     return PodDemand(
         workload, counts, amounts, requests, tuple(unprofiled), tuple(unknown), tuple(sorted(lacking))
     )

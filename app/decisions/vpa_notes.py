@@ -1,8 +1,9 @@
 """What keeps a VerticalPodAutoscaler from helping its target."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from app.domain.annotations import VPA_CONTROLLED_VALUES, VPA_MIN_REPLICAS
+from app.decisions.scaling_targets import HorizontalAutoscaler, UtilizationTarget
+from app.domain.annotations import VPA_CONTROLLED_VALUES, VPA_LABEL, VPA_MIN_REPLICAS
 from app.domain.profiles import Resource
 from app.domain.workload_state import ContainerRequests
 from app.rightsizing.policy import SchedulingPolicy
@@ -33,6 +34,30 @@ def vpa_notes(
         yield f"VPA's updater evicts its Pods, and resizes none in place: {reason}"
     if autoscaler.recommenders == (recommender,) and autoscaler.has_target:
         yield from map(str, recommend(autoscaler, facts, policy).limits)
+
+
+def scaling_notes(
+    autoscaler: VerticalAutoscaler, facts: TargetFacts, horizontal: Iterable[HorizontalAutoscaler]
+) -> Iterator[str]:
+    """Sentences on HorizontalPodAutoscalers of the same target whose targets are shares of what it sets."""
+    if autoscaler.mode is UpdateMode.OFF:
+        return
+    for one in horizontal:
+        for resource in dict.fromkeys(
+            target.resource for target in one.targets if _sets(autoscaler, facts, target)
+        ):
+            if is_own(autoscaler):
+                how = f"set the label {VPA_LABEL} to Off, or write an object that controls the rest"
+            else:
+                how = f"leave {resource} out of controlledResources"
+            yield f"it sets what HorizontalPodAutoscaler {one.name} scales on ({resource}): {how}"
+
+
+def _sets(autoscaler: VerticalAutoscaler, facts: TargetFacts, target: UtilizationTarget) -> bool:
+    """True if the object may set a request that *target* is a share of."""
+    names = {target.container} if target.container else facts.template.containers or {""}
+    policies = (policy_of(name, autoscaler.policies) for name in names)
+    return any(target.resource in policy.resources and not policy.is_off for policy in policies)
 
 
 def _eviction_reason(autoscaler: VerticalAutoscaler, facts: TargetFacts) -> str:

@@ -1,6 +1,7 @@
 """Names that Kubernetes accepts for namespaces and workloads (RFC 1123)."""
 
 import re
+from hashlib import sha1
 
 from app.domain.workloads import Workload
 
@@ -22,3 +23,11 @@ def is_dns_subdomain(name: str) -> bool:
 def has_possible_name(workload: Workload) -> bool:
     """True if an object with the namespace and name of *workload* can exist."""
     return is_dns_label(workload.namespace) and is_dns_subdomain(workload.name)
+
+
+def shortened(name: str) -> str:
+    """*name*, or its beginning and a hash of it, if it is longer than names of objects are."""
+    if len(name) <= _MAX_SUBDOMAIN:
+        return name
+    digest = sha1(name.encode(), usedforsecurity=False).hexdigest()[:10]
+    return f"{name[: _MAX_SUBDOMAIN - 11].rstrip('.-')}-{digest}"

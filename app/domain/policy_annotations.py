@@ -27,6 +27,7 @@ from app.domain.workload_policy import (
 _MAX_ANNOTATIONS = 64  # of this prefix on one object; a Pod has up to 100 containers, of which few are named
 _MAX_FAULTS = 8
 _MAX_VALUE = 32
+_LEAST_MAXIMUM = 1024**2  # of memory: in `512m` and in `512` the unit is wrong, and no container runs in it
 _SIMILAR = 0.6  # from 0 to 1: `memory-max` and `maxmem` are found, and keys of other meaning are not
 _PLACES = {
     PolicySource.TEMPLATE: "the Pod template",
@@ -124,8 +125,10 @@ class _Reader:
             return None
         if amount is None:
             self.faults[name] = f"is {shown}: use a quantity such as {_EXAMPLES[resource]}"
-        elif not amount and key in {PolicyKey.MAX_CPU, PolicyKey.MAX_MEMORY}:
+        elif key is PolicyKey.MAX_CPU and not amount:
             self.faults[name] = f"is {shown}: a container gets more than nothing"
+        elif key is PolicyKey.MAX_MEMORY and amount < _LEAST_MAXIMUM:
+            self.faults[name] = f"is {shown}, which is less than 1Mi: use a quantity such as 512Mi"
         else:
             return format_quantity(resource, amount)
         return None

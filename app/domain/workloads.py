@@ -52,6 +52,11 @@ class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
         return f"{prefix}{self.namespace}/{self.name}"
 
     @property
+    def full_name(self) -> str:
+        """`kind namespace/name`."""
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+    @property
     def is_long_running(self) -> bool:
         """True for a workload that runs all the time; False for one that runs to completion repeatedly."""
         return self.kind in NAMED_KINDS and self.kind != CRON_JOB

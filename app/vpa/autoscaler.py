@@ -15,11 +15,14 @@ from app.vpa.update_mode import UpdateMode
 DEFAULT_RECOMMENDER = "default"  # serves the objects that name none
 _NO_TARGET = Workload("", "", "")
 _MAX_RECOMMENDERS = 8
+# No object has a longer name, and no CRD a longer kind: a user's text may be of any length, and is compared
+# with patterns of names.
+_MAX_NAME, _MAX_KIND = 253, 63
 _MODES = frozenset(UpdateMode)
 
 
 class VerticalAutoscaler(msgspec.Struct, frozen=True, gc=False):
-    """One object; without a name or a kind, `target` names no workload.
+    """One object; without a name and a kind that a workload can have, `target` names none.
 
     `mode` is the API server's default if there is none. `recommenders` are the names without repetition.
     `digest` is of the fields that the profiler sets on the objects that it keeps; of others it is empty.
@@ -58,6 +61,7 @@ def read_autoscaler(manifest: Mapping[str, Any]) -> VerticalAutoscaler:
     namespace = text_in(metadata.get("namespace"))
     reference = mapping_in(spec.get("targetRef"))
     name, kind = text_in(reference.get("name")), text_in(reference.get("kind"))
+    can_exist = 0 < len(name) <= _MAX_NAME and 0 < len(kind) <= _MAX_KIND
     update_policy = mapping_in(spec.get("updatePolicy"))
     mode = text_in(update_policy.get("updateMode"))
     listed = map(mapping_in, list_in(spec.get("recommenders"))[:_MAX_RECOMMENDERS])
@@ -68,7 +72,7 @@ def read_autoscaler(manifest: Mapping[str, Any]) -> VerticalAutoscaler:
         text_in(metadata.get("uid")),
         text_in(metadata.get("resourceVersion")),
         count_in(metadata.get("generation")),
-        Workload(namespace, name, kind) if name and kind else _NO_TARGET,
+        Workload(namespace, name, kind) if can_exist else _NO_TARGET,
         UpdateMode(mode) if mode in _MODES else UpdateMode.RECREATE,
         tuple(names) or (DEFAULT_RECOMMENDER,),
         read_policies(spec),

@@ -7,7 +7,6 @@ while they hold.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.domain.workloads import Workload
 from app.rightsizing.policy import SchedulingPolicy
 from app.vpa.autoscaler import VerticalAutoscaler
 from app.vpa.recommendation import LimitBelowNeed, Recommended, TargetFacts, recommend
@@ -49,7 +48,9 @@ def _provided(autoscaler: VerticalAutoscaler, facts: TargetFacts, recommended: R
         reason, message = "InvalidTarget", "see ConfigUnsupported"
     elif not facts.profiles:
         reason = "NoProfile"
-        message = f"{_named(autoscaler.target)} has no CPU or memory profile: `job-profiler explain` says why"
+        message = (
+            f"{autoscaler.target.full_name} has no CPU or memory profile: `job-profiler explain` says why"
+        )
     elif len(recommended.too_low) == len(facts.profiles):
         reason, message = LOW_CONFIDENCE, "see LowConfidence"
     elif recommended.off:
@@ -69,18 +70,18 @@ def _low_confidence(recommended: Recommended, policy: SchedulingPolicy) -> Itera
 def _missing_target(autoscaler: VerticalAutoscaler, facts: TargetFacts) -> Iterator[Reason]:
     if facts.is_missing and autoscaler.has_target:
         kept = "; the recommendation is that of its last Pods" if facts.profiles else ""
-        yield "TargetNotFound", f"there is no {_named(autoscaler.target)}{kept}"
+        yield "TargetNotFound", f"there is no {autoscaler.target.full_name}{kept}"
 
 
 def _unsupported(
     autoscaler: VerticalAutoscaler, facts: TargetFacts, recommended: Recommended
 ) -> Iterator[Reason]:
     if not autoscaler.has_target:
-        yield "InvalidTarget", "targetRef has no name or no kind"
+        yield "InvalidTarget", "targetRef has no name or no kind that an object can have"
     if facts.parent:
         yield (
             "InvalidTarget",
-            f"{_named(autoscaler.target)} is created by {_named(facts.parent)}: target that one",
+            f"{autoscaler.target.full_name} is created by {facts.parent.full_name}: target that one",
         )
     for container_policy in autoscaler.policies:
         place = f"of container {container_policy.container}"
@@ -104,7 +105,3 @@ def _listed(sentences: Iterable[str]) -> str:
     found = list(sentences)
     more = [f"and {len(found) - _MAX_LISTED} more"] if len(found) > _MAX_LISTED else []
     return "; ".join([*found[:_MAX_LISTED], *more])
-
-
-def _named(workload: Workload) -> str:
-    return f"{workload.kind} {workload.namespace}/{workload.name}"

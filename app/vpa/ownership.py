@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from app.domain.api_versions import API_VERSIONS
+from app.domain.dns_names import shortened
 from app.domain.untyped import list_in, mapping_in
 from app.domain.workloads import CRON_JOB, Workload
 from app.vpa.labels import WantedAutoscaler
@@ -21,7 +22,6 @@ FIELD_MANAGER = "job-profiler-vpa"
 MANAGED_BY, PRODUCT = "app.kubernetes.io/managed-by", "job-profiler"
 # A Job's Pods are there as soon as the Job is, before there could be an object for it.
 KEPT_KINDS = ("Deployment", "StatefulSet", "DaemonSet", CRON_JOB)
-_MAX_NAME = 253
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -33,14 +33,6 @@ def own_name(workload: Workload) -> str:
 def exported_name(workload: Workload) -> str:
     """The name of an object that a person keeps: another one, so that it takes the place of ours."""
     return shortened(f"{workload.kind.casefold()}-{workload.name}")
-
-
-def shortened(name: str) -> str:
-    """*name*, or its beginning and a hash of it, if it is longer than names of objects are."""
-    if len(name) <= _MAX_NAME:
-        return name
-    digest = sha1(name.encode(), usedforsecurity=False).hexdigest()[:10]
-    return f"{name[: _MAX_NAME - 11].rstrip('.-')}-{digest}"
 
 
 def manifest_of(

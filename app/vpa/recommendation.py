@@ -194,7 +194,7 @@ class _Column:
         capped = within(uncapped, lambda amount: own.within(self.resource, wanted.nearest(amount)))
         too_low = None
         if own.requests_only and limit is not None:
-            if limit < min(capped.target, uncapped.target):
+            if limit < min(capped.target, need.value):
                 shown = self._quantity(uncapped.target), self._quantity(limit)
                 too_low = LimitBelowNeed(name, self.resource, *shown)
             least = floor_to_unit(self.resource, limit)

@@ -69,8 +69,8 @@ def ordered(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
 def to_manifest(status: AutoscalerStatus, *, replaces_recommendation: bool = False) -> dict[str, Any]:
     """*status* as an object has it.
 
-    Without recommendations there is no such field, unless it *replaces_recommendation*: one that another
-    recommender wrote stays if nothing is in its place.
+    Without recommendations the field is left out. With *replaces_recommendation* it is an empty list, since
+    server-side apply leaves a field of another recommender as it is if the manifest has none.
     """
     items = [
         {"containerName": one.container}

@@ -46,6 +46,31 @@ async def test_objects_for_a_repository(program: Program, cluster: FakeApiServer
     assert manifest["spec"]["updatePolicy"] == {"updateMode": "Initial", "minReplicas": 1}
 
 
+async def test_an_export_can_be_repeated(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """What was exported and applied is exported again, or a repository would lose it with the next export.
+
+    Of the same name, one of another recommender and one for another target are not overwritten.
+    """
+    cluster.on("GET", paths.namespaces(), listed(namespace("shop")))
+    web, api = ({"kind": "Deployment", "name": name} for name in ("web", "api"))
+    command = ("export", "vpa", "-n", "shop")
+
+    async def exported(*objects: dict[str, object]) -> tuple[list[str], str]:
+        cluster.on("GET", paths.vertical_pod_autoscalers("shop"), listed(*objects))
+        shown = await program.run_beside(*against(cluster, tmp_path, *command))
+        return [one["metadata"]["name"] for one in yaml.safe_load_all(shown.out)], shown.err
+
+    both = vpa("deployment-web", target=web), vpa("deployment-api", target=api)
+    assert await exported(*both) == (["deployment-api", "deployment-web"], "")
+    other = vpa("deployment-web", target=web, recommenders=[])
+    names, notes = await exported(other, vpa("deployment-api", target=web))
+    assert names == []
+    assert notes.splitlines() == [
+        "Deployment shop/api is left out: deployment-api targets another workload",
+        "Deployment shop/web is left out: deployment-web targets it",
+    ]
+
+
 async def test_one_object_without_labels(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
     """The cluster has no VPA, and no label asks for a mode: recommendations only."""
     cluster.on("GET", paths.namespaces(), listed(namespace("shop")))

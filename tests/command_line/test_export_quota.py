@@ -9,7 +9,8 @@ from app.domain.custom_resources import KINDS
 from app.domain.profiles import ProfileKind
 from app.kubernetes import paths
 from tests.command_line.conftest import Program
-from tests.command_line.decided_cluster import HPA, against, refuse_workloads, serve_cluster
+from tests.command_line.decided_cluster import HPA, WORKLOADS, against, refuse_workloads, serve_cluster
+from tests.decisions.manifests import container, deployment
 from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
 
 REFUSING = (
@@ -52,6 +53,16 @@ async def test_a_resource_quota(program: Program, cluster: FakeApiServer, tmp_pa
         REFUSING.format("2500m CPU"),
         REFUSING.format("4864Mi memory"),
     ]
+
+
+async def test_requests_of_the_pod(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Three Pods of web request 2 cores each as a whole, and api 1: 7 cores, which the quota would refuse."""
+    web = deployment("web", container(), replicas=3, resources={"requests": {"cpu": "2"}})
+    cluster.on("GET", paths.deployments("shop"), listed(web, WORKLOADS[1]))
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, *QUOTA))
+
+    assert REFUSING.format("7 CPU") in outcome.err.splitlines()
 
 
 async def test_a_resource_slice(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:

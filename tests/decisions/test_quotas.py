@@ -8,7 +8,14 @@ import pytest
 
 from app.decisions.figures import read_workloads
 from app.decisions.pod_counts import PodCounts, maxima_of, pod_counts
-from app.decisions.quotas import NamespaceDemand, PodDemand, pod_demand, resource_quota, resource_slice
+from app.decisions.quotas import (
+    NamespaceDemand,
+    PodDemand,
+    pod_demand,
+    pod_level_amounts,
+    resource_quota,
+    resource_slice,
+)
 from app.decisions.templates import workload_object
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
@@ -26,7 +33,8 @@ def demand(manifest: Object, *profiles: Object, at_most: int = 0) -> PodDemand:
     spec = read_resources(msgspec.Raw(json.dumps(found.template["spec"]).encode()))
     pod = {resource: read_amounts(spec, resource) for resource in Resource}
     counts = pod_counts(found, {found.workload: at_most})
-    return pod_demand(found.workload, counts, next(iter(read_workloads(profiles)), None), pod)
+    figures = next(iter(read_workloads(profiles)), None)
+    return pod_demand(found.workload, counts, figures, pod, pod_level_amounts(found.template))
 
 
 def needs(*containers: tuple[str, str, int]) -> tuple[Object, Object]:
@@ -96,6 +104,25 @@ def test_without_a_profile_the_requests_count() -> None:
     assert found.without_request == ("app",)
 
 
+def test_requests_of_the_pod_count_before_those_of_containers() -> None:
+    """2 cores of the Pod, not 1 of its container; 1Gi is the limit of the Pod, of which none requests any.
+
+    With a need of 26m the quota would refuse the next Pod, so the sentence on it needs the 2 cores. A limit
+    of the Pod leaves the container's own request of 1 core as it is.
+    """
+    own = {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi", "cpu": "bad"}}
+    app = container(requests={"cpu": "1"})
+    found = demand(deployment("web", app, resources=own))
+
+    assert found.requests == {Resource.CPU: Decimal(2), Resource.MEMORY: 1024 * MIB}
+    assert (found.unknown, found.without_request) == ((), ())
+    profiled = demand(deployment("web", app, resources=own), *needs(("app", "0.026", MIB)))
+    assert profiled.amounts[Resource.CPU] == Decimal("0.026")
+    assert profiled.requests[Resource.CPU] == Decimal(2)
+    limited = demand(deployment("web", app, resources={"limits": {"cpu": "4"}}))
+    assert limited.requests == {Resource.CPU: Decimal(1)}
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "expected"),
     [
@@ -117,11 +144,12 @@ def test_the_pods_at_once(kind: str, spec: Object, expected: PodCounts) -> None:
 
 
 def test_maxima_of_autoscalers() -> None:
-    """One that can't be read is left out."""
+    """One that can't be read is left out; of two for one workload, the larger maximum counts."""
     target = {"kind": "Deployment", "name": "web"}
     scaler = {"metadata": {"namespace": "shop"}, "spec": {"scaleTargetRef": target, "maxReplicas": 10}}
+    smaller = scaler | {"spec": {"scaleTargetRef": target, "maxReplicas": 3}}
 
-    assert maxima_of([scaler, {"metadata": None}]) == {WEB: 10}
+    assert maxima_of([scaler, {"metadata": None}, smaller]) == {WEB: 10}
 
 
 def test_a_slice_is_one_of_liqoctl() -> None:

@@ -1,10 +1,11 @@
-"""Pods that VPA's updater evicts although its mode asks for resizes in place."""
+"""What keeps a VerticalPodAutoscaler from helping: evictions in the mode for resizes in place, and an HPA."""
 
 from typing import Any
 
 import pytest
 
-from app.decisions.vpa_notes import vpa_notes
+from app.decisions.scaling_targets import read_autoscalers
+from app.decisions.vpa_notes import scaling_notes, vpa_notes
 from app.domain.container_roles import TemplateContainers
 from app.domain.template_amounts import Quantities, template_amounts
 from app.domain.workloads import Workload
@@ -74,3 +75,53 @@ def test_one_container_decides_for_the_pod() -> None:
     assert len(notes(mode, ("app", BOTH, BOTH), ("proxy", BOTH, BOTH))) == 1
     assert notes(mode, ("app", BOTH, BOTH), pod=BOTH) == []
     assert notes(own_vpa(WEB, UpdateMode.RECREATE), ("app", BOTH, BOTH)) == []
+
+
+def beside_scaling(manifest: dict[str, Any], source: str, **measured: Any) -> list[str]:
+    """The sentences on an object beside an autoscaler that holds *measured* at 80 % of the requests."""
+    target = {"type": "Utilization", "averageUtilization": 80}
+    metric = {
+        "type": source[0].upper() + source[1:],
+        source: {"name": "cpu", "target": target, **measured},
+    }
+    horizontal = {
+        "metadata": {"name": "web-hpa", "namespace": "shop"},
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "metrics": [metric]},
+    }
+    facts = TargetFacts({}, TemplateContainers(containers=frozenset({"app", "proxy"})))
+    scaled = read_autoscalers([horizontal], "autoscaling/v2")
+    return list(scaling_notes(read_autoscaler(manifest), facts, scaled.get(WEB, ())))
+
+
+def test_a_request_that_an_autoscaler_scales_on() -> None:
+    """Each new request is another utilization, upon which the number of replicas changes.
+
+    An AverageValue is a usage, which no request changes; neither does an object that only recommends.
+    """
+    (own,) = beside_scaling(own_vpa(WEB, UpdateMode.INITIAL), "resource")
+    assert own == (
+        "it sets what HorizontalPodAutoscaler web-hpa scales on (cpu): set the label job-profiler.liqo.io/vpa"
+        " to Off, or write an object that controls the rest"
+    )
+    assert beside_scaling(vpa("web"), "resource") == [
+        "it sets what HorizontalPodAutoscaler web-hpa scales on (cpu): leave cpu out of controlledResources"
+    ]
+    assert beside_scaling(own_vpa(WEB, UpdateMode.OFF), "resource") == []
+    usage = {"type": "AverageValue", "averageValue": "100m"}
+    assert beside_scaling(vpa("web"), "resource", target=usage) == []
+    assert beside_scaling(vpa("web"), "resource", name="memory") != []
+
+
+def test_a_container_that_is_not_set_is_no_conflict() -> None:
+    """The target is of all containers, or of the one that it names."""
+    policies = [
+        {"containerName": "app", "controlledResources": ["memory"]},
+        {"containerName": "proxy", "mode": "Off"},
+    ]
+    spared = vpa("web", resourcePolicy={"containerPolicies": policies})
+    half = vpa("web", resourcePolicy={"containerPolicies": policies[:1]})
+
+    assert beside_scaling(spared, "resource") == []
+    assert len(beside_scaling(half, "resource")) == 1
+    assert beside_scaling(half, "containerResource", container="app") == []
+    assert len(beside_scaling(half, "containerResource", container="proxy")) == 1

@@ -50,6 +50,9 @@ def test_values_have_one_spelling() -> None:
     assert policy.faults == ()
 
 
+BELOW_A_MEBIBYTE = "which is less than 1Mi: use a quantity such as 512Mi"
+
+
 @pytest.mark.parametrize(
     ("key", "value", "fault"),
     [
@@ -60,7 +63,11 @@ def test_values_have_one_spelling() -> None:
         ("max_cpu", "plenty", "max-cpu of the Pod template is 'plenty': use a quantity such as 250m"),
         ("min_memory", "-1Gi", "min-memory of the Pod template is '-1Gi': use a quantity such as 512Mi"),
         ("min_memory", "1GiB", "min-memory of the Pod template is '1GiB': use a quantity such as 512Mi"),
-        ("max_memory", "0", "max-memory of the Pod template is '0': a container gets more than nothing"),
+        ("max_cpu", "0", "max-cpu of the Pod template is '0': a container gets more than nothing"),
+        *(
+            ("max_memory", value, f"max-memory of the Pod template is '{value}', {BELOW_A_MEBIBYTE}")
+            for value in ("0", "512m", "512", "1048575")
+        ),
         ("max_memory", "", "max-memory of the Pod template is '': use a quantity such as 512Mi"),
         ("max_cpu", "\u0661", "max-cpu of the Pod template is '\u0661': use a quantity such as 250m"),
         ("max_cpu", "\u202e1", r"max-cpu of the Pod template is '\u202e1': use a quantity such as 250m"),

@@ -65,6 +65,18 @@ def test_any_content_can_be_read(place: str, value: object) -> None:
     assert read_autoscaler(manifest).name == "web"
 
 
+@pytest.mark.parametrize("target", [{"kind": "Pod", "name": "a-1-" * 64}, {"kind": "K" * 64, "name": "web"}])
+def test_a_name_that_no_object_can_have_is_no_target(target: dict[str, str]) -> None:
+    """Names have at most 253 characters (64 * 4 is 256), kinds 63.
+
+    Matching longer ones with the patterns of generated names would stop the leader: 240,000 characters took
+    two minutes.
+    """
+    assert not read_autoscaler(vpa(target=target)).has_target
+    longest = read_autoscaler(vpa(target={"kind": "K" * 63, "name": "a" * 253}))
+    assert longest.target == Workload("shop", "a" * 253, "K" * 63)
+
+
 def test_a_status_survives_the_way_to_the_object_and_back() -> None:
     """What is written is what is read; a quantity without quotation marks is a text."""
     status = read_status(STORED)

@@ -17,7 +17,17 @@ from app.vpa.autoscaler import read_autoscaler
 from app.vpa.conclusions import conclude
 from app.vpa.recommendation import TargetFacts
 from app.vpa.status import AutoscalerStatus, to_manifest
-from tests.vpa.objects import POLICY, WEB, catalogue_of, container_policies, vpa, web_profiles
+from tests.vpa.objects import (
+    MEBIBYTE,
+    POLICY,
+    WEB,
+    Needs,
+    catalogue_of,
+    container_policies,
+    profile,
+    vpa,
+    web_profiles,
+)
 
 MAIN = {
     "containerName": "main",
@@ -159,6 +169,20 @@ def test_requests_only_stays_at_the_limit() -> None:
         " Pod template"
     )
     assert containers_of(status_of(known))[0] == MAIN  # RequestsAndLimits: VPA moves the limit too
+
+
+def test_a_need_that_only_its_rounding_lifts_above_the_limit() -> None:
+    """300 MiB and a byte are a request of 301Mi, and live within a limit of 315M, which is 300.4 MiB."""
+    need = str(300 * MEBIBYTE + 1)
+    needs: Needs = {"main": (need, need, need)}
+    only = container_policies({"containerName": "*", "controlledValues": "RequestsOnly"})
+
+    status = status_of(
+        facts(profile(Resource.MEMORY, needs), amounts=limits("2", "315M")), resourcePolicy=only
+    )
+
+    assert containers_of(status)[0]["target"] == {"memory": "315000000"}
+    assert conditions_of(status) == PROVIDED
 
 
 def test_a_minimum_above_the_limit_is_no_need() -> None:

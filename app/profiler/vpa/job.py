@@ -34,8 +34,9 @@ from app.vpa.status import AutoscalerStatus, to_manifest
 log = structlog.get_logger(__name__)
 _COMPARED_PER_BATCH = 100  # takes some milliseconds, in which the event loop runs nothing else
 # A status that was written so recently is not written again: the watch may not have reported it yet, or the
-# CRD's schema drops a field of it.
-_SETTLES = timedelta(hours=1)
+# CRD's schema drops a field of it. If it was reported, and then is another one, another recommender
+# wrote: a pass of VPA's own may end after the object named this one.
+_SETTLES, _APPEARS = timedelta(hours=1), timedelta(seconds=30)
 _NEEDS = {resource.profile_kind for resource in Resource}
 _NO_PROFILES: tuple[StoredProfile | None, ...] = tuple(None for _ in Resource)
 Key = tuple[str, str]
@@ -67,6 +68,20 @@ class _Write:
     status: AutoscalerStatus
 
 
+@dataclass(slots=True)
+class _Written:
+    """The last write to the object *uid*, and whether the watch has reported this status since."""
+
+    uid: str
+    status: AutoscalerStatus
+    at: datetime
+    is_reported: bool = False
+
+    def is_settling(self, now: datetime) -> bool:
+        """True if the same is not to be written again yet."""
+        return now - self.at < (_APPEARS if self.is_reported else _SETTLES)
+
+
 @dataclass(eq=False)
 class AutoscalerRecommender:
     """The recommender of one leader's term, under a *name*; `run` ends only by cancellation.
@@ -87,7 +102,7 @@ class AutoscalerRecommender:
     is_known: Callable[[Workload], bool] = lambda _workload: True
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _settled: dict[Key, StatusBasis] = field(default_factory=dict, init=False)
-    _written: dict[Key, tuple[str, AutoscalerStatus, datetime]] = field(default_factory=dict, init=False)
+    _written: dict[Key, _Written] = field(default_factory=dict, init=False)
     _limits: dict[Key, str] = field(default_factory=dict, init=False)
     _disputed: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -157,12 +172,14 @@ class AutoscalerRecommender:
         facts = target_facts(basis.profiles, basis.record, is_known=basis.is_known)
         conclusion = conclude(autoscaler, facts, self.policy)
         self._limits[key] = "; ".join(map(str, conclusion.limits))
-        wanted = conclusion.status
+        wanted, last = conclusion.status, self._written.get(key)
+        is_last = last is not None and last.uid == autoscaler.uid and wanted.says_the_same(last.status)
         if wanted.says_the_same(autoscaler.status):
             self._settled[key] = basis
+            if last and is_last:
+                last.is_reported = True
             return None
-        uid, last, written_at = self._written.get(key, ("", None, now))
-        if last and uid == autoscaler.uid and wanted.says_the_same(last) and now - written_at < _SETTLES:
+        if last and is_last and last.is_settling(now):
             return None
         return _Write(autoscaler, wanted.at(format_time(now), autoscaler.status))
 
@@ -180,5 +197,5 @@ class AutoscalerRecommender:
             str(autoscaler), lambda: self.writer.write_status(autoscaler, manifest), now
         )
         if is_written:
-            self._written[key] = autoscaler.uid, write.status, now
+            self._written[key] = _Written(autoscaler.uid, write.status, now)
         return is_written

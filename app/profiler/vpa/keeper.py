@@ -81,7 +81,7 @@ class AutoscalerKeeper:
         found = await self._steps(labels, by_target(self.autoscalers), now)
         is_served = self.is_served()
         self._hindered = list(_hindrances(found, is_served=is_served))
-        self.writes.keep_only({name for _, steps in found for name in _names(steps)})
+        self.writes.keep_only({name for _, steps in found for name in _names(steps)} if is_served else ())
         if not is_served:
             return 0
         due = [item for item in found if not self._is_paused(item[1], now)]
@@ -186,7 +186,7 @@ def _faults_in(labels: Labels, place: str) -> str:
 def _named(workload: Workload) -> str:
     if workload.kind == NAMESPACE:
         return f"namespace {workload.name}"
-    return f"{workload.kind} {workload.namespace}/{workload.name}"
+    return workload.full_name
 
 
 def _hindrances(found: Iterable[tuple[Workload, Steps]], *, is_served: bool) -> Iterator[AutoscalerFault]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import structlog
 
-from app.errors import ClusterError, ConflictError, NotFoundError, UnavailableError
+from app.errors import ClusterError, ConflictError, UnavailableError
 from app.periodic import Backoff
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.refusals import Refusals
@@ -40,7 +40,7 @@ class PacedWrites:
         await self._rate_limiter.acquire()
         try:
             await write()
-        except (NotFoundError, ConflictError) as error:
+        except ConflictError as error:
             log.debug("vpa_not_written", vpa=name, part=self._what, error=str(error))
             return False
         except UnavailableError as error:

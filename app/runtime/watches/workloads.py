@@ -60,6 +60,10 @@ class WorkloadWatches:
             for kind in WORKLOAD_KINDS
         }
         self._cron_jobs = [self._cron_job_reflector(namespace) for namespace in self._namespaces]
+        self._by_place: dict[tuple[str, str], list[Reflector[WorkloadRecord]]] = {}
+        for kind, watches in {**self._required, CRON_JOB: self._cron_jobs}.items():
+            for watch in watches:
+                self._by_place.setdefault((kind, watch.selection.namespace), []).append(watch)
 
     @property
     def reflectors(self) -> list[Reflector[WorkloadRecord]]:
@@ -92,9 +96,14 @@ class WorkloadWatches:
         )
 
     def knows(self, workload: Workload) -> bool:
-        """True if its object exists or does not: objects of its kind are listed there, and watched."""
-        places = {(workload.kind, ""), (workload.kind, workload.namespace)}
-        return workload.kind in READ_KINDS and places.isdisjoint(self._unread())
+        """True if its object exists or does not: objects of its kind are listed there, and watched.
+
+        It is asked for each VerticalPodAutoscaler in each pass, so it looks at no other watch.
+        """
+        places = ((workload.kind, ""), (workload.kind, workload.namespace))
+        return workload.kind in READ_KINDS and not any(
+            _is_unread(watch) for place in places for watch in self._by_place.get(place, ())
+        )
 
     def _listed(self) -> NamespaceSelection:
         """The namespaces of which all Pods and workloads are known: each of their watches is in sync."""
@@ -114,7 +123,7 @@ class WorkloadWatches:
             (kind, watch.selection.namespace)
             for kind, of_kind in watches.items()
             for watch in of_kind
-            if watch.fault or not watch.is_synced
+            if _is_unread(watch)
         )
 
     def _awaited(self) -> list[str]:
@@ -141,3 +150,7 @@ class WorkloadWatches:
 
         reflector.on_error = take_other_version
         return reflector
+
+
+def _is_unread(watch: Reflector[Any]) -> bool:
+    return bool(watch.fault) or not watch.is_synced

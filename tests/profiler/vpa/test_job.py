@@ -13,7 +13,7 @@ from app.domain.profiles import ProfileKind, Resource
 from app.domain.template_amounts import template_amounts
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import NAMED_KINDS, Workload
-from app.errors import ConflictError, ForbiddenError, UnavailableError
+from app.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from app.profiler.fault_announcer import FaultAnnouncer
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.vertical_autoscalers import AutoscalerRegistry
@@ -54,6 +54,10 @@ class Cluster:
         """Replace an object."""
         self.manifests[manifest["metadata"]["name"]] = manifest
         self._receiver.upsert(read_autoscaler(manifest))
+
+    def remove(self, name: str) -> None:
+        """Delete an object."""
+        self._receiver.delete(read_autoscaler(self.manifests.pop(name)))
 
     def targets(self, name: str = "web") -> dict[str, Any]:
         """The target of each container in the status of an object."""
@@ -161,6 +165,22 @@ async def test_a_field_that_the_crd_drops_is_no_reason_to_write() -> None:
     assert await term.writes() == 1
 
 
+async def test_what_another_writer_left_is_replaced() -> None:
+    """A pass of VPA's own recommender that began before the object named ours may end after our write.
+
+    Ours is written again when it is 30 seconds old: a watch that is late, or two writers, cost no more.
+    """
+    cluster = Cluster(vpa())
+    term = Term(cluster)
+    assert [await term.writes(), await term.writes()] == [1, 0]
+
+    cluster.put(vpa(status={"recommendation": {"containerRecommendations": []}}))
+    assert await term.writes() == 0
+    term.now += timedelta(seconds=30)
+    assert [await term.writes(), await term.writes()] == [1, 0]
+    assert cluster.targets()["main"] == {"cpu": "404m", "memory": "300Mi"}
+
+
 async def test_a_recommendation_that_ends_is_taken_back() -> None:
     """Its profiles expired: an empty list replaces what is stored, and nothing is written after that."""
     cluster = Cluster(vpa())
@@ -196,6 +216,20 @@ async def test_what_passes_is_no_refusal(error: Exception) -> None:
 
     assert [await term.writes(), await term.writes()] == [0, 1]
     assert not term.recommender.faults()
+
+
+async def test_a_status_that_is_not_there_is_named() -> None:
+    """A CRD without the subresource is a refusal; an object that is gone is none, once the watch says so."""
+    cluster = Cluster(vpa())
+    cluster.faults["web"] = [NotFoundError("no status"), NotFoundError("no status")]
+    term = Term(cluster)
+
+    assert [await term.writes(), await term.writes(), await term.writes()] == [0, 0, 0]
+    assert cluster.written == ["web", "web"]
+    assert term.recommender.faults() == {"VerticalPodAutoscaler shop/web": "its status is refused: no status"}
+    cluster.remove("web")
+    await term.writes()
+    assert term.recommender.faults() == {}
 
 
 async def test_limits_and_containers_come_from_the_object() -> None:

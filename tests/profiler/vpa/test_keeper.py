@@ -279,6 +279,19 @@ async def test_without_the_crd_nothing_is_sent() -> None:
     assert cluster.keeper.faults() == {}
 
 
+async def test_a_crd_that_returns_ends_all_pauses() -> None:
+    """Two writes met a CRD that had just gone, upon which the next one would wait for 5 minutes."""
+    cluster = Cluster(RECREATE)
+    cluster.faults[NAME] = [NotFoundError("no such resource"), NotFoundError("no such resource")]
+
+    assert [await cluster.requests(), await cluster.requests()] == [[f"apply {NAME}"]] * 2
+    assert await cluster.requests() == []
+    cluster.is_served = False
+    await cluster.requests()
+    cluster.is_served = True
+    assert await cluster.requests() == [f"apply {NAME}"]
+
+
 async def test_wrong_labels_are_named() -> None:
     """One Event on each object, and the status, while the object of the workload stays as it is."""
     cluster = Cluster(RECREATE)

@@ -24,7 +24,7 @@ from app.runtime.watches.faults import watch_faults
 from app.runtime.watches.vertical_autoscalers import AutoscalerWatches
 from app.vpa.autoscaler import read_autoscaler
 from tests.cluster.kubectl import Kubectl
-from tests.cluster.vpa_crd import ensure_vpa_crd, remove_vpa_crd
+from tests.cluster.vpa_crd import CRD, ensure_vpa_crd, remove_vpa_crd
 from tests.kubernetes.polling import until
 from tests.runtime.watches.vertical_autoscalers import keeper_of, recommender_of, watching
 from tests.vpa.objects import RECOMMENDER, vpa, web_profiles
@@ -284,6 +284,29 @@ async def test_own_objects_follow_the_labels(
         await until(lambda: names() == {"mine", "copy"})
         assert await keeper.run_once() == 0
         assert keeper.faults() == {}
+
+
+async def test_a_crd_without_status_is_named(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crd: None
+) -> None:
+    """VPA's CRD has the subresource from 1.0 on (kubernetes/autoscaler 1f342ff); 0.14 keeps one object.
+
+    The API server's 404 is that of an object that is gone, so the sentence says what else it may be.
+    """
+    removal = '[{"op": "remove", "path": "/spec/versions/0/subresources"}]'
+    kubectl.run("patch", CRD, "--type=json", f"--patch={removal}")
+    create(kubectl, namespace, vpa("web"))
+
+    async with watching(cluster, namespace) as watches:
+        job = recommender(cluster, watches, namespace)
+        assert await job.run_once() == 0
+        [(subject, reason)] = job.faults().items()
+
+    assert subject == f"VerticalPodAutoscaler {namespace}/web"
+    assert "404" in reason
+    assert reason.endswith(
+        ": verticalpodautoscalers.autoscaling.k8s.io has the subresource status from VPA 1.0 on"
+    )
 
 
 async def test_the_crd_comes_and_goes(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:
