@@ -1,4 +1,4 @@
-"""The benchmark of providers: the edges, and the series with which each provider tells them."""
+"""The benchmark of providers: the edges, and the series of each provider on them."""
 
 from itertools import pairwise
 from pathlib import Path
