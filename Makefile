@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-flood-memory test-flood-time test-newer compiled sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-profile bench-dashboard bench-pods bench-derivation bench-accuracy fuzz lint audit docs references pictures format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-flood-memory test-flood-time test-newer compiled sbom dist coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-providers bench-profile bench-dashboard bench-pods bench-derivation bench-accuracy fuzz lint audit docs references pictures format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -77,6 +77,9 @@ bench-isolation: .venv/dev.stamp parts  ## Measure the webhook's tail latency wh
 
 bench-cycle: .venv/dev.stamp parts  ## Measure a cycle's load on Prometheus, and its time beside curl's
 	@$(BIN)/python -m benchmarks.cycle
+
+bench-providers: .venv/dev.stamp parts  ## Measure queries, time and memory of connections from each provider beside Linkerd's
+	@$(BIN)/python -m benchmarks.providers
 
 bench-profile: .venv/dev.stamp parts  ## Measure `job-profiler profile` beside curl, and beside KRR="PYTHON KRR.PY"
 	@$(BIN)/python -m benchmarks.profile_command

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,9 +14,11 @@ from time import perf_counter
 
 import httpx
 
+from app.domain.connection_providers import AUTO
 from app.history.samples import STEP_SECONDS, step_time
 from app.profiler.cycle.collector import GRACE_SECONDS
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
+from app.profiler.cycle.signals import Signal
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
@@ -178,23 +180,36 @@ class Run:
 
 @dataclass(slots=True)
 class Profiler:
-    """A leader that starts without history; profiles are kept in memory instead of the API server."""
+    """A leader that starts without history; profiles are kept in memory instead of the API server.
+
+    A fault of one of *signals* ends the run: of others the past may have nothing.
+    """
 
     past: RunningPast
+    signals: Collection[Signal] = frozenset(Signal)
     traffic: QueryCosts = field(default_factory=QueryCosts)
+    profiles: InMemoryProfiles = field(default_factory=lambda: InMemoryProfiles("profiling"))
     _wire: _Wire = field(default_factory=_Wire)
     _cycle: ProfilingCycle | None = None
 
     @asynccontextmanager
-    async def opened(self, history_days: int) -> AsyncIterator["Profiler"]:
-        """Opens the source with default settings and *history_days*."""
+    async def opened(
+        self,
+        history_days: int,
+        *,
+        network_providers: Collection[str] = (AUTO,),
+        service_graph_sampling: float | None = None,
+    ) -> AsyncIterator["Profiler"]:
+        """Opens the source with *history_days*, *network_providers*, and else default settings."""
         async with PrometheusSource(
             self.past.url,
             scope=Scope(excluded=("kube-system", "kube-public", "kube-node-lease", "profiling")),
+            network_providers=network_providers,
+            service_graph_sampling=service_graph_sampling,
             observer=self.traffic,
             transport=self._wire,
         ) as source:
-            cluster = ClusterPorts(FixedSnapshot(), InMemoryProfiles("profiling"), LoggedReport())
+            cluster = ClusterPorts(FixedSnapshot(), self.profiles, LoggedReport())
             policy = CyclePolicy(EstimationPolicy(), history_days, timeslots=4)
             self._cycle = ProfilingCycle(source, cluster, policy, lambda _namespace: True)
             yield self
@@ -206,7 +221,7 @@ class Profiler:
         started = perf_counter()
         report = await self._cycle.run_once(step_time(newest_step) + timedelta(seconds=GRACE_SECONDS))
         seconds = perf_counter() - started
-        faults = [state for state in report.states if state.health.is_fault]
+        faults = [state for state in report.states if state.health.is_fault and state.signal in self.signals]
         if faults:
             raise RuntimeError(f"a signal failed: {faults}")
         return Run(report, seconds, self.past.cpu_seconds - used, self._wire.forms[before:])

@@ -12,14 +12,13 @@ from app.errors import RefusedQueryError, SourceError
 from app.history.samples import ConnectionSamples, StepRange
 from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import failure_texts, run_all
-from app.sources.connections.conversation import PART, ConnectionProvider, Conversation, QueryBatch
+from app.sources.connections.conversation import ConnectionProvider, Conversation, QueryBatch
 from app.sources.connections.edges import concatenate_samples
 from app.sources.load_meter import LoadMeter
 from app.sources.planning import SampleLoad
 from app.sources.provider_detection import ProviderDetection
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import QueryResult, SeriesMatrix
-from app.sources.row_limit import RowLimit
 
 CONNECTIONS = "connections"
 _MAX_PODS = 200_000  # of one answer; more than Kubernetes supports in a cluster
@@ -29,7 +28,7 @@ _MAX_PODS = 200_000  # of one answer; more than Kubernetes supports in a cluster
 class ConnectionQueries:
     """The edges of *providers*; with a *detection*, of those that have series.
 
-    *scope* is called for each request of samples; an answer on each rate of edges keeps *max_edges* rows.
+    *scope* is called for each request of samples; an answer on each rate keeps the rows of *max_edges* edges.
     """
 
     queries: BudgetedQueries
@@ -151,7 +150,7 @@ class ConnectionQueries:
                     batch.steps,
                     batch.optional,
                     signal=CONNECTIONS,
-                    limit=RowLimit(_MAX_PODS if batch.is_of_pods else self.max_edges, query_label=PART),
+                    limit=batch.row_limit(_MAX_PODS if batch.is_of_pods else self.max_edges),
                 )
             except RefusedQueryError:
                 if not batch.may_be_refused:

@@ -29,6 +29,7 @@ async def samples_of(
     scope: Scope | None = None,
     sample_budget: int = LARGE_BUDGET,
     knows_pod: KnowsPod | None = None,
+    max_edges: int = DEFAULT_MAX_EDGES,
 ) -> ConnectionSamples:
     """The samples of all edges; a small budget splits the queries by namespace.
 
@@ -42,7 +43,7 @@ async def samples_of(
             detection=None,
             scope=lambda: scope,
             load_meter=LoadMeter(source.api, knows_pod),
-            max_edges=DEFAULT_MAX_EDGES,
+            max_edges=max_edges,
         )
         return await only(queries.samples(steps))
 

@@ -4,6 +4,8 @@ Agents are scraped every 30 seconds; steps take 300 seconds. A rate of r a secon
 and as many responses: each count is a response.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -134,6 +136,28 @@ async def test_what_is_left_out(server: str) -> None:
         (EdgeFault.UNKNOWN_END, "shop"): 1,
         (EdgeFault.UNKNOWN_END, ""): 1,
         (EdgeFault.OTHER_REPORTER, "tenant"): 1,
+    }
+
+
+async def test_the_limit_of_edges_is_one_of_both_agents(
+    metric_server_factory: PrometheusFactory, tmp_path: Path
+) -> None:
+    """Two agents report each of 2 edges: a limit of 2 edges takes 4 rows."""
+    history = ProxyHistory(END)
+    for agent in AGENTS:
+        history.up(agent)
+    web = {"namespace": "shop", "pod": WEB_POD}
+    for pod in (CART_POD, PAYMENT_POD):
+        edge = ends(web, {"namespace": "shop", "pod": pod})
+        history.count(REQUESTS, request(NEAR, "client", **edge), 0.25)
+        history.count(REQUESTS, request(FAR, "server", **edge), 0.5)
+    url = serve(history, metric_server_factory, tmp_path)
+
+    samples = await samples_of(url, Hubble(), HALF_HOUR, max_edges=2)
+
+    assert Collected(samples, PODS).per_minute == {
+        "shop/web → shop/cart": (30.0, 30.0, 6),  # what the server's agent saw: it is more
+        "shop/web → shop/payment": (30.0, 30.0, 6),
     }
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.domain.namespaces import NamespaceSelection
 from app.history.samples import ConnectionSamples, EdgeFault, StepRange
 from app.sources.connection_queries import CONNECTIONS
-from app.sources.prometheus import PrometheusSource
+from app.sources.prometheus import Limits, PrometheusSource
 from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts
 from tests.cluster.prometheus import Prometheus
@@ -198,6 +198,38 @@ async def test_three_queries(url: str) -> None:
         await only(prometheus.connection_samples(HALF_HOUR))
 
     assert costs.queries[CONNECTIONS] == 3
+
+
+async def test_the_limit_of_edges_is_one_of_both_directions(
+    prometheus_factory: PrometheusFactory, tmp_path: Path
+) -> None:
+    """4 edges have 8 flows, which a limit of 4 edges takes, though a Pod of `mallory` claims 40 flows.
+
+    Of 8 rows each of two reporters may have 4 at least: 2 edges with 2 flows each are complete.
+    """
+    history = ProxyHistory(END)
+    claims = agent(9, "mallory")
+    for target in (A, claims):
+        history.up(target)
+    for number in range(40):
+        history.count(OBI, network_flow(claims, End("bank", f"a{number:02d}"), End("bank", "vault")), 1000.0)
+    for name in ("one", "two"):
+        web, db = two(name)
+        history.count(OBI, network_flow(A, web, db), 20.0)
+        history.count(OBI, network_flow(A, db, web, "response"), 60.0)
+    url = serve(history, prometheus_factory, tmp_path)
+
+    limits = Limits(max_edges=4)
+    async with PrometheusSource(url, scope=Scope(), network_providers=(FLOWS,), limits=limits) as source:
+        samples = await only(source.connection_samples(HALF_HOUR))
+
+    sent, received = bytes_both_ways(samples)
+    assert [str(edge) for edge in samples.edges if edge.source.namespace != "bank"] == [
+        edge("one"),
+        edge("two"),
+    ]
+    np.testing.assert_allclose(sent, 20.0)
+    np.testing.assert_allclose(received, 60.0)
 
 
 async def test_beyla_has_the_same(prometheus_factory: PrometheusFactory, tmp_path: Path) -> None:

@@ -180,16 +180,26 @@ class Collectors:
         return QueryBatch((part,), StepRange(steps.last, steps.last), is_of_pods=True)
 
     def rate(
-        self, metric: CollectorMetric, counters: ProxyCounters, shard: Shard, *, labels: tuple[str, ...] = ()
+        self,
+        metric: CollectorMetric,
+        counters: ProxyCounters,
+        shard: Shard,
+        *,
+        labels: tuple[str, ...] = (),
+        rows_per_edge: int = 1,
     ) -> LabeledQuery:
-        """The rate per second of *metric* of each edge from a source in *shard*, by *labels* too."""
+        """The rate per second of *metric* of each edge from a source in *shard*, by *labels* too.
+
+        An edge has *rows_per_edge* values of these at most.
+        """
         of_series = (*self.source_labels, *self.destination_labels, *labels)
         rates = " or ".join(
             counters.total(of_series, metric.name, (*metric.matchers, *self.trusted, *matchers))
             for matchers in self.namespace_labels.matchers(counters.scope, shard)
         )
         names = (*self.edge_labels, *labels)
-        return LabeledQuery(self.namespace_labels.named(f"({rates})"), names, frozenset(names))
+        query = self.namespace_labels.named(f"({rates})")
+        return LabeledQuery(query, names, frozenset(names), rows_per_edge)
 
     def observed(self, counters: ProxyCounters) -> LabeledQuery:
         """The number of scrapes in each step, the maximum of all collectors."""

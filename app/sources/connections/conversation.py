@@ -15,6 +15,7 @@ from app.domain.connection_providers import Provider
 from app.history.samples import ConnectionSamples, StepRange
 from app.sources.queries import MAX_QUERY_CHARACTERS, Scope, Shard
 from app.sources.query_result import Key, QueryResult, SeriesMatrix
+from app.sources.row_limit import RowLimit
 
 # The profiler's own label: the number of the query that a series belongs to.
 PART = "part"
@@ -26,12 +27,15 @@ OWN_CLUSTER = "__cluster"
 class LabeledQuery:
     """A query, and the labels that identify its series.
 
-    An absent *optional* label has the value ""; series without one of the other labels are dropped.
+    An absent *optional* label has the value ""; series without one of the other labels are dropped. An edge
+    has as many as *rows_per_edge* series; the label *reporter* has the namespace of what reports it.
     """
 
     query: str
     labels: tuple[str, ...]
     optional: frozenset[str] = frozenset()
+    rows_per_edge: int = 1
+    reporter: str = "namespace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,11 @@ class QueryBatch:
     def optional(self) -> frozenset[str]:
         """All labels, since no query has all of them; `split` checks the required labels of each query."""
         return frozenset(self.labels)
+
+    def row_limit(self, max_edges: int) -> RowLimit:
+        """The limit of rows of each query that *max_edges* edges fit into, by the reporter of the first."""
+        rows_per_edge = max(part.rows_per_edge for part in self.parts)
+        return RowLimit(max_edges * rows_per_edge, self.parts[0].reporter, query_label=PART)
 
     def split(self, result: QueryResult) -> list[SeriesMatrix]:
         """The result of each query; the first one has the unusable samples and left-out series of all."""

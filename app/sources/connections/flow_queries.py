@@ -219,7 +219,8 @@ class FlowQueries:
     def _labeled(self, query: str) -> LabeledQuery:
         direction = (self.metric.direction,) if self.metric.direction else ()
         optional = frozenset({*direction, self.metric.cluster, COLLECTOR})
-        return LabeledQuery(query, (*self.metric.labels, COLLECTOR), optional)
+        labels = (*self.metric.labels, COLLECTOR)
+        return LabeledQuery(query, labels, optional, rows_per_edge=1 + len(direction), reporter=COLLECTOR)
 
     def _present(self) -> str:
         """The flows of the step from the namespaces of the shard."""

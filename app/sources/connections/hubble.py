@@ -35,6 +35,7 @@ REQUESTS = "hubble_http_requests_total"
 DEFAULT_AGENT_NAMESPACES = frozenset({"kube-system", "cilium"})
 
 REPORTER = ("reporter",)
+_AGENTS = 2  # those of both ends report an edge
 # The older metric `http` has requests without a status, and responses apart.
 _RESPONSES = CollectorMetric(REQUESTS, ('status!=""',))
 SERIES = ProxySeries(
@@ -87,7 +88,7 @@ class Hubble:
         if presence.jobs:
             counters = collectors.counters(scope, presence)
             [metric] = collectors.metrics
-            rate = collectors.rate(metric, counters, shard, labels=REPORTER)
+            rate = collectors.rate(metric, counters, shard, labels=REPORTER, rows_per_edge=_AGENTS)
             batches = (
                 *packed([rate, collectors.observed(counters)], steps),
                 collectors.sources(scope, shard, steps),
