@@ -56,7 +56,7 @@ class AnnotationIndex:
     @property
     def has_lists(self) -> bool:
         """True once any kind of profile is listed."""
-        return bool(self._catalogue.listed_kinds)
+        return self._catalogue.has_lists
 
     def decides(self, key: str) -> bool:
         """True for an annotation key of ours whose kind is listed: the index knows its value."""

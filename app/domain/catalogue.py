@@ -65,6 +65,11 @@ class ProfileCatalogue:
         return len(self._by_name) == len(ProfileKind)
 
     @property
+    def has_lists(self) -> bool:
+        """True once any kind is listed."""
+        return bool(self._by_name)
+
+    @property
     def listed_kinds(self) -> frozenset[ProfileKind]:
         """The kinds with a list; of the others nothing is known, which is not the same as none."""
         return frozenset(self._by_name)

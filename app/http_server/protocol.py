@@ -103,6 +103,9 @@ class ClientConnection(HttpToolsProtocol):
             else:
                 self.send_400_response("Invalid HTTP request received.")
             return
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._is_last and cycle:  # a response begins in a task, which is later
+            cycle.keep_alive = False
         if self._is_receiving:
             self._wait_for_rest(len(data))
 
@@ -121,13 +124,6 @@ class ClientConnection(HttpToolsProtocol):
             raise ValueError("a field of three bytes takes 200 in memory")
         super().on_header(name, value)
 
-    def on_headers_complete(self) -> None:
-        """The head of a request is complete."""
-        super().on_headers_complete()
-        cycle: RequestResponseCycle | None = self.cycle
-        if self._is_last and cycle:
-            cycle.keep_alive = False
-
     def on_body(self, body: bytes) -> None:
         """A part of a body has arrived."""
         self._body_bytes += len(body)
@@ -137,7 +133,10 @@ class ClientConnection(HttpToolsProtocol):
         """The request is complete."""
         super().on_message_complete()
         self._is_receiving = False
-        self._expire_after(inf if self._is_processing() else self._policy.timeout_seconds)
+        if self.cycle.response_complete:
+            self._expire_after(self._policy.timeout_seconds)
+        else:
+            self._slot.deadline = inf
 
     def on_response_complete(self) -> None:
         """A response is complete; does the same as uvicorn's method, except for uvicorn's timer."""
@@ -146,7 +145,7 @@ class ClientConnection(HttpToolsProtocol):
         self._slot.served += 1
         if self._slot.stage is Stage.UNUSED:
             self._open_connections.advance(self._slot, Stage.USED)
-        if not self.transport.is_closing():
+        if self.flow.read_paused and not self.transport.is_closing():
             self.flow.resume_reading()
         if not self._is_receiving:
             is_unread = self.flow.write_paused
@@ -178,17 +177,13 @@ class ClientConnection(HttpToolsProtocol):
         self._open_connections.discard(self._slot)
         self._slot.drop()
 
-    def _is_processing(self) -> bool:
-        """True while a completely received request has no complete response."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.more_body and not cycle.response_complete
-
     def _is_answering(self) -> bool:
         """True while the client can't have received the complete response to its last request.
 
         A request that arrives before would wait for the client, without a time-out.
         """
-        return self._is_processing() or self.flow.write_paused
+        is_processing = self._slot.deadline == inf
+        return is_processing or self.flow.write_paused
 
     def _expire_after(self, seconds: float) -> None:
         self._slot.deadline = self.loop.time() + seconds

@@ -13,7 +13,7 @@ from app.domain.annotations import (
     is_ours_at_admission,
     opted_out,
 )
-from app.domain.workloads import POD, Owner, Workload, bare_pod, owner_workload
+from app.domain.workloads import POD, Workload, bare_pod, owner_workload
 from app.webhook.outcomes import SKIPPED, Decision, SkipReason
 from app.webhook.patching import Patch, build_patch
 from app.webhook.prepared import PreparedDecisions
@@ -126,5 +126,5 @@ def _fit(
 def _workload(namespace: str, metadata: Metadata) -> Workload:
     for reference in metadata.ownerReferences or ():
         if reference.controller:
-            return owner_workload(namespace, Owner(reference.kind, reference.name), metadata.labels or {})
+            return owner_workload(namespace, reference, metadata.labels or {})
     return bare_pod(namespace, metadata.name, metadata.generateName)

@@ -11,9 +11,8 @@ from app.errors import ReviewError
 from app.webhook.body_budget import BodyBudget, IncomingBody
 from app.webhook.decisions import AdmissionState, decide
 from app.webhook.metrics import AdmissionMetrics
-from app.webhook.outcomes import SKIPPED, Decision, SkipReason
+from app.webhook.outcomes import SKIPPED, SkipReason
 from app.webhook.reviews import (
-    AdmissionRequest,
     Body,
     TooComplexPodError,
     UnreadablePodError,
@@ -94,17 +93,19 @@ class PodMutator:
         return False
 
     async def _review_in_turn(self, source: str, body: Body) -> bytes:
-        began = perf_counter()
-        if not self._turns.are_needed(source, len(body), began):
-            return self._observed_review(source, body, began)
+        now = perf_counter()
+        if not self._turns.are_needed(source, len(body), now):
+            return self._observed_review(source, body, now)
         async with self._turns.turn(source, len(body)):
             return self._observed_review(source, body, perf_counter())
 
-    def _observed_review(self, source: str, body: Body, began: float) -> bytes:
+    def _observed_review(self, source: str, body: Body, now: float) -> bytes:
+        clock = self._turns.clock(source, now)
+        began = clock()
         try:
             return self.review(body)
         finally:
-            self._turns.observe(source, len(body), began, perf_counter())
+            self._turns.observe(source, len(body), clock() - began, now)
 
     def review(self, body: Body) -> bytes:
         """The answer to the review in *body*: always allowed, also after a fault.
@@ -119,16 +120,13 @@ class PodMutator:
             reason = SkipReason.TOO_COMPLEX if is_complex else SkipReason.UNREADABLE_POD
             self._metrics.count(SKIPPED[reason])
             return allowed(unreadable.uid)
-        decision = self._decide(request)
-        self._metrics.count(decision)
-        return patched(request.uid, decision.patch) if decision.patch else allowed(request.uid)
-
-    def _decide(self, request: AdmissionRequest) -> Decision:
         try:
-            return decide(request, self._state)
+            decision = decide(request, self._state)
         except Exception:
             log.exception("admission_failed_open", uid=request.uid, namespace=request.namespace)
-            return SKIPPED[SkipReason.INTERNAL_ERROR]
+            decision = SKIPPED[SkipReason.INTERNAL_ERROR]
+        self._metrics.count(decision)
+        return patched(request.uid, decision.patch) if decision.patch else allowed(request.uid)
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._max_review_bytes:

@@ -32,7 +32,8 @@ class AdmissionMetrics(Collector):
 
     def count(self, decision: Decision) -> None:
         """Count one answered review."""
-        self._reviews[_label(decision)] += 1
+        reason = decision.reason
+        self._reviews[_MUTATED_IN_FULL if reason is None else _label(decision, reason)] += 1
         if decision.resizing is not None:
             self._resizing[decision.resizing] += 1
 
@@ -98,10 +99,8 @@ def _labels() -> Iterator[tuple[str, str]]:
         yield _ERROR if reason in _FAULTS else _SKIPPED, reason
 
 
-def _label(decision: Decision) -> tuple[str, str]:
-    reason = decision.reason
-    if reason is None:
-        return _MUTATED_IN_FULL
+def _label(decision: Decision, reason: SkipReason) -> tuple[str, str]:
+    """The labels of a *decision* with the *reason*."""
     if decision.patch:
         return _MUTATED, reason
     return (_ERROR if reason in _FAULTS else _SKIPPED), reason

@@ -37,12 +37,9 @@ class PreparedDecisions:
 
     def find(self, workload: Workload, present: Mapping[str, str] | None) -> Decision | None:
         """The prepared decision on a Pod of *workload* with the annotations *present*, or None."""
-        profiled = self._index.profiled(workload)
-        if profiled is None:
-            return None
-        prepared = self._prepared.get(profiled)
+        prepared = self._prepared.get(workload) or self._of_profiled(workload)
         if prepared is None:
-            prepared = self._prepared[profiled] = self._prepare(profiled)
+            return None
         if present is None:
             return prepared.without_annotations
         characters = 0
@@ -52,6 +49,16 @@ class PreparedDecisions:
             characters += len(key) + len(value)
         fits = characters * _MAX_BYTES_PER_CHARACTER <= prepared.room_bytes
         return prepared.beside_others if fits else None
+
+    def _of_profiled(self, workload: Workload) -> _Prepared | None:
+        """The decisions of the workload with the profiles that apply to *workload*, if there is one."""
+        profiled = self._index.profiled(workload)
+        if profiled is None:
+            return None
+        prepared = self._prepared.get(profiled)
+        if prepared is None:
+            prepared = self._prepared[profiled] = self._prepare(profiled)
+        return prepared
 
     def _prepare(self, workload: Workload) -> _Prepared:
         wanted = self._index.annotations(workload)

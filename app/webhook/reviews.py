@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.domain.workloads import Owner
 from app.errors import ReviewError
 from app.webhook.patching import Patch
 
@@ -10,11 +11,9 @@ KIND = "AdmissionReview"
 Body = bytes | bytearray
 
 
-class OwnerReference(msgspec.Struct, gc=False):
+class OwnerReference(Owner, frozen=True, gc=False):
     """One entry of `metadata.ownerReferences`."""
 
-    kind: str
-    name: str
     controller: bool | None = None
 
 

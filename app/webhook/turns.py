@@ -4,12 +4,16 @@ Decoding blocks the event loop. Ordinary reviews are answered at once. A large o
 that sent many costly ones in the last second, waits until no other is in progress. A pause follows a long
 one: a flood leaves half of the time to others. Reviews of one source rotate by size too, since behind a proxy
 API servers share their address with a flood.
+
+Costly is what takes CPU time: on a busy node, ordinary reviews wait for the CPU. Its clock takes ten times as
+long to read, so it measures only reviews of a source that had one in the last second which was costly by the
+wall clock.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from time import perf_counter
+from time import perf_counter, thread_time
 
 from app.errors import ReviewError
 from app.fair_queue import FairQueue
@@ -17,7 +21,8 @@ from app.fair_queue import FairQueue
 _LARGE_BYTES = 64 * 1024  # recorded reviews have 9 to 14 kB
 _LONG_SECONDS = 0.005  # ordinary reviews take 0.1 ms
 _MAX_WAIT_SECONDS = 1.0  # a third of the time that an API server waits by default
-# A source is busy for a second after costly reviews of 0.05 s in all within a second.
+# A source is busy for a second after costly reviews of 0.05 s in all within a second; the first does not
+# count, since it may have waited for the CPU.
 _COSTLY_SECONDS = 0.0005
 _PERIOD_SECONDS, _BUSY_SECONDS = 1.0, 0.05
 
@@ -37,17 +42,23 @@ class Turns:
         """True if a review of *size_bytes* from *source* may delay others."""
         return size_bytes > _LARGE_BYTES or (bool(self._busy_until) and self._busy_until.get(source, 0) > now)
 
-    def observe(self, source: str, size_bytes: int, began: float, ended: float) -> None:
-        """Count the time of a review if it is costly for its size."""
-        if ended - began <= _COSTLY_SECONDS or size_bytes > _LARGE_BYTES:
+    def clock(self, source: str, now: float) -> Callable[[], float]:
+        """The clock that measures the next review of *source*."""
+        return thread_time if now < self._period_end and source in self._costly_seconds else perf_counter
+
+    def observe(self, source: str, size_bytes: int, seconds: float, now: float) -> None:
+        """Count the *seconds* of a review, by its clock, if it is costly for its size."""
+        if seconds <= _COSTLY_SECONDS or size_bytes > _LARGE_BYTES:
             return
-        if ended >= self._period_end:
-            self._costly_seconds, self._period_end = {}, ended + _PERIOD_SECONDS
-            self._busy_until = {each: until for each, until in self._busy_until.items() if until > ended}
-        costly_seconds = self._costly_seconds.get(source, 0) + ended - began
-        self._costly_seconds[source] = costly_seconds
-        if costly_seconds > _BUSY_SECONDS:
-            self._busy_until[source] = ended + _PERIOD_SECONDS
+        if now >= self._period_end:
+            self._costly_seconds, self._period_end = {}, now + _PERIOD_SECONDS
+            self._busy_until = {each: until for each, until in self._busy_until.items() if until > now}
+        if source not in self._costly_seconds:
+            self._costly_seconds[source] = 0
+            return
+        self._costly_seconds[source] += seconds
+        if self._costly_seconds[source] > _BUSY_SECONDS:
+            self._busy_until[source] = now + _PERIOD_SECONDS
 
     @asynccontextmanager
     async def turn(self, source: str, size_bytes: int) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 import structlog
 
-from app.domain.workloads import Workload
+from app.webhook.prepared import PreparedDecisions
 from tests.cluster.waiting import wait_until
 from tests.webhook.profiles import WEB_ANNOTATIONS, web_profiles
 from tests.webhook.reviews import UID, applied, encoded, patch_in, pod, review, web_pod
@@ -198,14 +198,14 @@ def test_a_pod_that_can_not_be_read_passes_as_it_is(served: ServedWebhook, revie
 
 
 def test_a_fault_of_our_own_lets_the_pod_pass(served: ServedWebhook, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an exception of the index: allowed, no patch, counted, and logged with the review's uid."""
+    """After an exception in a decision: allowed, no patch, counted, and logged with the review's uid."""
 
-    def fails(_: Workload) -> Workload:
-        raise KeyError("the index is broken")
+    def fails(*_: object) -> None:
+        raise KeyError("they are broken")
 
     before = served.webhook.counted("error", "internal_error")
     with monkeypatch.context() as broken, structlog.testing.capture_logs() as lines:
-        broken.setattr(served.webhook.index, "profiled", fails)
+        broken.setattr(PreparedDecisions, "find", fails)
         answer = served.ask(GOOD)
 
     assert answer.status == 200

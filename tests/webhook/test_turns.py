@@ -1,6 +1,7 @@
 """Reviews that take long have their turns; others do not wait."""
 
 import asyncio
+from time import perf_counter, thread_time
 
 import pytest
 
@@ -22,24 +23,37 @@ def test_only_long_reviews_need_a_turn() -> None:
     turns = Turns()
     assert not turns.are_needed("a", ORDINARY, 10)
     assert turns.are_needed("a", LARGE, 10)
-    turns.observe("a", ORDINARY, 10.0, 10.04)
-    turns.observe("a", LARGE, 10.1, 10.2)
+    turns.observe("a", ORDINARY, 0.001, 9.9)
+    turns.observe("a", ORDINARY, 0.04, 10.04)
+    turns.observe("a", LARGE, 0.1, 10.2)
     for _ in range(1000):
-        turns.observe("a", ORDINARY, 10.2, 10.2001)
+        turns.observe("a", ORDINARY, 0.0001, 10.2)
     assert not turns.are_needed("a", ORDINARY, 10.3)
-    turns.observe("a", ORDINARY, 10.30, 10.32)
+    turns.observe("a", ORDINARY, 0.02, 10.32)
 
     assert (turns.are_needed("a", ORDINARY, 11.3), turns.are_needed("b", ORDINARY, 11.3)) == (True, False)
     assert not turns.are_needed("a", ORDINARY, 11.4)
 
 
 def test_costly_reviews_now_and_then_need_no_turn() -> None:
-    """One of 0.04 s every second, as a garbage collection may cause."""
+    """Two of 0.04 s every second, as garbage collections may cause: the first does not count."""
     turns = Turns()
     for second in range(10):
-        turns.observe("a", ORDINARY, second, second + 0.04)
+        turns.observe("a", ORDINARY, 0.04, second)
+        turns.observe("a", ORDINARY, 0.04, second + 0.5)
 
     assert not turns.are_needed("a", ORDINARY, 9.5)
+
+
+def test_reviews_that_wait_for_the_cpu_need_no_turn() -> None:
+    """After one that took 0.06 s by the wall clock, CPU time counts, for a second and for its source."""
+    turns = Turns()
+    assert turns.clock("a", 10) is perf_counter
+    turns.observe("a", ORDINARY, 0.06, 10)
+
+    assert not turns.are_needed("a", ORDINARY, 10)
+    assert (turns.clock("a", 10.9), turns.clock("b", 10.9)) == (thread_time, perf_counter)
+    assert turns.clock("a", 11.1) is perf_counter
 
 
 async def test_sources_and_sizes_take_turns() -> None:
