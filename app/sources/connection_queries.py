@@ -61,6 +61,8 @@ class ConnectionQueries:
         of some, and only these afterwards. If they do not answer together, the first one that answers alone
         counts.
         """
+        if self.providers:
+            self.scope()  # raises an error if no namespace is profiled
         providers = await self._providers_to_ask(steps)
         if self.providers and not providers:
             yield ConnectionSamples.none(steps, namespaces)

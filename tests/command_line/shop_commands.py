@@ -4,7 +4,7 @@ from pathlib import Path
 
 from app.kubernetes import paths
 from tests.command_line.decided_cluster import WORKLOADS, against, serve_cluster
-from tests.command_line.served_prometheus import serves
+from tests.command_line.served_prometheus import serve
 from tests.kubernetes.fake_api_server import FakeApiServer, listed
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
@@ -20,7 +20,7 @@ def serve_shop(server: FakeApiServer) -> FakeApiServer:
     server.on("GET", paths.deployments("shop"), listed(*WORKLOADS))
     for path_of in EMPTY:
         server.on("GET", path_of("shop"), listed())
-    server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
+    serve(server, EmojivotoPrometheus())
     return server
 
 

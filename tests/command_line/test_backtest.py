@@ -10,7 +10,7 @@ import pytest
 
 from tests.command_line.conftest import Program
 from tests.command_line.pasts import write_past
-from tests.command_line.served_prometheus import serves
+from tests.command_line.served_prometheus import serve
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
@@ -238,7 +238,7 @@ def test_selectors_need_a_cluster(program: Program, tmp_path: Path, monkeypatch:
 async def test_prometheus_is_queried_for_whole_days(program: Program, api_server: FakeApiServer) -> None:
     """The queries end at the last midnight. KRR's value is never exceeded by constant usage."""
     prometheus = EmojivotoPrometheus()
-    api_server.on("POST", "/api/v1/query_range", serves(prometheus))
+    serve(api_server, prometheus)
 
     outcome = await program.run_beside("backtest", "--prometheus-url", api_server.url, "--days", 3, "--json")
 
@@ -254,7 +254,7 @@ async def test_prometheus_is_queried_for_whole_days(program: Program, api_server
 
 async def test_an_empty_prometheus(program: Program, api_server: FakeApiServer) -> None:
     """Exit code 1; the message names the server."""
-    api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus(containers={})))
+    serve(api_server, EmojivotoPrometheus(containers={}))
 
     outcome = await program.run_beside("backtest", "--prometheus-url", api_server.url, "--days", 2)
 

@@ -34,7 +34,7 @@ from app.sources.history_file import RecordedContainer, write_history_file
 from tests.command_line.conftest import Outcome, Program
 from tests.command_line.decided_cluster import serve_namespaces
 from tests.command_line.pasts import FIRST_MIDNIGHT, write_past
-from tests.command_line.served_prometheus import serves
+from tests.command_line.served_prometheus import serve
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
@@ -310,7 +310,7 @@ def store(server: FakeApiServer, profile: ResourceProfile, name: str | None = No
 
 async def explained(program: Program, server: FakeApiServer, tmp_path: Path, *more: object) -> Outcome:
     """Explains `emojivoto/web` with constant usage and the profiles of *server*."""
-    server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
+    serve(server, EmojivotoPrometheus())
     namespace = "emojivoto"
     serve_namespaces(server, namespace)
     web_deployment = {"metadata": {"name": "web", "namespace": namespace}}
@@ -471,7 +471,7 @@ async def test_siblings_are_queried_in_the_named_namespaces(
 ) -> None:
     """Only the workload's namespace is queried; --profiling-namespace adds others."""
     prometheus = EmojivotoPrometheus()
-    api_server.on("POST", "/api/v1/query_range", serves(prometheus))
+    serve(api_server, prometheus)
 
     await program.run_beside("explain", "emojivoto/web", "--prometheus-url", api_server.url)
     alone = [question.query for question in prometheus.questions if question.signal == "cpu"]

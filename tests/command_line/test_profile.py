@@ -18,7 +18,7 @@ from app.kubernetes import paths
 from app.sources.queries import CPU_USAGE
 from app.sources.query_observer import QueryCosts
 from tests.command_line.conftest import Program
-from tests.command_line.served_prometheus import serves
+from tests.command_line.served_prometheus import serve
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.kubernetes.labelled_namespaces import OPTED_OUT, matching
 from tests.profiler.emojivoto_prometheus import CONTAINERS, WEB_POD, EmojivotoPrometheus
@@ -183,7 +183,7 @@ def test_wrong_arguments_are_refused_before_anything_is_read(
 async def test_prometheus_is_queried_over_the_network(program: Program, api_server: FakeApiServer) -> None:
     """The values are those of the scripted Prometheus; the profiler's own namespace is excluded."""
     prometheus = EmojivotoPrometheus()
-    api_server.on("POST", "/prometheus/api/v1/query_range", serves(prometheus))
+    serve(api_server, prometheus, "/prometheus")
 
     outcome = await program.run_beside(
         "profile", "--prometheus-url", f"{api_server.url}/prometheus/", "--history-days", 1, "-o", "json"
@@ -201,7 +201,7 @@ async def test_a_source_that_fails_in_part_prints_the_rest_and_fails(
 ) -> None:
     """If only memory queries fail, CPU and connections are printed, and the exit code is 1."""
     fault = {"memory": lambda *_: httpx.Response(400, json={"status": "error", "error": "query too long"})}
-    api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus(faults=fault)))
+    serve(api_server, EmojivotoPrometheus(faults=fault))
 
     outcome = await program.run_beside(
         "profile", "--prometheus-url", api_server.url, "--history-days", 1, "-o", "json"
@@ -222,7 +222,7 @@ def prometheus() -> EmojivotoPrometheus:
 @pytest.fixture
 def cluster(api_server: FakeApiServer, prometheus: EmojivotoPrometheus) -> FakeApiServer:
     """Prometheus and API server on one socket; only `web` runs, and no profile is stored."""
-    api_server.on("POST", "/api/v1/query_range", serves(prometheus))
+    serve(api_server, prometheus)
     web_deployment = {"metadata": {"name": "web", "namespace": "emojivoto"}}
     api_server.on("GET", paths.namespaces(), matching({OPTED_OUT: ""}))
     api_server.on("GET", paths.pods(None), listed())

@@ -10,7 +10,7 @@ import pytest
 from app.domain.annotations import WORKLOAD_NAME
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
-from tests.command_line.served_prometheus import serves
+from tests.command_line.served_prometheus import serve
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.kubernetes.kubeconfigs import kubeconfig
 from tests.kubernetes.services import KPS, WEB, service
@@ -44,7 +44,9 @@ def cluster(api_server: FakeApiServer) -> FakeApiServer:
         api_server.on("GET", path, listed())
     for name in ("emojivoto", "green"):
         api_server.on("GET", paths.namespace(name), answers({"metadata": {"name": name}}))
-    api_server.on("GET", proxy("monitoring", "prom", 9090), serves(EmojivotoPrometheus()))
+    serve(
+        api_server, EmojivotoPrometheus(), proxy("monitoring", "prom", 9090).removesuffix(QUERY), verb="GET"
+    )
     api_server.on("GET", paths.services(), listed(service("prom", "monitoring", KPS, WEB)))
     return api_server
 
@@ -158,7 +160,7 @@ async def test_of_the_release(
     """The address in the installed release's Deployment is that of a Service, and goes before a search."""
     cluster.on("GET", paths.deployments(), listed(deployment("profiling", **variables)))
     cluster.on("GET", paths.service(namespace, name), answers(service(name, namespace, {}, WEB)))
-    cluster.on("GET", proxy(namespace, name, port), serves(EmojivotoPrometheus()))
+    serve(cluster, EmojivotoPrometheus(), proxy(namespace, name, port).removesuffix(QUERY), verb="GET")
 
     outcome = await profile(program, cluster, tmp_path)
 
@@ -169,7 +171,7 @@ async def test_of_the_release(
 
 async def test_of_the_release_outside(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
     """The release reads a server outside of the cluster: it is asked directly, at the release's path."""
-    cluster.on("POST", f"/outside{QUERY}", serves(EmojivotoPrometheus()))
+    serve(cluster, EmojivotoPrometheus(), "/outside")
     url = f"{cluster.url}/outside"
     cluster.on("GET", paths.deployments(), listed(deployment("profiling", PROMETHEUS_URL=url)))
 
@@ -185,7 +187,7 @@ async def test_of_a_release_that_searches(program: Program, cluster: FakeApiServ
     status = {"data": {"status.json": json.dumps(report)}}
     cluster.on("GET", paths.config_map("profiling", "job-profiler-status"), answers(status))
     cluster.on("GET", paths.deployments(), listed(deployment("profiling", PROMETHEUS_URL="auto")))
-    cluster.on("GET", proxy("monitoring", "other", 9090), serves(EmojivotoPrometheus()))
+    serve(cluster, EmojivotoPrometheus(), proxy("monitoring", "other", 9090).removesuffix(QUERY), verb="GET")
     cluster.on(
         "GET",
         paths.services(),
@@ -226,7 +228,7 @@ async def test_savings_from_the_release_elsewhere(
 ) -> None:
     """`auto` is an address that is given, and the namespace of the release is not."""
     cluster.on("GET", paths.deployments(), listed(deployment("platform", PROMETHEUS_URL="prom.o11y.svc")))
-    cluster.on("GET", proxy("o11y", "prom", 9090), serves(EmojivotoPrometheus()))
+    serve(cluster, EmojivotoPrometheus(), proxy("o11y", "prom", 9090).removesuffix(QUERY), verb="GET")
     access = ("--kubeconfig", reader(cluster, tmp_path))
 
     outcome = await program.run_beside(
@@ -241,7 +243,7 @@ async def test_several_releases(program: Program, cluster: FakeApiServer, tmp_pa
     """Two releases may have two servers: one is asked for, and taken where it is given."""
     releases = [deployment(name, PROMETHEUS_URL=f"prom.{name}.svc") for name in ("blue", "green")]
     cluster.on("GET", paths.deployments(), listed(*releases))
-    cluster.on("GET", proxy("green", "prom", 9090), serves(EmojivotoPrometheus()))
+    serve(cluster, EmojivotoPrometheus(), proxy("green", "prom", 9090).removesuffix(QUERY), verb="GET")
 
     refused = await profile(program, cluster, tmp_path)
     chosen = await profile(program, cluster, tmp_path, "--own-namespace", "green")
@@ -271,7 +273,7 @@ async def test_the_default_kubeconfig(program: Program, cluster: FakeApiServer) 
 async def test_an_address_that_is_given(program: Program, cluster: FakeApiServer) -> None:
     """It is never second-guessed: nothing is searched, and the default kubeconfig is not read."""
     default_kubeconfig(cluster)
-    cluster.on("POST", QUERY, serves(EmojivotoPrometheus()))
+    serve(cluster, EmojivotoPrometheus())
 
     outcome = await program.run_beside("profile", "--prometheus-url", cluster.url, "--history-days", "1")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.command_line.conftest import Program
-from tests.command_line.served_prometheus import serves
+from tests.command_line.served_prometheus import serve
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.profiler.emojivoto_prometheus import WEB_POD, EmojivotoPrometheus
 
@@ -14,7 +14,7 @@ from tests.profiler.emojivoto_prometheus import WEB_POD, EmojivotoPrometheus
 @pytest.fixture
 def prometheus(api_server: FakeApiServer) -> str:
     """The URL of a Prometheus with constant usage of five containers."""
-    api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
+    serve(api_server, EmojivotoPrometheus())
     return api_server.url
 
 
@@ -65,7 +65,7 @@ async def test_without_samples_nothing_is_written(
     program: Program, api_server: FakeApiServer, tmp_path: Path
 ) -> None:
     """Exit code 1, and no file."""
-    api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus(containers={})))
+    serve(api_server, EmojivotoPrometheus(containers={}))
     file = tmp_path / "usage.npz"
 
     outcome = await program.run_beside("record", "--prometheus-url", api_server.url, "--days", 1, "-o", file)

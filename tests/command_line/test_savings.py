@@ -11,7 +11,7 @@ from app.kubernetes import paths
 from tests.command_line.conftest import Program
 from tests.command_line.decided_cluster import against, serve_cluster
 from tests.command_line.pasts import write_past
-from tests.command_line.served_prometheus import serves
+from tests.command_line.served_prometheus import serve
 from tests.decisions.manifests import container, deployment, need
 from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
@@ -312,7 +312,7 @@ def test_a_past_without_requests(program: Program, tmp_path: Path) -> None:
 
 async def test_a_prometheus_without_requests(program: Program, api_server: FakeApiServer) -> None:
     """Needs are computed; without kube-state-metrics no request is known, and each workload is named."""
-    api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
+    serve(api_server, EmojivotoPrometheus())
 
     outcome = await program.run_beside(
         *("savings", "--prometheus-url", api_server.url, "--history-days", 1, "-o", "json")

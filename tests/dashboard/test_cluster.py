@@ -20,7 +20,7 @@ from app.kubernetes import paths
 from app.kubernetes.overrides import NO_OVERRIDES
 from app.settings.environment import read_settings
 from tests.command_line.decided_cluster import serve_cluster
-from tests.command_line.served_prometheus import serves
+from tests.command_line.served_prometheus import serve
 from tests.decisions.manifests import container, deployment, need
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
@@ -141,7 +141,7 @@ async def test_what_may_not_be_listed_is_named(api_server: FakeApiServer, tmp_pa
 async def test_curves_and_usage_from_a_prometheus(api_server: FakeApiServer, tmp_path: Path) -> None:
     """The usage of web in its row, and a curve in its view; only its Pods are asked for."""
     prometheus = EmojivotoPrometheus()
-    api_server.on("POST", "/api/v1/query_range", serves(prometheus))
+    serve(api_server, prometheus)
     api_server.on("GET", paths.profiles("cpuprofiles", "profiling"), listed(WEB))
     async with dashboard(api_server, tmp_path, api_server.url) as client:
         rows = (await client.get("workloads")).text

@@ -31,7 +31,7 @@ _UNKNOWN = "unknown"  # in the place of a kind
 _GENERATED_TAIL = re.compile(rf"(?P<name>.+?)((-[456789bcdf]{{6,10}})?-{GENERATED}|-[0-9]+)")
 
 
-class End(NamedTuple):
+class HubbleEnd(NamedTuple):
     """An end by its namespace, and its Pod or else its workload; of an unknown one, *name* is any label."""
 
     namespace: str
@@ -46,8 +46,8 @@ class End(NamedTuple):
         return self.namespace, match["name"] if match else self.pod or self.name
 
 
-END_LABELS = len(End._fields)
-Edge = tuple[End, End]
+END_LABELS = len(HubbleEnd._fields)
+Edge = tuple[HubbleEnd, HubbleEnd]
 
 
 class HubbleEnds:
@@ -55,16 +55,16 @@ class HubbleEnds:
 
     def __init__(self, addresses: PodAddresses, step_count: int) -> None:
         self._addresses, self._step_count = addresses, step_count
-        self._workloads: dict[End, Workload] = {}  # that of a Pod, by other labels
-        self._ends: dict[Key, Mapping[End, StepFlags | None]] = {}
+        self._workloads: dict[HubbleEnd, Workload] = {}  # that of a Pod, by other labels
+        self._ends: dict[Key, Mapping[HubbleEnd, StepFlags | None]] = {}
 
-    def of(self, labels: Key) -> Mapping[End, StepFlags | None]:
+    def of(self, labels: Key) -> Mapping[HubbleEnd, StepFlags | None]:
         """The ends that *labels* name, with the steps of each; None for all."""
         if labels not in self._ends:
             self._ends[labels] = self._find(labels)
         return self._ends[labels]
 
-    def _find(self, labels: Key) -> Mapping[End, StepFlags | None]:
+    def _find(self, labels: Key) -> Mapping[HubbleEnd, StepFlags | None]:
         place, pod, workload, kind, address, context = labels
         namespace, name, context_address = _of_context(context)
         place, address = place or namespace, address or context_address
@@ -74,7 +74,7 @@ class HubbleEnds:
         if pod and place:
             return {self._pod(place, pod, named): None}
         holders = self._addresses.of_address(address)
-        ends: dict[End, StepFlags | None] = {
+        ends: dict[HubbleEnd, StepFlags | None] = {
             self._pod(*holder, named if holder[0] == place else None): flags
             for holder, flags in holders.items()
         }
@@ -110,22 +110,22 @@ class HubbleEnds:
         pods = {tuple(end): (end.pod,) for end in self._workloads}
         return EndpointNaming(END_LABELS, self._workload, self._workload, pods, pods)
 
-    def _pod(self, namespace: str, pod: str, named: Workload | None) -> End:
-        end = End(namespace, pod)
+    def _pod(self, namespace: str, pod: str, named: Workload | None) -> HubbleEnd:
+        end = HubbleEnd(namespace, pod)
         known = self._workloads.get(end)
         if known is None or (named and named.name and known.kind in {"", SERVICE}):
             self._workloads[end] = named or Workload(namespace, "", "")
         return end
 
-    def _without_pod(self, place: str, workload: str, kind: str, name: str) -> End:
+    def _without_pod(self, place: str, workload: str, kind: str, name: str) -> HubbleEnd:
         if workload and place:
-            return End(place, "", workload, kind)
+            return HubbleEnd(place, "", workload, kind)
         if place and is_dns_subdomain(name) and not _is_address(name):
             return self._pod(place, name, Workload(place, name, SERVICE))
-        return End(place, "", name, _UNKNOWN)
+        return HubbleEnd(place, "", name, _UNKNOWN)
 
     def _workload(self, key: Key) -> Workload | None:
-        end = End(*key)
+        end = HubbleEnd(*key)
         if end.kind == _UNKNOWN:
             return None
         return self._workloads[end] if end.pod else Workload(end.namespace, end.name, end.kind)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.domain.workloads import SERVICE, Workload
-from app.sources.connections.hubble_ends import End, HubbleEnds
+from app.sources.connections.hubble_ends import HubbleEnd, HubbleEnds
 from app.sources.connections.pod_addresses import PodAddresses
 from app.sources.query_result import SeriesMatrix
 
@@ -67,8 +67,8 @@ def test_an_address_is_that_of_a_pod_in_each_step() -> None:
     [first, second] = ends.of(labels("shop", ip="10.0.0.7"))
     named = ends.of(labels("shop", workload="web", kind="Deployment", context="10.0.0.7"))
 
-    assert (first, second.kind) == (End("shop", "web"), "unknown")
-    assert list(named) == [End("shop", "web"), End("shop", "", "web", "Deployment")]
+    assert (first, second.kind) == (HubbleEnd("shop", "web"), "unknown")
+    assert list(named) == [HubbleEnd("shop", "web"), HubbleEnd("shop", "", "web", "Deployment")]
     assert [flags.tolist() for flags in named.values() if flags is not None] == [[True, False], [False, True]]
     assert ends.naming().source(tuple(first)) == Workload("shop", "web", "Deployment")
 
@@ -136,4 +136,4 @@ def test_an_address_that_moves_makes_two_edges() -> None:
 )
 def test_a_name_without_what_controllers_add(pod: str, name: str) -> None:
     """A hash and five characters of a Deployment, a number, or five characters; words stay."""
-    assert End("shop", pod).group == ("shop", name)
+    assert HubbleEnd("shop", pod).group == ("shop", name)
