@@ -17,6 +17,7 @@ from tests.e2e.product import REPOSITORY, ProductProcess, Program, from_this_tre
 CHART = REPOSITORY / "charts" / "job-profiler"
 KINDS = "cpuprofiles,memoryprofiles,connectionprofiles"
 NAME = "job-profiler"
+IDENTITY = "job-profiler.liqo.io"  # of annotations
 
 
 class Release:
@@ -125,6 +126,18 @@ class Release:
             for kind in KINDS.split(",")
             for profile in self.kubectl.api.list(kind, self.namespace)
         }
+
+    def connections(self) -> dict[str, dict[str, Any]]:
+        """Every connection profile by its edge, in the notation of the histories."""
+        by_edge = {}
+        for profile in self.kubectl.api.list("connectionprofiles", self.namespace):
+            spec, annotations = profile["spec"], profile["metadata"]["annotations"]
+            ends = [
+                (annotations[f"{IDENTITY}/{end}-kind"], spec[f"{end}_namespace"], spec[f"{end}_job"])
+                for end in ("source", "destination")
+            ]
+            by_edge[" → ".join("/".join(end).removeprefix("Deployment/") for end in ends)] = profile
+        return by_edge
 
 
 def job_profiler(

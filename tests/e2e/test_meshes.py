@@ -14,7 +14,7 @@ from tests.cluster.waiting import wait_until
 from tests.conftest import PrometheusFactory
 from tests.e2e.conftest import running
 from tests.e2e.release import Release
-from tests.e2e.workloads import deployment, our_annotations, pods_of
+from tests.e2e.workloads import deployment, our_annotations, pods_of, stateful_set
 from tests.histories.shop import BOTH, ISTIO, LINKERD, write_shop
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
@@ -50,42 +50,13 @@ def release(
 
 def workloads() -> Iterator[dict[str, Any]]:
     """The ends of all edges but the CronJob, without Pods: other ends that do not exist are left out."""
-    yield stateful_set("db", STORAGE)
-    yield stateful_set("queue", SHOP)
+    # Istio's metrics do not name the kind of a StatefulSet.
+    yield stateful_set("db", STORAGE, replicas=0)
+    yield stateful_set("queue", SHOP, replicas=0)
     for name in ("web", "cart", "payment", "batch", "ambient"):
         stopped = deployment(name, SHOP)
         stopped["spec"]["replicas"] = 0
         yield stopped
-
-
-def stateful_set(name: str, namespace: str) -> dict[str, Any]:
-    """A StatefulSet; Istio's metrics do not name its kind."""
-    labels = {"app": name}
-    container = {"name": "main", "image": "registry.example/db:1"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "StatefulSet",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "serviceName": name,
-            "replicas": 0,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }
-
-
-def edges(release: Release) -> dict[str, dict[str, Any]]:
-    """Every connection profile by its edge, in the notation of the histories."""
-    profiles_by_edge = {}
-    for profile in release.profiles().values():
-        spec, annotations = profile["spec"], profile["metadata"]["annotations"]
-        ends = [
-            (annotations[f"job-profiler.liqo.io/{end}-kind"], spec[f"{end}_namespace"], spec[f"{end}_job"])
-            for end in ("source", "destination")
-        ]
-        profiles_by_edge[" → ".join("/".join(end).removeprefix("Deployment/") for end in ends)] = profile
-    return profiles_by_edge
 
 
 def rates(profile: dict[str, Any]) -> tuple[float, ...]:
@@ -97,7 +68,7 @@ def rates(profile: dict[str, Any]) -> tuple[float, ...]:
 @pytest.mark.parametrize("edge", sorted(LINKERD.keys() | ISTIO.keys()))
 def test_each_edge_has_a_profile(release: Release, edge: str) -> None:
     """Requests, responses and bytes both ways equal the histories; the value is requests + responses."""
-    profile = edges(release)[edge]
+    profile = release.connections()[edge]
 
     requests, responses, *_ = BOTH[edge]
     assert rates(profile) == BOTH[edge]
@@ -106,7 +77,7 @@ def test_each_edge_has_a_profile(release: Release, edge: str) -> None:
 
 def test_nothing_else_has_a_profile(release: Release) -> None:
     """No edge is counted twice or has an unidentified endpoint; without usage there are no other profiles."""
-    assert edges(release).keys() == BOTH.keys()
+    assert release.connections().keys() == BOTH.keys()
     assert len(release.profiles()) == len(BOTH)
 
 
@@ -116,7 +87,7 @@ def test_a_pod_names_its_connections(release: Release) -> None:
 
     [pod] = pods_of(release.kubectl, "web", SHOP, 1)
 
-    profiles_of_web = [edges(release)[edge] for edge in BOTH if "shop/web" in edge]
+    profiles_of_web = [release.connections()[edge] for edge in BOTH if "shop/web" in edge]
     names = sorted(profile["metadata"]["name"] for profile in profiles_of_web)
     assert our_annotations(pod) == {
         "liqo.io/connectionProfile0": names[0],

@@ -27,6 +27,23 @@ def deployment(name: str, namespace: str, replicas: int = 1) -> dict[str, Any]:
     }
 
 
+def stateful_set(name: str, namespace: str, replicas: int = 1) -> dict[str, Any]:
+    """A StatefulSet."""
+    labels = {"app": name}
+    container = {"name": "main", "image": "registry.example/db:1"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "serviceName": name,
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
 def needs_profiles(kind: str, namespace: str, name: str) -> dict[str, str]:
     """The profile annotations of a workload without connections.
 

@@ -14,14 +14,15 @@ SCRAPE_SECONDS = 30
 
 
 class ProxyHistory:
-    """Scrapes of an hour up to *end*, every 30 seconds unless times are given."""
+    """Scrapes of some *seconds* up to *end*, an hour by default, every 30 seconds unless times are given."""
 
-    def __init__(self, end: int) -> None:
-        self.end = end
+    def __init__(self, end: int, seconds: int = 3600) -> None:
+        self.end, self._seconds = end, seconds
         self._families: dict[str, list[Series]] = {}
 
-    def scrapes(self, first: int = -3600, last: int = 0) -> NDArray[np.int64]:
-        """The times of scrapes between *first* and *last* seconds from the end."""
+    def scrapes(self, first: int | None = None, last: int = 0) -> NDArray[np.int64]:
+        """The times of scrapes between *first* and *last* seconds from the end; all by default."""
+        first = -self._seconds if first is None else first
         return np.arange(self.end + first, self.end + last + 1, SCRAPE_SECONDS, dtype=np.int64)
 
     def add(self, metric: str, labels: Labels, times: NDArray[np.int64], values: NDArray[np.float64]) -> None:
