@@ -333,8 +333,11 @@ def test_the_target_that_goes_with_a_request_is_what_the_api_server_accepts(
             ("memory", {"type": "AverageValue", "averageValue": "200Mi"}),
             ("memory", {"type": "Utilization", "averageUtilization": 66}),
         ], form
-    stored = kubectl.json("get", "hpa.v1.autoscaling", "web-scaler", f"--namespace={SCALED}")
-    assert stored["spec"]["targetCPUUtilizationPercentage"] == 80
+    stored = kubectl.json("get", resource, "web-scaler", f"--namespace={SCALED}")
+    [cpu] = [
+        one["resource"]["target"] for one in stored["spec"]["metrics"] if one["resource"]["name"] == "cpu"
+    ]
+    assert cpu == {"type": "Utilization", "averageUtilization": 80}
 
 
 def test_a_patch_builds_with_kustomize(commands: Commands, kubectl: Kubectl, tmp_path: Path) -> None:
