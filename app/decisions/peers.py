@@ -9,7 +9,7 @@ from app.decisions.figures import float_in
 from app.domain.connection_providers import NOT_KNOWN, Counting, Provider
 from app.domain.custom_resources import COUNTED_BY, SAMPLED_ONE_IN, from_manifest
 from app.domain.profiles import ProfileKind
-from app.domain.untyped import mapping_in, text_in
+from app.domain.untyped import mapping_in, ratio_in, text_in
 from app.domain.workloads import Connection, Workload, is_named
 
 
@@ -126,9 +126,7 @@ def _edge(manifest: Mapping[str, Any]) -> Edge | None:
 
 def read_counting(status: Mapping[str, Any]) -> Counting:
     """What counts the connection, by the *status* of its profile."""
-    return Counting(
-        Provider.named(text_in(status.get(COUNTED_BY))), float_in(status.get(SAMPLED_ONE_IN)) or 1.0
-    )
+    return Counting(Provider.named(text_in(status.get(COUNTED_BY))), ratio_in(status.get(SAMPLED_ONE_IN)))
 
 
 def _peers(workload: Workload, edge: Edge) -> Iterable[Peer]:

@@ -1,6 +1,7 @@
 """Parts of decoded JSON that people can edit: a part of another type counts as absent."""
 
 from collections.abc import Mapping
+from sys import float_info
 from typing import Any
 
 
@@ -17,6 +18,13 @@ def list_in(value: object) -> list[Any]:
 def text_in(value: object) -> str:
     """*value* if it is a text; else an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def ratio_in(value: object) -> float:
+    """*value* if it is a finite number of at least 1; else 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 1.0
+    return float(value) if 1 <= value <= float_info.max else 1.0
 
 
 def count_in(value: object) -> int:

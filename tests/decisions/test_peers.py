@@ -1,5 +1,9 @@
 """The peers of a workload, from connection profiles."""
 
+from typing import Any
+
+import pytest
+
 from app.decisions.peers import Direction, peers_of, read_edges
 from app.domain.workloads import Workload
 from tests.decisions.manifests import edge
@@ -72,3 +76,22 @@ def test_what_people_wrote_counts_as_absent() -> None:
     (peer,) = peers_of(WEB, read_edges([edge("web", "db", "many", steps=[]), {"spec": None}]))
 
     assert (peer.messages, peer.message_share) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ({"countedBy": "netobserv", "sampledOneIn": 50}, "netobserv (bytes only, sampled 1 in 50)"),
+        ({"countedBy": "service-graph", "sampledOneIn": 2.5}, "service-graph (sampled 1 in 2.5)"),
+        ({"countedBy": "linkerd, istio"}, "linkerd, istio"),
+        ({"countedBy": "obi", "sampledOneIn": "50"}, "obi (bytes only)"),
+        ({"countedBy": "hubble", "sampledOneIn": 1e309}, "hubble"),
+        ({"countedBy": ["hubble"], "sampledOneIn": True}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_counts_a_connection_is_read_from_its_status(status: dict[str, Any], shown: str) -> None:
+    """A ratio is a number; what people wrote in another form, or no provider's name, counts as absent."""
+    [read] = read_edges([edge("web", "api", "1.00", **status)])
+
+    assert str(read.counting) == shown
