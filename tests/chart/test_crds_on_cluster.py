@@ -99,6 +99,7 @@ def test_the_schemas_are_accepted_without_complaint(crds: Kubectl) -> None:
                 *(
                     "REQUESTS+RESPONSES/MIN",
                     "PROTOCOL",
+                    "COUNTED BY",
                     "P95 MESSAGES/MIN",
                     "BYTES SENT/S",
                     "BYTES RECEIVED/S",
@@ -107,7 +108,7 @@ def test_the_schemas_are_accepted_without_complaint(crds: Kubectl) -> None:
             ],
             [
                 *("web", "emojivoto", "voting", "emojivoto", "47.12"),
-                *("http", "94.24", "5120", "0", "2160", "0.97"),
+                *("http", "service-graph", "94.24", "5120", "0", "2160", "0.97"),
             ],
         ),
     ],
