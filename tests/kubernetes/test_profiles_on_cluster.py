@@ -183,7 +183,8 @@ async def test_a_policy_comes_and_goes_beside_the_status(
 
 def every_rule(resource: Resource) -> tuple[PolicyRule, ...]:
     """A rule of each annotation, for all containers and for `main`; a risk is of all."""
-    texts = {"risk": "low", "off": "true", f"min-{resource}": "1", f"max-{resource}": "9007"}
+    maximum = "9007" if resource is Resource.CPU else "9007Mi"
+    texts = {"risk": "low", "off": "true", f"min-{resource}": "1", f"max-{resource}": maximum}
     annotations = {
         f"{POLICY_PREFIX}{key}{tail}": text
         for key, text in texts.items()
