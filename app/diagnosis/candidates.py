@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from app.diagnosis.remedy import Program, Remedy
 from app.domain.connection_providers import Provider
+from app.sources.connections.flow_metrics import BEYLA, NETOBSERV, OBI
+from app.sources.connections.hubble import Hubble
+from app.sources.connections.service_graph import ServiceGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ _HUBBLE_LABELS = "source_namespace,source_pod,destination_namespace,destination_
 CANDIDATES = (
     Candidate(
         Provider.NETOBSERV,
-        ("netobserv_workload_ingress_bytes_total",),
+        (NETOBSERV.metric,),
         ("netobserv_ingest_flows_processed", "netobserv_agent_evictions_total"),
         Remedy(
             "have NetObserv count by workload",
@@ -43,13 +46,13 @@ CANDIDATES = (
     ),
     Candidate(
         Provider.OBI,
-        ("obi_network_flow_bytes_total",),
+        (OBI.metric,),
         ("obi_build_info", "obi_internal_build_info"),
         Remedy("switch on OBI's network metrics", Program.AGENT_VARIABLES, _NETWORK_FEATURE),
     ),
     Candidate(
         Provider.BEYLA,
-        ("beyla_network_flow_bytes_total",),
+        (BEYLA.metric,),
         ("beyla_build_info", "beyla_internal_build_info"),
         Remedy(
             "switch on Beyla's network metrics",
@@ -59,7 +62,7 @@ CANDIDATES = (
     ),
     Candidate(
         Provider.SERVICE_GRAPH,
-        ("traces_service_graph_request_total",),
+        ServiceGraph.metrics,
         ("tempo_build_info", "traces_spanmetrics_calls_total", "otelcol_receiver_accepted_spans_total"),
         Remedy(
             "have Tempo's metrics-generator or OpenTelemetry's connector write service graphs, and state the"
@@ -70,7 +73,7 @@ CANDIDATES = (
     ),
     Candidate(
         Provider.HUBBLE,
-        ("hubble_http_requests_total",),
+        Hubble.metrics,
         ("hubble_flows_processed_total", "cilium_version"),
         Remedy(
             "switch on Hubble's metrics of HTTP, and a policy of layer 7 for the Pods that they are of",
