@@ -149,7 +149,8 @@ class ConnectionHistory:
         self.reporters[edges] |= samples.edge_reporters
         self._fold_protocols(edges, samples)
         self.providers[edges] |= samples.edge_providers
-        self.sampling.update(samples.sampling)
+        counted_by = {edge.provider for edge in samples.counted_edges}
+        self.sampling |= {provider: samples.sampling.get(provider, 1.0) for provider in counted_by}
         uncovered = self._uncovered(samples.sources, samples.steps)[:, inside]
         # A source that was scraped once in a step stays so, whatever a later answer lacks.
         scraped = samples.scraped[:, inside]

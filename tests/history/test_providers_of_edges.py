@@ -166,3 +166,14 @@ def test_the_providers_are_in_the_check_point() -> None:
     restored.fold(counted_by(Provider.ISTIO, traffic(steps(13, 24), {EDGE: (1.0, 1.0)}, {WEB: True})))
     (mean,) = restored.means()
     assert (mean.counting.providers, mean.scraped_steps) == (Provider.ISTIO, 24)
+
+
+def test_a_provider_that_samples_no_more_counts_all() -> None:
+    """NetObserv's agents looked at one packet in 50, and look at each since a setting changed."""
+    history = of_one_result(flow(Provider.NETOBSERV, 900.0, one_in=50))
+    assert [mean.counting.one_in for mean in history.means()] == [50]
+
+    later = replace(flow(Provider.NETOBSERV, 900.0), steps=steps(13, 24))
+    history.fold(later)
+
+    assert [mean.counting.one_in for mean in history.means()] == [1]

@@ -206,7 +206,7 @@ def mesh_metrics(*present: str, shows_names: bool = True) -> Reply:
 
 
 @pytest.mark.parametrize(
-    ("present", "expected", "told", "not_told"),
+    ("present", "expected", "with_names", "without_names"),
     [
         ((), "none", (1, 1), (16, 10)),
         (("request_total{", "up{control_plane_ns"), "linkerd", (7, 5), (17, 6)),
@@ -219,8 +219,8 @@ def mesh_metrics(*present: str, shows_names: bool = True) -> Reply:
 async def test_auto_queries_the_detected_providers(
     present: tuple[str, ...],
     expected: str,
-    told: tuple[int, int],
-    not_told: tuple[int, int],
+    with_names: tuple[int, int],
+    without_names: tuple[int, int],
     *,
     shows_names: bool,
 ) -> None:
@@ -231,7 +231,7 @@ async def test_auto_queries_the_detected_providers(
     show the names, all loads are measured, and an absent Linkerd costs four queries, every other
     absent provider one.
     """
-    queries_first, queries_later = told if shows_names else not_told
+    queries_first, queries_later = with_names if shows_names else without_names
     wire = ScriptedPrometheus(mesh_metrics(*present, shows_names=shows_names))
     async with source(wire) as prometheus:
         await only(prometheus.connection_samples(STEPS))
