@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
-from app.errors import RefusedQueryError, SourceError
+from app.errors import RefusedQueryError, SourceError, TooLargeError
 from app.history.samples import ConnectionSamples, StepRange
 from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import failure_texts, run_all
@@ -21,6 +21,8 @@ from app.sources.queries import Scope, Shard
 from app.sources.query_result import QueryResult, SeriesMatrix
 
 CONNECTIONS = "connections"
+# Errors of queries, which those of another provider may not have.
+_OF_QUERIES = (RefusedQueryError, TooLargeError)
 _MAX_PODS = 200_000  # of one answer; more than Kubernetes supports in a cluster
 
 
@@ -66,7 +68,7 @@ class ConnectionQueries:
         providers = await self._providers_to_ask(steps)
         if self.providers and not providers:
             yield ConnectionSamples.none(steps, namespaces)
-        fault: RefusedQueryError | None = None
+        fault: SourceError | None = None
         try:
             async for samples, present in self._samples_of(providers, steps, namespaces):
                 self._with_sources = tuple(
@@ -74,7 +76,7 @@ class ConnectionQueries:
                 )
                 providers = providers[:1]  # from the first result on, an error is that of all
                 yield samples
-        except RefusedQueryError as error:
+        except _OF_QUERIES as error:
             if len(providers) == 1:
                 raise
             fault = error
@@ -99,7 +101,7 @@ class ConnectionQueries:
                         break
                     has_answered = True
                     yield replace(samples, unanswered_provider=str(fault))
-            except RefusedQueryError:
+            except _OF_QUERIES:
                 if has_answered:
                     raise
             if has_answered:

@@ -242,6 +242,25 @@ async def test_auto_queries_the_detected_providers(
     assert prometheus.network_provider_in_use == expected
 
 
+async def test_a_provider_that_is_too_slow_does_not_stop_the_others() -> None:
+    """Flows time out, whatever is asked for; Linkerd alone answers, and the result names the error."""
+    present = mesh_metrics("request_total{", "up{control_plane_ns", "obi_network_flow_bytes_total{")
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/label/namespace/values"):
+            return successful({"status": "success", "data": ["emojivoto"]})
+        if b"obi_network" in request.content:
+            return httpx.Response(503, json={"status": "error", "errorType": "timeout", "error": "too slow"})
+        answered: httpx.Response = present(request)  # type: ignore[operator]
+        return answered
+
+    async with source(ScriptedPrometheus(reply)) as prometheus:
+        samples = await only(prometheus.connection_samples(STEPS))
+
+    assert [edge.source.name for edge in samples.edges] == ["emojivoto"]
+    assert "too slow" in samples.unanswered_provider
+
+
 async def test_connections_may_have_a_prometheus_of_their_own() -> None:
     """Queries on the mesh go to one server, all others to the other."""
     wire = ScriptedPrometheus(answer())
