@@ -138,7 +138,8 @@ class ConnectionHistory:
         steps = np.arange(samples.steps.first, samples.steps.last + 1)
         inside = steps > self.newest_step - STEPS_PER_DAY
         columns = steps[inside] % STEPS_PER_DAY
-        edges = _row_numbers(self.edges, samples.counted_edges)
+        counted_edges = samples.counted_edges
+        edges = _row_numbers(self.edges, counted_edges)
         sources = _row_numbers(self.sources, samples.observed_sources)
         self.grow()
         uncovered = self._uncovered([edge.source for edge in samples.edges], samples.steps)[:, inside]
@@ -149,7 +150,7 @@ class ConnectionHistory:
         self.reporters[edges] |= samples.edge_reporters
         self._fold_protocols(edges, samples)
         self.providers[edges] |= samples.edge_providers
-        counted_by = {edge.provider for edge in samples.counted_edges}
+        counted_by = {edge.provider for edge in counted_edges}
         self.sampling |= {provider: samples.sampling.get(provider, 1.0) for provider in counted_by}
         uncovered = self._uncovered(samples.sources, samples.steps)[:, inside]
         # A source that was scraped once in a step stays so, whatever a later answer lacks.
