@@ -1,5 +1,6 @@
 """The memory that the answers of all queries take together, reserved before it is used."""
 
+import asyncio
 import threading
 import weakref
 
@@ -7,6 +8,15 @@ from app.errors import TooLargeError
 
 DEFAULT_BYTES = 512 * 1024 * 1024
 MIB = 1024 * 1024
+_LOOK_SECONDS = 0.1
+
+
+class NoRoomError(TooLargeError):
+    """The other answers in use leave no room for *pool_bytes* of the common half: later they may."""
+
+    def __init__(self, reason: str, message: str, pool_bytes: int) -> None:
+        super().__init__(reason, message)
+        self.pool_bytes = pool_bytes
 
 
 class MemoryBudget:
@@ -14,6 +24,8 @@ class MemoryBudget:
 
     Each of *queries* concurrent ones may take its share of one half for certain, so that a large answer never
     stops a small one. What exceeds the shares, and all results, take from the other half.
+
+    Queries that found no room there try again in *turn*, one after the other: together none may have enough.
     """
 
     def __init__(self, queries: int, total_bytes: int = DEFAULT_BYTES) -> None:
@@ -21,11 +33,27 @@ class MemoryBudget:
         self._pool_bytes = total_bytes - queries * self.share_bytes
         self._taken_bytes = 0
         self._lock = threading.Lock()
+        self.turn = asyncio.Lock()
 
     @property
     def largest_bytes(self) -> int:
         """The largest size of one answer while no other is in use."""
         return self.share_bytes + self._pool_bytes
+
+    def may_hold(self, pool_bytes: int) -> bool:
+        """True if the common half has *pool_bytes* while no answer is in use."""
+        return pool_bytes <= self._pool_bytes
+
+    async def wait_for(self, pool_bytes: int, within_seconds: float) -> bool:
+        """True once the common half has room for *pool_bytes*; False if it has none *within_seconds*."""
+        try:
+            async with asyncio.timeout(within_seconds):
+                # Results are dropped in any thread, where no event of the loop can be set.
+                while self._taken_bytes + pool_bytes > self._pool_bytes:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            return False
+        return True
 
     def take(self, more_bytes: int) -> bool:
         """Take from the common half; False if it has no room. Negative numbers give back."""
@@ -48,12 +76,15 @@ class Reservation:
         """Reserve *needed_bytes* in place of the present number.
 
         Raises:
-            TooLargeError: there is no room; a smaller query may succeed.
+            NoRoomError: other answers take the room.
+            TooLargeError: there is never room; a smaller query may succeed.
         """
         wanted_bytes = max(needed_bytes - self._share_bytes, 0)
         if not self._budget.take(wanted_bytes - self._taken_bytes):
             limit = f"{self._budget.largest_bytes // MIB} MiB"
             message = f"Prometheus' responses need more memory than all of them may take, one at most {limit}"
+            if self._budget.may_hold(wanted_bytes):
+                raise NoRoomError("AnswerTooLarge", message, wanted_bytes)
             raise TooLargeError("AnswerTooLarge", message)
         self._taken_bytes = wanted_bytes
 
@@ -61,7 +92,8 @@ class Reservation:
         """Reserve *needed_bytes* until *result* is dropped: the query's share is free again.
 
         Raises:
-            TooLargeError: there is no room beside the other results.
+            NoRoomError: other answers take the room.
+            TooLargeError: there is never room.
         """
         self._share_bytes = 0
         self.resize(needed_bytes)

@@ -28,7 +28,7 @@ from app.sources.answers import AnswerReader, error_message
 from app.sources.credentials import PrometheusCredentials
 from app.sources.http_clients import HttpClients
 from app.sources.label_values import label_values
-from app.sources.memory_budget import MemoryBudget, Reservation
+from app.sources.memory_budget import MemoryBudget, NoRoomError, Reservation
 from app.sources.query_observer import QueryCosts, QueryObserver
 from app.sources.query_result import QueryResult
 from app.sources.response_body import ACCEPTED, decoded_chunks
@@ -230,6 +230,23 @@ class PrometheusApi:
         }
 
     async def _send(
+        self, form: dict[str, str], build_reader: Callable[[Callable[[int], None]], AnswerReader], signal: str
+    ) -> QueryResult:
+        """The result; where other answers take the memory, the query is sent again once they are dropped."""
+        try:
+            return await self._send_once(form, build_reader, signal)
+        except NoRoomError as error:
+            fault = error.with_traceback(None)  # whose frames have the body
+        waits_until = perf_counter() + self._timeout_seconds
+        async with self._budget.turn:
+            while await self._budget.wait_for(fault.pool_bytes, waits_until - perf_counter()):
+                try:
+                    return await self._send_once(form, build_reader, signal)
+                except NoRoomError as error:
+                    fault = error.with_traceback(None)
+        raise fault
+
+    async def _send_once(
         self, form: dict[str, str], build_reader: Callable[[Callable[[int], None]], AnswerReader], signal: str
     ) -> QueryResult:
         reservation = Reservation(self._budget)
