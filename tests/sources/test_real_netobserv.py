@@ -225,7 +225,7 @@ async def test_steps_without_scrapes_are_unknown(
 ) -> None:
     """Both pipelines are down in the third of six steps: that one and the next are unknown.
 
-    The last scrape before is 30 s before the end of the second step: (1 + 0.9 + 1 + 1) / 4 * 50 = 48.75.
+    One byte a second in each of the others, of which the second has a scrape less at its end: 50.
     """
     history = ProxyHistory(END)
     times = history.scrapes()
@@ -239,7 +239,7 @@ async def test_steps_without_scrapes_are_unknown(
 
     by_edge = await figures(serve(history, prometheus_factory, tmp_path), NETOBSERV)
 
-    assert by_edge == {"shop/web → shop/cart": bytes_of(48.75, 4)}
+    assert by_edge == {"shop/web → shop/cart": bytes_of(50.0, 4)}
 
 
 async def test_unknown_sampling_is_stated(prometheus_factory: PrometheusFactory, tmp_path: Path) -> None:

@@ -258,30 +258,88 @@ async def test_a_pair_of_servers_counts_once(prometheus_factory: PrometheusFacto
     assert by_edge == {edge("shop"): bytes_of(20.0)}
 
 
+STALE = float(np.frombuffer(np.uint64(0x7FF0000000000002).tobytes())[0])  # the mark of an ended series
+TIMES = [END - 3600 + 30 * number for number in range(121)]  # of scrapes
+Samples = list[tuple[float, float]]
+
+
+async def edge_of_samples(
+    directory: Path, samples: Samples, scrapes: Samples | None = None, steps: StepRange = HALF_HOUR
+) -> dict[str, Figures]:
+    """The figures of a flow of `shop` with *samples*; other flows of the agent have one in each scrape."""
+    scrapes = scrapes or [(time, 1.0) for time in TIMES]
+    other = network_flow(A, NODE, OUTSIDE) | {"__name__": OBI}
+    flow = network_flow(A, *two("shop")) | {"__name__": OBI}
+    with Prometheus(directory, flags=(RECEIVER,)) as prometheus:
+        remote_write(
+            prometheus.url,
+            [
+                Written({"__name__": "up", **A}, scrapes),
+                Written(other, [(time, 1.0 * time) for time in TIMES]),
+                Written(flow, samples),
+            ],
+        )
+        return await figures(prometheus.url, FLOWS, steps)
+
+
 async def test_a_counter_that_is_dropped_and_starts_again_at_the_same_value(tmp_path: Path) -> None:
     """A job sends 600 bytes every 5 minutes; its counter is gone two minutes later, marked as stale.
 
     600 / 300 s = 2 bytes a second in each step, although the counter has only ever been 600.
     """
-    stale = float(np.frombuffer(np.uint64(0x7FF0000000000002).tobytes())[0])
-    times = [END - 3600 + 30 * number for number in range(121)]
-    samples: list[tuple[float, float]] = []
-    for time in times:
+    samples: Samples = []
+    for time in TIMES:
         age = (time - 240) % 300  # the counter begins a minute before the end of a step
         if age <= 120:
             samples.append((time, 600.0))
         elif age == 150:
-            samples.append((time, stale))
-    other = network_flow(A, NODE, OUTSIDE) | {"__name__": OBI}
-    with Prometheus(tmp_path, flags=(RECEIVER,)) as prometheus:
-        remote_write(
-            prometheus.url,
-            [
-                Written({"__name__": "up", **A}, [(time, 1.0) for time in times]),
-                Written(other, [(time, 1.0 * time) for time in times]),
-                Written({"__name__": OBI, **network_flow(A, *two("shop"))}, samples),
-            ],
-        )
-        by_edge = await figures(prometheus.url, FLOWS)
+            samples.append((time, STALE))
 
-    assert by_edge == {edge("shop"): bytes_of(2.0)}
+    assert await edge_of_samples(tmp_path, samples) == {edge("shop"): bytes_of(2.0)}
+
+
+async def test_a_counter_that_begins_and_ends_within_a_step(tmp_path: Path) -> None:
+    """600 bytes are sent, and the counter is dropped before the step ends: 600 / 300 s."""
+    samples = [(time, 600.0) for time in TIMES if END - 240 <= time < END - 90] + [(END - 90, STALE)]
+    last = StepRange(LAST, LAST)
+
+    assert await edge_of_samples(tmp_path, samples, steps=last) == {edge("shop"): bytes_of(2.0, steps=1)}
+
+
+async def test_a_failed_scrape_starts_no_counter_again(tmp_path: Path) -> None:
+    """2 bytes a second since long, 10 million in all: a failed scrape in the last step ends all series of the
+    target for 30 s. They are there again with the same past, which has counted before.
+    """
+    failed = END - 120
+    scrapes = [(time, float(time != failed)) for time in TIMES]
+    samples = [(time, STALE if time == failed else 1e7 + 2.0 * (time - END)) for time in TIMES]
+
+    assert await edge_of_samples(tmp_path, samples, scrapes) == {edge("shop"): bytes_of(2.0)}
+
+
+async def test_the_past_of_a_new_target_does_not_count(
+    prometheus_factory: PrometheusFactory, tmp_path: Path
+) -> None:
+    """An agent with a past of 10 million bytes is scraped since 120 s: 2 bytes a second since then.
+
+    `increase` adds half of the 30 s between scrapes at the begin: 135 * 2 / 300 s = 0.9 in the last step.
+    """
+    history = ProxyHistory(END)
+    history.up(A)
+    history.count(OBI, network_flow(A, NODE, OUTSIDE), 1.0)
+    times = history.scrapes(-120)
+    history.up(B, times)
+    history.add(OBI, network_flow(B, *two("shop")), times, 1e7 + 2.0 * (times - END))
+
+    by_edge = await figures(serve(history, prometheus_factory, tmp_path), FLOWS, StepRange(LAST, LAST))
+
+    assert by_edge == {edge("shop"): bytes_of(0.9, steps=1)}
+
+
+async def test_a_counter_that_is_dropped_has_counted_before(tmp_path: Path) -> None:
+    """2 bytes a second in five of six steps; in the last one the idle counter is dropped: 5 / 6 * 2."""
+    idle, dropped = END - 300, END - 180
+    samples = [(time, 1e7 + 2.0 * (min(time, idle) - END)) for time in TIMES if time < dropped]
+    samples.append((dropped, STALE))
+
+    assert await edge_of_samples(tmp_path, samples) == {edge("shop"): bytes_of(1.667)}

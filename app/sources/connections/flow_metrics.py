@@ -28,6 +28,8 @@ class FlowMetric:
     Where *is_seen_at_both_ends*, the agents on the nodes of both ends count a flow, and *places* are optional
     labels that show where an end runs; *agents* are optional labels that distinguish agents in one target.
 
+    Where *names_collector*, the label `namespace` is that of the collector, as scraping sets it.
+
     Agents look at one of several packets: *sampling* is a gauge with that number by flow, where it
     differs, and *agent_sampling* one by agent.
     """
@@ -44,6 +46,7 @@ class FlowMetric:
     agents: tuple[str, ...] = ()
     sampling: str = ""
     agent_sampling: str = ""
+    names_collector: bool = True
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -65,6 +68,7 @@ NETOBSERV: Final = FlowMetric(
     ),
     sampling="netobserv_workload_sampling",
     agent_sampling="netobserv_agent_sampling_rate",
+    names_collector=False,  # its ServiceMonitor replaces the label by the namespace of the destination
 )
 
 

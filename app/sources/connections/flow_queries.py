@@ -1,14 +1,18 @@
 """PromQL texts on the counters of collectors of flows; pure.
 
 A collector drops the counter of a flow that was idle for a while (NetObserv after 2 minutes, OBI and Beyla
-after 5), and starts it at 0 again: the same value before and after may be no traffic or all of it. Counters
-are therefore compared three times a step, where Prometheus' marks of stale series show which were dropped. A
-counter that was absent before counts in full if its target was scraped then, so that it is new. In the first
-step of a scrape job nothing counts: a metric that a job begins to keep has the counts of weeks. So it is
-after an outage; these steps are unknown.
+after 5), and starts it at 0 again. `increase` starts at the first sample of a series, and does not see that a
+counter was dropped if it is as large again. So the last value counts in full
 
-The namespace of a collector is that of its target's `up`: NetObserv's ServiceMonitor replaces the label
-`namespace` of its metrics by that of the destination.
+- if the series was absent at the begin of the step, or
+- if it is there at the end, and was absent a third or two thirds of the step before,
+
+where each scrape of its target in this time was successful: a failed one ends all series of the target.
+In the first step of a scrape job nothing counts: a metric that a job begins to keep has the counts of weeks.
+So it is after an outage; these steps are unknown.
+
+NetObserv's ServiceMonitor replaces the label `namespace` of its metrics by that of the destination: the
+namespace of such a collector is that of its target's `up`.
 """
 
 from collections.abc import Collection
@@ -36,22 +40,26 @@ from app.sources.queries import (
 # The profiler's own labels: the namespace of the collector, and a mark of one of two numbers.
 COLLECTOR, _HALF = "__collector", "__half"
 JOB = ("job",)
-_NAMESPACE = ("namespace",)
+NAMESPACE = "namespace"
 _ADDRESS = ("job", "instance")
 _ON_TARGET = "on (job,instance)"
-# The ends of the three parts of a step. None lies on its begin, which only some versions would count.
-_PART, _PARTS = "100s", "[250s:100s]"
+# Both ends of a step, and two times between: the begin of the range is none of them, which only some versions
+# would count.
+_INSTANTS, _TIMES = 4, "[350s:100s]"
+_SCRAPED = "[350s]"
 # A client that sent nothing for so long is known again when it sends.
-_KNOWN_CLIENT = "[1h:5m]"
-# As many samples as of a window of raw samples: in each part, a query looks at each series three times.
-_WINDOWS, _WINDOWS_OF_BOTH_ENDS = 1, 2
+_KNOWN_CLIENT = "[1h]"
+# As many samples as of a window of raw samples: those of an increase and of a last value, and at six times.
+_WINDOWS = 4
+_WINDOWS_OF_BOTH_ENDS = 2 * _WINDOWS
 
 
 @dataclass(frozen=True, slots=True)
 class FlowQueries:
     """Queries on the flows of *metric* that collectors with *targets*, the matchers of their `up`, report.
 
-    Without *scraper_labels*, each collector is scraped once.
+    Without *scraper_labels*, each collector is scraped once. With *may_begin*, a scrape job may begin to keep
+    the metric in one of the steps.
     """
 
     metric: FlowMetric
@@ -59,6 +67,12 @@ class FlowQueries:
     shard: Shard
     targets: Matchers = ()
     scraper_labels: tuple[str, ...] = ()
+    may_begin: bool = True
+
+    @property
+    def collector(self) -> str:
+        """The label with the namespace of the collector."""
+        return NAMESPACE if self.metric.names_collector else COLLECTOR
 
     @property
     def from_sources(self) -> Matchers:
@@ -114,36 +128,40 @@ class FlowQueries:
 
     def clients(self, collectors: Collection[str]) -> LabeledQuery:
         """The sources of the last hour that *collectors*, which are namespaces, report."""
-        flows = self._flows(self.from_sources)
-        trusted = selector(UP, equal_matchers("namespace", collectors), self.scope)
-        present = aggregate("group", self.metric.source, f"{flows} and {_ON_TARGET} {trusted}")
-        return LabeledQuery(f"count_over_time({present}{_KNOWN_CLIENT})", self.metric.source)
+        trusted = equal_matchers(NAMESPACE, collectors)
+        if self.metric.names_collector:
+            present = f"last_over_time({self._flows((*self.from_sources, *trusted))}{_KNOWN_CLIENT})"
+        else:
+            flows = f"last_over_time({self._flows(self.from_sources)}{_KNOWN_CLIENT})"
+            up = f"last_over_time({selector(UP, trusted, self.scope)}{_KNOWN_CLIENT})"
+            by_target = aggregate("group", (*self.metric.source, *_ADDRESS), flows)
+            present = f"{by_target} and {_ON_TARGET} {up}"
+        return LabeledQuery(aggregate("group", self.metric.source, present), self.metric.source)
 
     def scrapes(self) -> LabeledQuery:
         """The scrapes of the collector with most of them, by its namespace; none where nothing counts."""
         counts = f"sum_over_time({self._up()}[{WINDOW}]){self._of_known_jobs()}"
-        return LabeledQuery(aggregate("max", _NAMESPACE, counts), _NAMESPACE, frozenset(_NAMESPACE))
+        return LabeledQuery(aggregate("max", (NAMESPACE,), counts), (NAMESPACE,), frozenset({NAMESPACE}))
 
     def rates(self, matchers: Matchers) -> LabeledQuery:
         """The bytes per second of each flow, by the namespace of the collector."""
-        labels = (*self.metric.labels, COLLECTOR)
-        reported = self._times_collectors(self._bytes(matchers), self._of_known_jobs())
+        labels = self._labels
         if self.metric.is_seen_at_both_ends:
-            reported = self._of_both_ends(labels, reported)
-        elif self.scraper_labels:
-            reported = self._of_one_scraper((*labels, "pod"), reported)
+            reported = self._of_both_ends(labels, matchers)
+        else:
+            reported = self._by_target(labels, matchers)
         return self._labeled(f"{aggregate('sum', labels, reported)} / {STEP_SECONDS}")
 
     def sampling(self) -> LabeledQuery:
         """The mean of the packets of which one was looked at, of each flow."""
         matchers = (*self.metric.matchers, *self.from_sources)
         last = f"last_over_time({selector(self.metric.sampling, matchers, self.scope)}[{WINDOW}])"
-        mean = aggregate("avg", (*self.metric.labels, COLLECTOR), self._times_collectors(last))
-        return self._labeled(mean)
+        by_target = aggregate("avg", (*self.metric.labels, *_ADDRESS), last)
+        return self._labeled(aggregate("avg", self._labels, self._with_collector(by_target)))
 
     def agent_sampling(self, collectors: Collection[str]) -> LabeledQuery:
         """The same of all agents in the namespaces *collectors*."""
-        gauge = selector(self.metric.agent_sampling, equal_matchers("namespace", collectors), self.scope)
+        gauge = selector(self.metric.agent_sampling, equal_matchers(NAMESPACE, collectors), self.scope)
         return LabeledQuery(f"avg(last_over_time({gauge}[{WINDOW}]) > 0)", ())
 
     def load(self, clusters: tuple[str, ...]) -> LabeledQuery:
@@ -179,48 +197,62 @@ class FlowQueries:
     def _bytes(self, matchers: Matchers) -> str:
         """The bytes of each series in the step."""
         flows = self._flows(matchers)
-        grown = f"{flows} - {flows} offset {_PART} >= 0"
-        new = f"1 * {flows} and {_ON_TARGET} ({self._up()} offset {_PART} == 1)"
-        return f"sum_over_time(({grown} or {new}){_PARTS})"
+        new = f"last_over_time({flows}[{WINDOW}]) unless {flows} offset {WINDOW}"
+        again = f"{flows} and (count_over_time({flows}{_TIMES}) < {_INSTANTS})"
+        in_full = f"({new} or {again}) and {_ON_TARGET} {self._scraped_throughout()}"
+        return f"{in_full} or increase({flows}[{WINDOW}])"
+
+    def _scraped_throughout(self) -> str:
+        """The targets each scrape of which in the step, and the one before, was successful."""
+        up = self._up()
+        return f"(min_over_time({up}{_SCRAPED}) == 1 and {up} offset {WINDOW})"
 
     def _of_known_jobs(self) -> str:
         """The condition that the scrape job of a target had the metric before the step."""
+        if not self.may_begin:
+            return ""
         before = f"{selector(self.metric.metric, (), self.scope)} offset {WINDOW}"
         return f" and on (job) {aggregate('group', JOB, before)}"
 
-    def _of_both_ends(self, labels: tuple[str, ...], reported: str) -> str:
+    def _of_both_ends(self, labels: tuple[str, ...], matchers: Matchers) -> str:
         """Of all that agents report of a flow the largest, or half of the sum if that is more.
 
         One or two agents see a packet, so that neither is more than was sent. What is sent from one place is
         all seen by one agent. It is the same in each place that labels show.
         """
         by_place = (*labels, *self.metric.places)
-        if self.scraper_labels:
-            by_agent = self._of_one_scraper((*by_place, "pod", *self.metric.agents), reported)
-        else:
-            by_agent = aggregate("sum", (*by_place, *_ADDRESS, *self.metric.agents), reported)
+        by_agent = self._by_target((*by_place, *self.metric.agents), matchers)
         total, largest = (aggregate(operator, by_place, by_agent) for operator in ("sum", "max"))
         return aggregate("max", by_place, f'label_replace({total} / 2,"{_HALF}","1","","") or {largest}')
 
-    def _of_one_scraper(self, labels: tuple[str, ...], reported: str) -> str:
-        return aggregate("max", labels, aggregate("sum", (*labels, *self.scraper_labels), reported))
+    def _by_target(self, labels: tuple[str, ...], matchers: Matchers) -> str:
+        """The bytes by *labels* and target; of a Pod with several scrapers, by Pod, as one of them counts."""
+        summed = tuple(label for label in labels if label != COLLECTOR)
+        if not self.scraper_labels:
+            return self._with_collector(aggregate("sum", (*summed, *_ADDRESS), self._bytes(matchers)))
+        by_scraper = aggregate("sum", (*summed, "pod", *self.scraper_labels), self._bytes(matchers))
+        return aggregate("max", (*labels, "pod"), self._with_collector(by_scraper))
 
-    def _times_collectors(self, values: str, condition: str = "") -> str:
-        """The *values* with the namespace of the collector, if its target was scraped in the step.
-
-        The *condition* is one on targets.
-        """
-        scraped = f"sum_over_time({self._up()}[{WINDOW}]) > 0"
-        by_target = aggregate("group", (*_ADDRESS, "namespace"), scraped)
+    def _with_collector(self, values: str) -> str:
+        """The *values* of targets that were scraped in the step, with the namespace of the collector."""
+        scraped = f"sum_over_time({self._up()}[{WINDOW}]) > 0{self._of_known_jobs()}"
+        if self.metric.names_collector:
+            return f"{values} and {_ON_TARGET} ({scraped})"
+        by_target = aggregate("group", (*_ADDRESS, NAMESPACE), scraped)
         one = f"topk by (job,instance)(1,{by_target})"
-        named = f'label_replace({one},"{COLLECTOR}","$1","namespace","(.+)")'
-        return f"{values} * {_ON_TARGET} group_left ({COLLECTOR}) ({named}{condition})"
+        named = f'label_replace({one},"{COLLECTOR}","$1","{NAMESPACE}","(.+)")'
+        return f"{values} * {_ON_TARGET} group_left ({COLLECTOR}) {named}"
 
     def _labeled(self, query: str) -> LabeledQuery:
         direction = (self.metric.direction,) if self.metric.direction else ()
-        optional = frozenset({*direction, self.metric.cluster, COLLECTOR})
-        labels = (*self.metric.labels, COLLECTOR)
-        return LabeledQuery(query, labels, optional, rows_per_edge=1 + len(direction), reporter=COLLECTOR)
+        optional = frozenset({*direction, self.metric.cluster, self.collector})
+        return LabeledQuery(
+            query, self._labels, optional, rows_per_edge=1 + len(direction), reporter=self.collector
+        )
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        return (*self.metric.labels, self.collector)
 
     def _present(self) -> str:
         """The flows of the step from the namespaces of the shard."""

@@ -84,7 +84,11 @@ class NetworkFlows:
             return join_connections(rates, nothing, end_naming(()), scope=scope, steps=steps)
 
         names = [job for (job,) in jobs.keys]
-        queries = replace(queries, targets=equal_matchers("job", names) if all(names) else ())
+        queries = replace(
+            queries,
+            targets=equal_matchers("job", names) if all(names) else (),
+            may_begin=bool(np.isnan(jobs.values).any()),
+        )
         if several.keys:
             targets = ('pod!=""', *queries.targets)
             [repeated] = yield (QueryBatch((repeated_targets(targets, scope),), steps, is_of_pods=True),)
@@ -96,7 +100,8 @@ class NetworkFlows:
         )
 
         sampling = edges.pop() if self.metric.sampling else nothing
-        answers = FlowAnswers(reduce(partial(combine, add), edges), sampling, _only_row(agents, len(steps)))
+        of_agents = _only_row(agents, 1 + len(steps))[1:]
+        answers = FlowAnswers(reduce(partial(combine, add), edges), sampling, of_agents)
         if self.metric.agent_sampling and not answers.is_sampling_known:
             unseen.append(_UNKNOWN_SAMPLING)
         rates = edge_rates(answers, self.metric, self.collectors, shard, scope.mesh_cluster)
@@ -109,10 +114,13 @@ class NetworkFlows:
         return replace(samples, sampling={self.identity: answers.ratio} if answers.ratio > 1 else {})
 
     def _jobs_batch(self, queries: FlowQueries, steps: StepRange) -> QueryBatch:
-        """The queries on scrape jobs, on what can't be counted, and on the sampling of all agents."""
+        """The queries on scrape jobs, on what can't be counted, and on the sampling of all agents.
+
+        They are on the step before *steps*, too: what is there has not begun in these.
+        """
         parts = (queries.jobs(), queries.several_targets(), queries.unscraped(), queries.untyped())
         agents = (queries.agent_sampling(self.collectors),) if self.metric.agent_sampling else ()
-        return QueryBatch((*parts, *agents), steps, is_of_pods=True)
+        return QueryBatch((*parts, *agents), StepRange(steps.first - 1, steps.last), is_of_pods=True)
 
     def _words(self, unseen: Sequence[str]) -> str:
         return f"{self.metric.metric}: {'; '.join(unseen)}" if unseen else ""
