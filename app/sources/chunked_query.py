@@ -116,6 +116,7 @@ class ChunkedQuery(Generic[T]):
                     max_steps = min(2 * max_steps, len(steps)) if may_grow else max_steps
                 left_out |= failed
                 yield Chunk(chunk, results, dict(left_out))
+                del results  # which keep the memory that the next queries may need
                 loaded += load.total * len(chunk)
                 load = self.load.within(NamespaceSelection(excluded=frozenset(left_out)))
             remaining = StepRange(remaining.first, chunk.first - 1)

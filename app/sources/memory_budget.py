@@ -3,12 +3,13 @@
 import asyncio
 import threading
 import weakref
+from time import monotonic
 
 from app.errors import TooLargeError
 
 DEFAULT_BYTES = 512 * 1024 * 1024
 MIB = 1024 * 1024
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS, _QUIET_SECONDS = 0.1, 10.0
 
 
 class NoRoomError(TooLargeError):
@@ -28,9 +29,12 @@ class MemoryBudget:
     Queries that found no room there try again in *turn*, one after the other: together none may have enough.
     """
 
-    def __init__(self, queries: int, total_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(
+        self, queries: int, total_bytes: int = DEFAULT_BYTES, *, quiet_seconds: float = _QUIET_SECONDS
+    ) -> None:
         self.share_bytes = total_bytes // (2 * queries)
         self._pool_bytes = total_bytes - queries * self.share_bytes
+        self._quiet_seconds = quiet_seconds
         self._taken_bytes = 0
         self._lock = threading.Lock()
         self.turn = asyncio.Lock()
@@ -40,19 +44,30 @@ class MemoryBudget:
         """The largest size of one answer while no other is in use."""
         return self.share_bytes + self._pool_bytes
 
+    @property
+    def in_use_bytes(self) -> int:
+        """What is taken of the common half."""
+        return self._taken_bytes
+
     def may_hold(self, pool_bytes: int) -> bool:
         """True if the common half has *pool_bytes* while no answer is in use."""
         return pool_bytes <= self._pool_bytes
 
     async def wait_for(self, pool_bytes: int, within_seconds: float) -> bool:
-        """True once the common half has room for *pool_bytes*; False if it has none *within_seconds*."""
-        try:
-            async with asyncio.timeout(within_seconds):
-                # Results are dropped in any thread, where no event of the loop can be set.
-                while self._taken_bytes + pool_bytes > self._pool_bytes:  # noqa: ASYNC110 - as above
-                    await asyncio.sleep(_LOOK_SECONDS)
-        except TimeoutError:
-            return False
+        """True once the common half has room for *pool_bytes*; False if it has none *within_seconds*.
+
+        It has none, too, if no answer comes or goes for a while: then all that are in use may wait like this
+        one.
+        """
+        ends = monotonic() + within_seconds
+        in_use_bytes, quiet_since = self.in_use_bytes, monotonic()
+        # Results are dropped in any thread, where no event of the loop can be set.
+        while self.in_use_bytes + pool_bytes > self._pool_bytes:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self.in_use_bytes != in_use_bytes:
+                in_use_bytes, quiet_since = self.in_use_bytes, monotonic()
+            if monotonic() > min(ends, quiet_since + self._quiet_seconds):
+                return False
         return True
 
     def take(self, more_bytes: int) -> bool:

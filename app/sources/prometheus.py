@@ -258,7 +258,9 @@ class PrometheusSource:
         load = measured.within(namespaces).scaled(_USAGE_WINDOWS[resource])
         chunked = self._queries.chunked(resource.value, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
-            yield await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
+            days = await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
+            del chunk  # its results keep the memory that the next ones may need
+            yield days
 
     async def pressure_samples(
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
@@ -285,13 +287,9 @@ class PrometheusSource:
 
         chunked = self._queries.chunked(signal, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
-            result = concatenate_results([answer.result for answer in chunk.results])
-            limits = [limit for answer in chunk.results for limit in answer.limits]
-            answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
-            yield [
-                replace(samples, answered=answered, failed=failed)
-                for samples in pressure.pressure_samples(resource, chunk.steps, result, limits)
-            ]
+            kinds = _pressure_of_chunk(resource, chunk, namespaces)
+            del chunk  # its results keep the memory that the next ones may need
+            yield kinds
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The workloads of the Pods of *steps*; none if no metric with owners is scraped."""
@@ -343,6 +341,18 @@ class _PressureAnswer:
 
     result: QueryResult
     limits: Sequence[QueryResult]
+
+
+def _pressure_of_chunk(
+    resource: Resource, chunk: Chunk[_PressureAnswer], namespaces: NamespaceSelection
+) -> list[PressureSamples]:
+    result = concatenate_results([answer.result for answer in chunk.results])
+    limits = [limit for answer in chunk.results for limit in answer.limits]
+    answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
+    return [
+        replace(samples, answered=answered, failed=failed)
+        for samples in pressure.pressure_samples(resource, chunk.steps, result, limits)
+    ]
 
 
 async def _slopes(

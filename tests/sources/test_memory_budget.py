@@ -1,12 +1,18 @@
 """The memory that the answers of all queries share."""
 
 import asyncio
+from urllib.parse import parse_qs
 
+import httpx
 import pytest
+from app.domain.profiles import Resource
 
 from app.errors import TooLargeError
+from app.history.samples import StepRange
 from app.sources.memory_budget import MIB, MemoryBudget
+from app.sources.prometheus import Limits, PrometheusSource
 from app.sources.prometheus_api import PrometheusApi
+from app.sources.queries import Scope
 from app.sources.query_result import QueryResult
 from tests.sources.wire import FIRST, STEPS, ScriptedPrometheus, answer, row
 
@@ -87,6 +93,17 @@ async def test_the_wait_ends_with_the_time_out() -> None:
     assert len(api.wire.requests) == 3
 
 
+async def test_the_wait_ends_where_nothing_changes() -> None:
+    """Both results are held by others that wait, say: the query does not wait for the time-out of 60 s."""
+    api = Api(MemoryBudget(1, 12 * MIB, quiet_seconds=0.2), 1)
+    results = [await api.ask(), await api.ask()]
+
+    with pytest.raises(TooLargeError):
+        await asyncio.wait_for(api.ask(), 10)
+
+    assert len(results) == 2
+
+
 async def test_what_is_larger_than_the_budget_does_not_wait() -> None:
     """A result of three rows, 7.2 MB, is above the common half of 6 MiB, however long it waits."""
     api = Api(budget_of_two(), 3)
@@ -95,3 +112,33 @@ async def test_what_is_larger_than_the_budget_does_not_wait() -> None:
         await asyncio.wait_for(api.ask(), 10)
 
     assert len(api.wire.requests) == 1
+
+
+@pytest.mark.parametrize("read", ["container_samples", "pressure_samples"])
+async def test_the_results_of_a_chunk_are_dropped_before_the_next_is_asked_for(
+    read: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hours of at most 12 samples a query are two chunks: nothing is in use when either is asked for."""
+    budgets: list[MemoryBudget] = []
+    in_use_bytes: dict[str, int] = {}  # at the first query of each chunk
+
+    def budget(queries: int) -> MemoryBudget:
+        budgets.append(MemoryBudget(queries))
+        return budgets[-1]
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        [start] = parse_qs(request.content.decode())["start"]
+        in_use_bytes.setdefault(start, budgets[0].in_use_bytes)
+        container = {"namespace": "shop", "pod": "web-1", "container": "app", "signal": "oom"}
+        return answer(row(container, [(int(start), "1")]))
+
+    monkeypatch.setattr("app.sources.prometheus.MemoryBudget", budget)
+    two_hours = StepRange(STEPS.last - 23, STEPS.last)
+    limits = Limits(sample_budget=12)
+    async with PrometheusSource(
+        URL, scope=Scope(), limits=limits, transport=ScriptedPrometheus(reply)
+    ) as source:
+        chunks = [chunk async for chunk in getattr(source, read)(Resource.MEMORY, two_hours)]
+
+    assert len(chunks) == 2
+    assert {*in_use_bytes.values()} == {0}
