@@ -5,8 +5,8 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
-from app.domain.profiles import Resource
 
+from app.domain.profiles import Resource
 from app.errors import TooLargeError
 from app.history.samples import StepRange
 from app.sources.memory_budget import MIB, MemoryBudget
