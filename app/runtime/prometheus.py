@@ -20,9 +20,10 @@ from app.settings.environment import Settings
 from app.sources.clusters import KnowsPod
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import QUERIES_PER_CYCLE, ForwardedBy, Limits, PrometheusSource
-from app.sources.prometheus_api import PrometheusApi, RetryPolicy
+from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import ClusterName
 from app.sources.query_observer import QueryObserver
+from app.sources.retry_policy import RetryPolicy
 
 if TYPE_CHECKING:  # a command that reads no cluster loads no client
     from app.kubernetes.client import ClusterClient

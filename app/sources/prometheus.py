@@ -39,7 +39,7 @@ from app.sources.credentials import PrometheusCredentials
 from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, SampleLoad
-from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
+from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi
 from app.sources.provider_detection import ProviderDetection
 from app.sources.queries import (
     CORE_LABEL,
@@ -56,6 +56,7 @@ from app.sources.query_result import (
     concatenate_matrices,
     concatenate_results,
 )
+from app.sources.retry_policy import RetryPolicy
 from app.sources.state_reporter import StateReporter
 from app.sources.young_series import PodsOfSteps, pods_of, with_rates, with_slopes, young_pods
 

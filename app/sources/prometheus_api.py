@@ -5,12 +5,10 @@ share one budget of memory: a process with many queries has bounded memory, and 
 """
 
 import asyncio
-import random
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
@@ -33,6 +31,7 @@ from app.sources.query_observer import QueryCosts, QueryObserver
 from app.sources.query_result import QueryResult
 from app.sources.response_body import ACCEPTED, decoded_chunks
 from app.sources.retention import retention_seconds
+from app.sources.retry_policy import RetryPolicy
 from app.sources.row_limit import RowLimit
 
 MAX_RESPONSE_BYTES = 512 * 1024 * 1024
@@ -77,22 +76,6 @@ _IS_A_LOGIN = (
 _SHOWN_CHARACTERS = 200
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """The number of tries of a query, and the pauses between; *chance* returns random numbers in [0, 1)."""
-
-    tries: int = 3
-    pause_seconds: float = 0.5
-    longest_pause_seconds: float = 30.0
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    chance: Callable[[], float] = random.random
-
-    def pause_after(self, tries: int, retry_after_seconds: float) -> float:
-        """Doubles with each try, ±50 % at random; at least the server's Retry-After, at most the longest."""
-        pause_seconds = self.pause_seconds * 2.0 ** (tries - 1) * (0.5 + self.chance())
-        return min(max(pause_seconds, retry_after_seconds), self.longest_pause_seconds)
 
 
 class _TransientError(Exception):

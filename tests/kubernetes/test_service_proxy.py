@@ -15,7 +15,8 @@ from app.kubernetes.overrides import Overrides
 from app.kubernetes.prometheus_services import PrometheusService
 from app.kubernetes.service_proxy import ServiceProxyTransport
 from app.sources.credentials import PrometheusCredentials
-from app.sources.prometheus_api import PrometheusApi, RetryPolicy
+from app.sources.prometheus_api import PrometheusApi
+from app.sources.retry_policy import RetryPolicy
 from tests.kubernetes.clients import SHORT
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, refuses, sends
 from tests.kubernetes.kubeconfigs import kubeconfig

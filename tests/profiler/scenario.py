@@ -26,9 +26,9 @@ from app.recommendation.active_containers import EVERY_CONTAINER
 from app.recommendation.policy import EstimationPolicy
 from app.rightsizing.policy import SchedulingPolicy
 from app.sources.prometheus import Limits, PrometheusSource
-from app.sources.prometheus_api import RetryPolicy
 from app.sources.queries import Scope
 from app.sources.query_observer import QueryObserver
+from app.sources.retry_policy import RetryPolicy
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
 # One minute after the end of a step: that step is the newest one that is queried.

@@ -14,8 +14,9 @@ from app.kubernetes.prometheus_services import ListedServices, PrometheusService
 from app.runtime.found_source import FoundSource
 from app.runtime.prometheus_search import FoundServers, Search
 from app.sources.prometheus import PrometheusSource
-from app.sources.prometheus_api import PrometheusApi, RetryPolicy
+from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import Scope
+from app.sources.retry_policy import RetryPolicy
 
 NEWEST = 5_000_000
 STEPS = StepRange(NEWEST - 1, NEWEST)

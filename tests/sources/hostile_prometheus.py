@@ -16,7 +16,8 @@ from functools import cache
 
 from app.errors import SourceError
 from app.history.samples import StepRange
-from app.sources.prometheus_api import PrometheusApi, RetryPolicy
+from app.sources.prometheus_api import PrometheusApi
+from app.sources.retry_policy import RetryPolicy
 
 STEPS = StepRange(5_907_744, 5_907_747)
 MIB = 2**20

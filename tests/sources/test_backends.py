@@ -12,9 +12,9 @@ from app.errors import SourceError
 from app.history.samples import ContainerSamples, StepRange
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import Limits, PrometheusSource
-from app.sources.prometheus_api import RetryPolicy
 from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts
+from app.sources.retry_policy import RetryPolicy
 from tests.cluster.prometheus import Prometheus
 from tests.histories.emojivoto.metrics import write_past
 from tests.sources.backend import Backend, ReceivedRequest, Reply

@@ -17,7 +17,8 @@ from app.runtime.prometheus import check_access
 from app.settings.environment import read_settings
 from app.sources.credentials import PrometheusCredentials
 from app.sources.http_clients import HttpClients
-from app.sources.prometheus_api import PrometheusApi, RetryPolicy
+from app.sources.prometheus_api import PrometheusApi
+from app.sources.retry_policy import RetryPolicy
 from app.tls.key_pairs import KeyPair
 from tests.sources.backend import Backend, Reply
 from tests.sources.wire import FIRST, STEPS, matrix, row

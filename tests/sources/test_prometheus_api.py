@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from app.errors import SourceError, TooLargeError
-from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
+from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi
 from app.sources.query_observer import QueryCosts
 from app.sources.query_result import QueryResult
+from app.sources.retry_policy import RetryPolicy
 from tests.sources.wire import FIRST, FOURTH, STEPS, Pauses, ScriptedPrometheus, answer, encoded, matrix, row
 
 URL = "http://prometheus.example:9090"

@@ -16,8 +16,9 @@ from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.prometheus import check_access, open_prometheus
 from app.runtime.scope import namespace_scope
 from app.settings.environment import Settings, read_settings
-from app.sources.prometheus_api import PrometheusApi, RetryPolicy
+from app.sources.prometheus_api import PrometheusApi
 from app.sources.query_metrics import QueryMetrics
+from app.sources.retry_policy import RetryPolicy
 from tests.sources.forward_proxy import ForwardProxy
 from tests.sources.wire import FIRST, STEPS, Pauses, ScriptedPrometheus, answer, encoded, matrix, row
 

@@ -3,6 +3,7 @@
 Agents run on the nodes 1 to 4, and are scraped every 30 seconds; steps take 300 seconds.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -260,7 +261,7 @@ async def test_a_pair_of_servers_counts_once(prometheus_factory: PrometheusFacto
 
 STALE = float(np.frombuffer(np.uint64(0x7FF0000000000002).tobytes())[0])  # the mark of an ended series
 TIMES = [END - 3600 + 30 * number for number in range(121)]  # of scrapes
-Samples = list[tuple[float, float]]
+Samples = Sequence[tuple[float, float]]
 
 
 async def edge_of_samples(
@@ -287,7 +288,7 @@ async def test_a_counter_that_is_dropped_and_starts_again_at_the_same_value(tmp_
 
     600 / 300 s = 2 bytes a second in each step, although the counter has only ever been 600.
     """
-    samples: Samples = []
+    samples: list[tuple[float, float]] = []
     for time in TIMES:
         age = (time - 240) % 300  # the counter begins a minute before the end of a step
         if age <= 120:
@@ -329,7 +330,7 @@ async def test_the_past_of_a_new_target_does_not_count(
     history.count(OBI, network_flow(A, NODE, OUTSIDE), 1.0)
     times = history.scrapes(-120)
     history.up(B, times)
-    history.add(OBI, network_flow(B, *two("shop")), times, 1e7 + 2.0 * (times - END))
+    history.add(OBI, network_flow(B, *two("shop")), times, np.array(1e7 + 2.0 * (times - END), np.float64))
 
     by_edge = await figures(serve(history, prometheus_factory, tmp_path), FLOWS, StepRange(LAST, LAST))
 
@@ -340,6 +341,6 @@ async def test_a_counter_that_is_dropped_has_counted_before(tmp_path: Path) -> N
     """2 bytes a second in five of six steps; in the last one the idle counter is dropped: 5 / 6 * 2."""
     idle, dropped = END - 300, END - 180
     samples = [(time, 1e7 + 2.0 * (min(time, idle) - END)) for time in TIMES if time < dropped]
-    samples.append((dropped, STALE))
+    samples = [*samples, (dropped, STALE)]
 
     assert await edge_of_samples(tmp_path, samples) == {edge("shop"): bytes_of(1.667)}

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from app.history.samples import StepRange
-from app.sources.prometheus_api import RetryPolicy
+from app.sources.retry_policy import RetryPolicy
 
 Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 Points = Sequence[tuple[float, str]]

@@ -18,8 +18,8 @@ from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
 from app.sources.connections import istio
 from app.sources.prometheus import PrometheusSource
-from app.sources.prometheus_api import RetryPolicy
 from app.sources.queries import Scope
+from app.sources.retry_policy import RetryPolicy
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Row
 from tests.profiler.scenario import DEPLOYMENTS, NOON, RecordingSink, Scenario
 
