@@ -5,6 +5,8 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+# The value that ends a series, as Prometheus writes it when a target no longer has the series.
+[STALE] = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
 RECEIVER = "--web.enable-remote-write-receiver"
 _SECONDS = 30
 _LITERAL_BYTES = 1 << 16

@@ -15,6 +15,7 @@ from app.sources.connection_queries import CONNECTIONS
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts
+from tests.cluster.prometheus import Prometheus
 from tests.conftest import PrometheusFactory
 from tests.histories.proxies import ProxyHistory
 from tests.sources.collecting import only
@@ -31,6 +32,7 @@ from tests.sources.flow_collectors import (
     pipeline,
     service,
 )
+from tests.sources.remote_write import RECEIVER, STALE, Written, remote_write
 
 pytestmark = pytest.mark.prometheus
 
@@ -240,6 +242,25 @@ async def test_steps_without_scrapes_are_unknown(
     by_edge = await figures(serve(history, prometheus_factory, tmp_path), NETOBSERV)
 
     assert by_edge == {"shop/web → shop/cart": bytes_of(50.0, 4)}
+
+
+async def test_a_counter_that_begins_and_ends_within_a_step(tmp_path: Path) -> None:
+    """600 bytes are sent, and the counter is dropped before the step ends: 600 / 300 s."""
+    times = [END - 3600 + 30 * number for number in range(121)]
+    node = {"__name__": INGRESS} | netobserv(ONE, NODE, End("kube-system", "coredns"))
+    flow = {"__name__": INGRESS} | netobserv(ONE, End("shop", "web"), End("shop", "cart"))
+    with Prometheus(tmp_path, flags=(RECEIVER,)) as prometheus:
+        remote_write(
+            prometheus.url,
+            [
+                Written({"__name__": "up", **ONE}, [(time, 1.0) for time in times]),
+                Written(node, [(time, 1.0 * time) for time in times]),
+                Written(flow, [*((END - age, 600.0) for age in range(240, 90, -30)), (END - 90, STALE)]),
+            ],
+        )
+        by_edge = await figures(prometheus.url, NETOBSERV, StepRange(LAST, LAST))
+
+    assert by_edge == {"shop/web → shop/cart": bytes_of(2.0, 1)}
 
 
 async def test_unknown_sampling_is_stated(prometheus_factory: PrometheusFactory, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.histories.proxies import ProxyHistory
 from tests.sources.collecting import only
 from tests.sources.edge_figures import END, HALF_HOUR, LAST, Figures, figures, samples_of, serve
 from tests.sources.flow_collectors import NODE, OUTSIDE, End, agent, network_flow, service
-from tests.sources.remote_write import RECEIVER, Written, remote_write
+from tests.sources.remote_write import RECEIVER, STALE, Written, remote_write
 
 pytestmark = pytest.mark.prometheus
 
@@ -259,7 +259,6 @@ async def test_a_pair_of_servers_counts_once(prometheus_factory: PrometheusFacto
     assert by_edge == {edge("shop"): bytes_of(20.0)}
 
 
-STALE = float(np.frombuffer(np.uint64(0x7FF0000000000002).tobytes())[0])  # the mark of an ended series
 TIMES = [END - 3600 + 30 * number for number in range(121)]  # of scrapes
 Samples = Sequence[tuple[float, float]]
 
@@ -297,14 +296,6 @@ async def test_a_counter_that_is_dropped_and_starts_again_at_the_same_value(tmp_
             samples.append((time, STALE))
 
     assert await edge_of_samples(tmp_path, samples) == {edge("shop"): bytes_of(2.0)}
-
-
-async def test_a_counter_that_begins_and_ends_within_a_step(tmp_path: Path) -> None:
-    """600 bytes are sent, and the counter is dropped before the step ends: 600 / 300 s."""
-    samples = [(time, 600.0) for time in TIMES if END - 240 <= time < END - 90] + [(END - 90, STALE)]
-    last = StepRange(LAST, LAST)
-
-    assert await edge_of_samples(tmp_path, samples, steps=last) == {edge("shop"): bytes_of(2.0, steps=1)}
 
 
 async def test_a_failed_scrape_starts_no_counter_again(tmp_path: Path) -> None:

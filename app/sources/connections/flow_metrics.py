@@ -28,6 +28,8 @@ class FlowMetric:
     Where *is_seen_at_both_ends*, the agents on the nodes of both ends count a flow, and *places* are optional
     labels that show where an end runs; *agents* are optional labels that distinguish agents in one target.
 
+    A collector drops the counter of a flow that was idle for *idle_seconds*.
+
     Where *names_collector*, the label `namespace` is that of the collector, as scraping sets it.
 
     Agents look at one of several packets: *sampling* is a gauge with that number by flow, where it
@@ -40,6 +42,7 @@ class FlowMetric:
     destination: tuple[str, str, str]
     cluster: str
     matchers: Matchers
+    idle_seconds: int
     direction: str = ""
     is_seen_at_both_ends: bool = False
     places: tuple[str, ...] = ()
@@ -66,6 +69,7 @@ NETOBSERV: Final = FlowMetric(
         *('SrcK8S_Namespace!=""', f'SrcK8S_OwnerType!~"{_NO_WORKLOAD}"', f'SrcK8S_Type!~"{_NO_WORKLOAD}"'),
         *('DstK8S_Namespace!=""', f'DstK8S_OwnerType!~"{_NO_WORKLOAD}"', f'DstK8S_Type!~"{_NO_WORKLOAD}"'),
     ),
+    idle_seconds=120,
     sampling="netobserv_workload_sampling",
     agent_sampling="netobserv_agent_sampling_rate",
     names_collector=False,  # its ServiceMonitor replaces the label by the namespace of the destination
@@ -85,6 +89,7 @@ def _network_flows(provider: Provider, prefix: str) -> FlowMetric:
             *(f'k8s_{end}_owner_type!~"|{_NO_WORKLOAD}"' for end in ends),
             'iface=""',  # without deduplication each interface on the way counts a packet
         ),
+        idle_seconds=300,
         direction="direction",
         is_seen_at_both_ends=True,
         places=tuple(

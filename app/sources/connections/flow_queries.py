@@ -1,11 +1,11 @@
 """PromQL texts on the counters of collectors of flows; pure.
 
-A collector drops the counter of a flow that was idle for a while (NetObserv after 2 minutes, OBI and Beyla
-after 5), and starts it at 0 again. `increase` starts at the first sample of a series, and does not see that a
-counter was dropped if it is as large again. So the last value counts in full
+A collector drops the counter of a flow that was idle for a while, and starts it at 0 again. `increase` starts
+at the first sample of a series, and does not see that a counter was dropped if it is as large again. So the
+last value of a series counts in full
 
-- if the series was absent at the begin of the step, or
-- if it is there at the end, and was absent a third or two thirds of the step before,
+- if it is there at the end of the step, and was absent at the begin, or a third or two thirds later, or
+- if it begins and ends in the step, for which a flow has to be idle for a shorter time,
 
 where each scrape of its target in this time was successful: a failed one ends all series of the target.
 In the first step of a scrape job nothing counts: a metric that a job begins to keep has the counts of weeks.
@@ -50,8 +50,9 @@ _SCRAPED = "[350s]"
 # A client that sent nothing for so long is known again when it sends.
 _KNOWN_CLIENT = "[1h]"
 # As many samples as of a window of raw samples: those of an increase and of a last value, and at six times.
+# Of both ends they are read for the sum and for the largest, and again for the namespace of the destination.
 _WINDOWS = 4
-_WINDOWS_OF_BOTH_ENDS = 2 * _WINDOWS
+_WINDOWS_OF_BOTH_ENDS = 4 * _WINDOWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +198,10 @@ class FlowQueries:
     def _bytes(self, matchers: Matchers) -> str:
         """The bytes of each series in the step."""
         flows = self._flows(matchers)
-        new = f"last_over_time({flows}[{WINDOW}]) unless {flows} offset {WINDOW}"
-        again = f"{flows} and (count_over_time({flows}{_TIMES}) < {_INSTANTS})"
-        in_full = f"({new} or {again}) and {_ON_TARGET} {self._scraped_throughout()}"
+        begun = f"{flows} and (count_over_time({flows}{_TIMES}) < {_INSTANTS})"
+        if self.metric.idle_seconds < STEP_SECONDS:
+            begun = f"{begun} or last_over_time({flows}[{WINDOW}]) unless {flows} offset {WINDOW}"
+        in_full = f"({begun}) and {_ON_TARGET} {self._scraped_throughout()}"
         return f"{in_full} or increase({flows}[{WINDOW}])"
 
     def _scraped_throughout(self) -> str:
