@@ -1,4 +1,4 @@
-"""Server side of one connection: its deadlines, the size of a request beside its body, the client's name.
+"""Server side of one connection: its deadlines, and the size of a request beside its body.
 
 uvicorn has a time-out between two requests only: it never closes a connection on which the client sends
 nothing, or stops in the middle of a request. Here the head of a request must be complete within a time-out
@@ -14,10 +14,9 @@ from select import POLLIN, poll
 from typing import Any
 
 import httptools
-import msgspec
-from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.http_server.client_names import ForbiddenClient, common_names
 from app.http_server.coalescing import CoalescedWrites
 from app.http_server.open_connections import ConnectionLimits, OpenConnections, Slot, Stage
 
@@ -197,34 +196,8 @@ class ClientConnection(HttpToolsProtocol):
             self._expire_after(self._policy.exchange_seconds)
 
 
-class ForbiddenClient:
-    """An application that responds to each request with status 403 and the reason."""
-
-    def __init__(self, names: list[str]) -> None:
-        shown = ", ".join(map(repr, names)) or "none"
-        self._body = msgspec.json.encode(
-            {"error": f"the common name of the client certificate is not in CLIENT_NAMES: {shown}"}
-        )
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the response, and close the connection."""
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(self._body)).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body})
-
-
 def has_data(transport: Transport) -> bool:
     """True if the socket of *transport* has received bytes, or the end of file, that are not read yet."""
     received = poll()
     received.register(transport.get_extra_info("socket").fileno(), POLLIN)
     return bool(received.poll(0))
-
-
-def common_names(certificate: Any) -> list[str]:
-    """The common names in a client certificate as `ssl` decodes it; empty without a certificate."""
-    subject = (certificate or {}).get("subject", ())
-    return [value for part in subject for kind, value in part if kind == "commonName"]
