@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.http_server.client_names import ForbiddenClient, common_names
 from app.http_server.coalescing import CoalescedWrites
+from app.http_server.immediate import ImmediateApplication, json_response
 from app.http_server.open_connections import ConnectionLimits, OpenConnections, Slot, Stage
 
 
@@ -67,6 +68,8 @@ class ClientConnection(HttpToolsProtocol):
         self._is_receiving = False
         self._is_last = False  # whether the connection ends with the next response
         self._received_bytes = self._body_bytes = 0  # of the request that is being received
+        self._is_held = False  # until this read is over, since the request may be complete by then
+        self._held_body: list[bytes] = []
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The connection is open; with TLS after the handshake."""
@@ -78,6 +81,7 @@ class ClientConnection(HttpToolsProtocol):
         is_accepted = not self._policy.names or bool(set(names) & set(self._policy.names))
         if not is_accepted:
             self.app = ForbiddenClient(names)
+        self._immediate = self.app if isinstance(self.app, ImmediateApplication) else None
         self._open_connections.advance(
             self._slot, Stage.USED if certificate and is_accepted else Stage.UNUSED
         )
@@ -102,6 +106,8 @@ class ClientConnection(HttpToolsProtocol):
             else:
                 self.send_400_response("Invalid HTTP request received.")
             return
+        if self._is_held:
+            self._release()
         cycle: RequestResponseCycle | None = self.cycle
         if self._is_last and cycle:  # a response begins in a task, which is later
             cycle.keep_alive = False
@@ -123,19 +129,34 @@ class ClientConnection(HttpToolsProtocol):
             raise ValueError("a field of three bytes takes 200 in memory")
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        """The head of a request is complete."""
+        if (
+            self._immediate
+            and self._keeps_alive()
+            and self._immediate.may_respond_at_once(self.parser.get_method(), self.url)
+        ):
+            self._is_held = True
+        else:
+            super().on_headers_complete()
+
     def on_body(self, body: bytes) -> None:
         """A part of a body has arrived."""
         self._body_bytes += len(body)
-        super().on_body(body)
+        if self._is_held:
+            self._held_body.append(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
-        super().on_message_complete()
         self._is_receiving = False
-        if self.cycle.response_complete:
-            self._expire_after(self._policy.timeout_seconds)
-        else:
-            self._slot.deadline = inf
+        if not self._is_held:
+            super().on_message_complete()
+            if self.cycle.response_complete:
+                self._expire_after(self._policy.timeout_seconds)
+                return
+        self._slot.deadline = inf
 
     def on_response_complete(self) -> None:
         """A response is complete; does the same as uvicorn's method, except for uvicorn's timer."""
@@ -158,6 +179,33 @@ class ClientConnection(HttpToolsProtocol):
         self._is_last = True
         if not (self._is_receiving or has_data(self._writes)):
             super().shutdown()
+
+    def _release(self) -> None:
+        """Respond to the held request if it is complete, or pass on what has arrived of it."""
+        self._is_held = False
+        body, self._held_body = b"".join(self._held_body), []
+        if response := self._immediate_response(body):
+            self.transport.write(json_response(*response))
+            self.on_response_complete()
+        else:
+            self._pass_on(body)
+
+    def _immediate_response(self, body: bytes) -> tuple[int, bytes] | None:
+        if self._is_receiving or not self._immediate:
+            return None
+        return self._immediate.respond_at_once(self._slot.address, body)
+
+    def _pass_on(self, body: bytes) -> None:
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+        if not self._is_receiving:
+            super().on_message_complete()
+
+    def _keeps_alive(self) -> bool:
+        """True unless the connection ends with the response to the request that is being received."""
+        parser = self.parser
+        return not self._is_last and parser.should_keep_alive() and parser.get_http_version() != "1.0"
 
     def _wait_for_rest(self, received_bytes: int) -> None:
         """The request is incomplete: set the deadline of its current part, and check the size of its head."""
