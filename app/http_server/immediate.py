@@ -1,7 +1,7 @@
 """Responses at once: without a task, to requests whose head and body arrived in one read.
 
 A task, and the messages of ASGI for a request and its response, take longer than a decision on a Pod. Most
-reviews of an API server arrive like this: two of three at 50 a second, where no read has to wait for another.
+reviews of an API server arrive like this: two of three at 50 a second.
 """
 
 from typing import Protocol, runtime_checkable
@@ -19,7 +19,10 @@ class ImmediateApplication(Protocol):
         """True if `respond_at_once` is to be asked first for a request with this head."""
 
     def respond_at_once(self, client: str, body: bytes) -> tuple[int, bytes] | None:
-        """The status and the JSON of the response; None if the request has to be passed on by ASGI."""
+        """The status and the JSON of the response; None if the request has to be passed on by ASGI.
+
+        After an exception the connection closes.
+        """
 
 
 def json_response(status: int, body: bytes) -> bytes:

@@ -1,12 +1,16 @@
 """Requests that arrive whole are responded to at once, under the same limits as all others."""
 
 import asyncio
+import socket
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from app.http_server.open_connections import Slot, Stage
 from app.http_server.protocol import ClientPolicy
+from tests.cluster.waiting import wait_until
+from tests.http_server.background_listener import BackgroundListener
 from tests.http_server.wire import Wire, connected
 
 REQUEST = b'POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n"body"'
@@ -183,3 +187,27 @@ async def test_the_last_request_of_a_listener_that_ends_closes_its_connection() 
     await asyncio.wait(connection.tasks)
 
     assert (wire.writes, wire.is_closed) == ([by_asgi(b'"body"', is_last=True)], True)
+
+
+class Faulty(Echo):
+    """An application with a fault."""
+
+    def respond_at_once(self, client: str, body: bytes) -> tuple[int, bytes] | None:
+        """Fails."""
+        raise KeyError(client, body)
+
+
+def test_a_fault_of_the_application_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and nothing is left open; a request that is passed on by ASGI is still responded to."""
+    with (
+        BackgroundListener(Faulty()) as listener,
+        closing(socket.create_connection(("127.0.0.1", listener.port), timeout=10)) as failing,
+        closing(socket.create_connection(("127.0.0.1", listener.port), timeout=10)) as other,
+    ):
+        failing.sendall(REQUEST)
+        assert failing.recv(65536) == b""
+        other.sendall(REQUEST.replace(b"/now", b"/later"))
+        assert other.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+        wait_until(lambda: len(listener.connections) == 1, 5, "the end of the connection")
+
+    assert [type(record.exc_info[1]) for record in caplog.records if record.exc_info] == [KeyError]
