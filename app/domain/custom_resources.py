@@ -48,6 +48,8 @@ _REPORTERS = {text: reporters for reporters, text in _REPORTED_BY.items()}
 _BYTES = re.compile(r"[0-9]{1,18}", re.ASCII)
 _REQUEST_BYTES, _RESPONSE_BYTES = "requestBytesPerSecond", "responseBytesPerSecond"
 COUNTED_BY, SAMPLED_ONE_IN = "countedBy", "sampledOneIn"
+_MAX_SHARED_WORKLOADS = 20_000
+_shared_workloads: dict[Workload, Workload] = {}
 _NONE: Mapping[str, str] = MappingProxyType({})  # shared, since an index holds tens of thousands of profiles
 
 
@@ -291,7 +293,7 @@ def from_manifest(
         return None
     status = mapping_in(manifest.get("status"))
     return StoredProfile(
-        intern(name),  # annotations of Pods have it too
+        intern(name) if with_last_write else name,  # those who write profiles read annotations of Pods too
         kind,
         subject,
         value,
@@ -348,10 +350,15 @@ def _workload(notes: Mapping[str, Any]) -> Workload | None:
     return _shared_workload(namespace, name, kind) if namespace and name and kind else None
 
 
-@lru_cache(maxsize=20_000)
 def _shared_workload(namespace: str, name: str, kind: str) -> Workload:
-    """The workload as one object for all its profiles, since an index holds tens of thousands of them."""
-    return Workload(intern(namespace), intern(name), intern(kind))
+    """The workload as one object for all its profiles, since an index holds tens of thousands of them.
+
+    A cache of calls would also keep the arguments of each.
+    """
+    if len(_shared_workloads) >= _MAX_SHARED_WORKLOADS:
+        _shared_workloads.clear()
+    workload = Workload(intern(namespace), intern(name), intern(kind))
+    return _shared_workloads.setdefault(workload, workload)
 
 
 def _connection(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> Connection | None:

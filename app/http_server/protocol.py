@@ -1,4 +1,4 @@
-"""Server side of one connection: its deadlines, the size of a request beside its body, the client's name.
+"""Server side of one connection: its deadlines, and the size of a request beside its body.
 
 uvicorn has a time-out between two requests only: it never closes a connection on which the client sends
 nothing, or stops in the middle of a request. Here the head of a request must be complete within a time-out
@@ -14,11 +14,11 @@ from select import POLLIN, poll
 from typing import Any
 
 import httptools
-import msgspec
-from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.http_server.client_names import ForbiddenClient, common_names
 from app.http_server.coalescing import CoalescedWrites
+from app.http_server.immediate import ImmediateApplication, json_response
 from app.http_server.open_connections import ConnectionLimits, OpenConnections, Slot, Stage
 
 
@@ -68,6 +68,8 @@ class ClientConnection(HttpToolsProtocol):
         self._is_receiving = False
         self._is_last = False  # whether the connection ends with the next response
         self._received_bytes = self._body_bytes = 0  # of the request that is being received
+        self._is_held = False  # until this read is over, since the request may be complete by then
+        self._held_body: list[bytes] = []
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The connection is open; with TLS after the handshake."""
@@ -79,6 +81,7 @@ class ClientConnection(HttpToolsProtocol):
         is_accepted = not self._policy.names or bool(set(names) & set(self._policy.names))
         if not is_accepted:
             self.app = ForbiddenClient(names)
+        self._immediate = self.app if isinstance(self.app, ImmediateApplication) else None
         self._open_connections.advance(
             self._slot, Stage.USED if certificate and is_accepted else Stage.UNUSED
         )
@@ -103,6 +106,8 @@ class ClientConnection(HttpToolsProtocol):
             else:
                 self.send_400_response("Invalid HTTP request received.")
             return
+        if self._is_held:
+            self._release()
         cycle: RequestResponseCycle | None = self.cycle
         if self._is_last and cycle:  # a response begins in a task, which is later
             cycle.keep_alive = False
@@ -119,24 +124,42 @@ class ClientConnection(HttpToolsProtocol):
         self._received_bytes = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head has arrived."""
-        if len(self.headers) >= self._policy.max_head_fields:
+        """A field of the head has arrived; does the same as uvicorn's method, for fewer fields."""
+        headers, name = self.headers, name.lower()
+        if len(headers) >= self._policy.max_head_fields:
             raise ValueError("a field of three bytes takes 200 in memory")
-        super().on_header(name, value)
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head of a request is complete."""
+        if (
+            self._immediate
+            and self._keeps_alive()
+            and self._immediate.may_respond_at_once(self.parser.get_method(), self.url)
+        ):
+            self._is_held = True
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of a body has arrived."""
         self._body_bytes += len(body)
-        super().on_body(body)
+        if self._is_held:
+            self._held_body.append(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
-        super().on_message_complete()
         self._is_receiving = False
-        if self.cycle.response_complete:
-            self._expire_after(self._policy.timeout_seconds)
-        else:
-            self._slot.deadline = inf
+        if not self._is_held:
+            super().on_message_complete()
+            if self.cycle.response_complete:
+                self._expire_after(self._policy.timeout_seconds)
+                return
+        self._slot.deadline = inf
 
     def on_response_complete(self) -> None:
         """A response is complete; does the same as uvicorn's method, except for uvicorn's timer."""
@@ -159,6 +182,33 @@ class ClientConnection(HttpToolsProtocol):
         self._is_last = True
         if not (self._is_receiving or has_data(self._writes)):
             super().shutdown()
+
+    def _release(self) -> None:
+        """Respond to the held request if it is complete, or pass on what has arrived of it."""
+        self._is_held = False
+        body, self._held_body = b"".join(self._held_body), []
+        if response := self._immediate_response(body):
+            self.transport.write(json_response(*response))
+            self.on_response_complete()
+        else:
+            self._pass_on(body)
+
+    def _immediate_response(self, body: bytes) -> tuple[int, bytes] | None:
+        if self._is_receiving or not self._immediate:
+            return None
+        return self._immediate.respond_at_once(self._slot.address, body)
+
+    def _pass_on(self, body: bytes) -> None:
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+        if not self._is_receiving:
+            super().on_message_complete()
+
+    def _keeps_alive(self) -> bool:
+        """True unless the connection ends with the response to the request that is being received."""
+        parser = self.parser
+        return not self._is_last and parser.should_keep_alive() and parser.get_http_version() != "1.0"
 
     def _wait_for_rest(self, received_bytes: int) -> None:
         """The request is incomplete: set the deadline of its current part, and check the size of its head."""
@@ -197,34 +247,8 @@ class ClientConnection(HttpToolsProtocol):
             self._expire_after(self._policy.exchange_seconds)
 
 
-class ForbiddenClient:
-    """An application that responds to each request with status 403 and the reason."""
-
-    def __init__(self, names: list[str]) -> None:
-        shown = ", ".join(map(repr, names)) or "none"
-        self._body = msgspec.json.encode(
-            {"error": f"the common name of the client certificate is not in CLIENT_NAMES: {shown}"}
-        )
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the response, and close the connection."""
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(self._body)).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body})
-
-
 def has_data(transport: Transport) -> bool:
     """True if the socket of *transport* has received bytes, or the end of file, that are not read yet."""
     received = poll()
     received.register(transport.get_extra_info("socket").fileno(), POLLIN)
     return bool(received.poll(0))
-
-
-def common_names(certificate: Any) -> list[str]:
-    """The common names in a client certificate as `ssl` decodes it; empty without a certificate."""
-    subject = (certificate or {}).get("subject", ())
-    return [value for part in subject for kind, value in part if kind == "commonName"]

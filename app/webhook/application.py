@@ -7,6 +7,7 @@ from starlette.types import Receive, Scope, Send
 from app.webhook.endpoint import PodMutator
 
 PATH = "/mutate"
+_RAW_PATH = PATH.encode()
 
 
 class Webhook(FastAPI):
@@ -20,6 +21,14 @@ class Webhook(FastAPI):
         self._mutator = mutator
         # A plain ASGI route: no body model, no dependency injection.
         self.router.routes.append(Route(PATH, mutator, methods=["POST"]))
+
+    def may_respond_at_once(self, method: bytes, url: bytes) -> bool:
+        """True for a review."""
+        return method == b"POST" and url.partition(b"?")[0] == _RAW_PATH
+
+    def respond_at_once(self, client: str, body: bytes) -> tuple[int, bytes] | None:
+        """The response to the review in *body*; None if it can't be answered at once."""
+        return self._mutator.respond_at_once(client, body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -41,16 +41,34 @@ class PodMutator:
         self._bodies, self._turns = BodyBudget(), Turns()
         self.is_draining = False
 
+    def respond_at_once(self, source: str, body: bytes) -> tuple[int, bytes] | None:
+        """The status and the answer to a review that arrived whole.
+
+        None if it is too large, has to wait for its turn, or its answer has to close the connection.
+        """
+        began, size = perf_counter(), len(body)
+        if size > self._max_review_bytes or self.is_draining or self._turns.are_needed(source, size, began):
+            return None
+        try:
+            return 200, self._observed_review(source, body, began)
+        except ReviewError as error:
+            return self._refusal(error)
+        finally:
+            self._metrics.observe(perf_counter() - began)
+
+    def _refusal(self, error: ReviewError) -> tuple[int, bytes]:
+        self._metrics.count_refusal(error.status)
+        return error.status, msgspec.json.encode({"error": str(error)})
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read one review and answer it."""
         started = perf_counter()
         self._metrics.in_flight += 1
         try:
             try:
-                answer, status = await self._answer(scope, receive), 200
+                status, answer = 200, await self._answer(scope, receive)
             except ReviewError as error:
-                self._metrics.count_refusal(error.status)
-                answer, status = msgspec.json.encode({"error": str(error)}), error.status
+                status, answer = self._refusal(error)
             headers = [_JSON, (b"content-length", b"%d" % len(answer))]
             if self.is_draining or status in _CLOSING_STATUSES:
                 headers.append((b"connection", b"close"))

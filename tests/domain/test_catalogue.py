@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from app.domain import custom_resources
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.custom_resources import KINDS, to_manifest
+from app.domain.custom_resources import KINDS, from_manifest, to_manifest
 from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import Basis, Identity, ProfileKind, Resource, ResourceProfile
-from app.domain.workloads import Workload
+from app.domain.workloads import Connection, Workload
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -54,6 +55,26 @@ def test_equal_names_and_times_are_one_object() -> None:
         profiles.append(profile)
 
     assert profiles[0].updated_at is profiles[1].updated_at
+
+
+def test_the_workload_of_several_objects_is_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that were read, at most 20,000 are kept for this: 20,001 others take the first one's place."""
+    monkeypatch.setattr(custom_resources, "_shared_workloads", {})
+    manifest, name = cpu_profile("web"), "job-profiler.liqo.io/workload-name"
+
+    def subject_of(job: str) -> Workload | Connection | None:
+        manifest["metadata"]["annotations"][name] = job
+        profile = from_manifest(ProfileKind.CPU, manifest)
+        return profile.subject if profile else None
+
+    first = subject_of("web")
+    others = [subject_of(f"job-{number}") for number in range(20_001)]
+    second = subject_of("web")
+
+    assert others == [Workload("shop", f"job-{number}") for number in range(20_001)]
+    assert first == second == Workload("shop", "web")
+    assert first is not second
+    assert second is subject_of("web")
 
 
 def test_a_new_list_drops_objects_that_are_not_in_it() -> None:

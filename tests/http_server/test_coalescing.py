@@ -7,45 +7,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-import uvicorn
-from uvicorn.server import ServerState
-
-from app.http_server.open_connections import OpenConnections, Slot
-from app.http_server.protocol import ANY_CLIENT, ClientConnection
+from app.http_server.protocol import ClientConnection
 from tests.cluster.waiting import wait_until
 from tests.http_server.background_listener import BackgroundListener
+from tests.http_server.wire import Wire, connected
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
 REQUEST = b"POST /any HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
-
-
-class Wire(asyncio.Transport):
-    """A transport that records each write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.is_closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Record *data*; fails after close."""
-        assert not self.is_closed
-        self.writes.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        """True after close."""
-        return self.is_closed
-
-    def close(self) -> None:
-        """Close."""
-        self.is_closed = True
-
-    def pause_reading(self) -> None:
-        """Has no effect."""
-
-    def resume_reading(self) -> None:
-        """Has no effect."""
 
 
 def written(request: bytes, *answer: bytes, length: int | None = None) -> Wire:
@@ -62,13 +31,7 @@ def written(request: bytes, *answer: bytes, length: int | None = None) -> Wire:
 
     async def serve() -> Wire:
         wire = Wire()
-        config = uvicorn.Config(application, log_config=None, lifespan="off", server_header=False)
-        config.load()
-        connections = OpenConnections(ANY_CLIENT.limits)
-        connection = ClientConnection(
-            ANY_CLIENT, connections, Slot("a"), config=config, server_state=ServerState(), app_state={}
-        )
-        connection.connection_made(wire)
+        connection = connected(application, wire)
         connection.data_received(request)
         await asyncio.wait(connection.tasks)
         connection.connection_lost(None)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.http_server.protocol import ClientPolicy, common_names
+from app.http_server.client_names import common_names
+from app.http_server.protocol import ClientPolicy
 from app.tls.serving import ServingContext
 from tests.http_server.background_listener import BackgroundListener
 from tests.tls.handshakes import strict_client

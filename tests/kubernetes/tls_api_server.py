@@ -9,7 +9,7 @@ from typing import Self
 
 from aiohttp import web
 
-from app.http_server.protocol import common_names
+from app.http_server.client_names import common_names
 from tests.kubernetes.fake_api_server import thing
 from tests.tls.issued import issue_authority, issue_serving_certificate
 
