@@ -1,7 +1,6 @@
-"""Responses at once: without a task, to requests whose head and body arrived in one read.
+"""Responses at once: without a task, in the read that completes a small request.
 
-A task, and the messages of ASGI for a request and its response, take longer than a decision on a Pod. Most
-reviews of an API server arrive like this: two of three at 50 a second.
+A task, and the messages of ASGI for a request and its response, take longer than a decision on a Pod.
 """
 
 from typing import Protocol, runtime_checkable

@@ -1,14 +1,15 @@
-"""Requests that arrive whole are responded to at once, under the same limits as all others."""
+"""Small requests are responded to at once when they are complete, under the same limits as all others."""
 
 import asyncio
 import socket
 from contextlib import closing
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from app.http_server.open_connections import Slot, Stage
-from app.http_server.protocol import ClientPolicy
+from app.http_server.protocol import MOST_HELD_BYTES, ClientPolicy
 from tests.cluster.waiting import wait_until
 from tests.http_server.background_listener import BackgroundListener
 from tests.http_server.wire import Wire, connected
@@ -42,6 +43,16 @@ class Echo:
         await send({"type": "http.response.body", "body": body})
 
 
+class Recording(Echo):
+    """Records one message of ASGI, and does not respond."""
+
+    received: object = None
+
+    async def __call__(self, _scope: Any, receive: Any, _send: Any) -> None:
+        """Receive, and no more."""
+        self.received = await receive()
+
+
 def by_asgi(body: bytes, *, is_last: bool = False) -> bytes:
     close = b"connection: close\r\n" if is_last else b""
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n%b\r\n" % (len(body), close) + body
@@ -69,14 +80,68 @@ async def test_a_request_in_one_read_is_responded_to_within_it() -> None:
 
 
 @pytest.mark.parametrize("end", [1, 10, 30, HEAD_END - 1, HEAD_END, HEAD_END + 1, len(REQUEST) - 1])
-async def test_a_body_in_another_read_than_its_head_is_passed_on(end: int) -> None:
-    """The application gets the whole body by ASGI, and responds to the next request at once again.
+async def test_a_request_in_two_reads_is_responded_to_within_the_second(end: int) -> None:
+    """API servers send what is larger than 4 kB in pieces: wherever it is cut, there is no task."""
+    wire = Wire()
+    connection = connected(Echo(), wire)
+    connection.data_received(REQUEST[:end])
+    assert wire.writes == []
+    connection.data_received(REQUEST[end:])
 
-    If the second read has the end of the head and the whole body, nothing needs to be passed on.
-    """
-    received = await written(Wire(), REQUEST[:end], REQUEST[end:], REQUEST)
+    assert (wire.writes, connection.tasks, wire.is_closed) == ([AT_ONCE], set(), False)
 
-    assert received == (AT_ONCE if end < HEAD_END else by_asgi(b'"body"')) + AT_ONCE
+
+@pytest.mark.parametrize(("size", "is_passed_on"), [(MOST_HELD_BYTES, False), (MOST_HELD_BYTES + 1, True)])
+@pytest.mark.parametrize("is_announced", [True, False], ids=["length", "chunks"])
+async def test_a_large_body_that_is_not_complete_is_passed_on(
+    size: int, *, is_announced: bool, is_passed_on: bool
+) -> None:
+    """Up to 16 KiB are held; of more, the application decides how much of it has room in memory."""
+    body = b'"%b"' % (b"x" * (size - 2))
+    if is_announced:
+        head, *rest = b"POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size, body
+    else:
+        head, *rest = CHUNKED, b"%x\r\n%b\r\n" % (size, body), b"0\r\n\r\n"
+    at_once = AT_ONCE.replace(b'6\r\n\r\n"body"', b"%d\r\n\r\n%b" % (size, body))
+
+    received = await written(Wire(), head, *rest, REQUEST)
+
+    assert received == (by_asgi(body) if is_passed_on else at_once) + AT_ONCE
+
+
+async def test_a_client_that_goes_away_half_way_is_passed_on() -> None:
+    """The application, which counts such requests, receives the end of the connection."""
+    application = Recording()
+    connection = connected(application, Wire())
+    connection.data_received(REQUEST[:-1])
+    connection.connection_lost(None)
+    await asyncio.wait(connection.tasks)
+
+    assert application.received == {"type": "http.disconnect"}
+
+
+async def test_a_client_that_waits_for_a_continue_gets_it() -> None:
+    """It sends the body after `100 Continue`, which the application asks for by ASGI."""
+    head = REQUEST[:HEAD_END].replace(b"Host: a", b"Host: a\r\nExpect: 100-continue")
+
+    received = await written(Wire(), head, REQUEST[HEAD_END:])
+
+    assert received == b"HTTP/1.1 100 Continue\r\n\r\n" + by_asgi(b'"body"')
+
+
+async def test_a_held_body_has_the_time_of_a_body() -> None:
+    """3 s from the end of the head, whatever time that took; a further part does not extend it."""
+    loop, slot = asyncio.get_running_loop(), Slot("10.0.0.1")
+    connection = connected(Echo(), Wire(), ClientPolicy(7, exchange_seconds=3), slot)
+    deadlines = []
+    for begin, end in pairwise((0, 10, HEAD_END + 1, HEAD_END + 2)):
+        before = loop.time()
+        connection.data_received(REQUEST[begin:end])
+        deadlines.append(slot.deadline)
+        await asyncio.sleep(0.01)
+
+    of_head, of_body, later = deadlines
+    assert of_head < of_body == later < before + 3
 
 
 async def test_a_request_that_the_application_does_not_answer_at_once_is_passed_on() -> None:
@@ -177,13 +242,14 @@ async def test_a_client_without_an_accepted_name_gets_no_response_of_the_applica
     assert b'"body"' not in wire.writes[0]
 
 
-async def test_the_last_request_of_a_listener_that_ends_closes_its_connection() -> None:
+@pytest.mark.parametrize("received", [10, HEAD_END + 1], ids=["head", "body"])
+async def test_the_last_request_of_a_listener_that_ends_closes_its_connection(received: int) -> None:
     """It has begun when the listener is to end: the response says so, and the connection is closed."""
     wire = Wire()
     connection = connected(Echo(), wire)
-    connection.data_received(REQUEST[:10])
+    connection.data_received(REQUEST[:received])
     connection.shutdown()
-    connection.data_received(REQUEST[10:])
+    connection.data_received(REQUEST[received:])
     await asyncio.wait(connection.tasks)
 
     assert (wire.writes, wire.is_closed) == ([by_asgi(b'"body"', is_last=True)], True)
