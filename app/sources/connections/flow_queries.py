@@ -31,6 +31,7 @@ from app.sources.queries import (
     aggregate,
     destination_matchers,
     equal_matchers,
+    escape_label_value,
     excluded_matchers,
     selector,
     shard_matchers,
@@ -59,8 +60,8 @@ _WINDOWS_OF_BOTH_ENDS = 4 * _WINDOWS
 class FlowQueries:
     """Queries on the flows of *metric* that collectors with *targets*, the matchers of their `up`, report.
 
-    Without *scraper_labels*, each collector is scraped once. With *may_begin*, a scrape job may begin to keep
-    the metric in one of the steps.
+    Without *scraper_labels*, each collector is scraped once. *beginnings* are the scrape jobs that begin to
+    have the metric, and the Unix times of the ends of the steps in which they do.
     """
 
     metric: FlowMetric
@@ -68,7 +69,7 @@ class FlowQueries:
     shard: Shard
     targets: Matchers = ()
     scraper_labels: tuple[str, ...] = ()
-    may_begin: bool = True
+    beginnings: tuple[tuple[str, int], ...] = ()
 
     @property
     def collector(self) -> str:
@@ -97,17 +98,27 @@ class FlowQueries:
 
     @property
     def of_edges(self) -> tuple[LabeledQuery, ...]:
-        """The rates of flows from these namespaces, and to them; and how each was sampled."""
-        to_sources = self.to_sources
-        return (
-            self.rates(self.from_sources),
-            *(() if to_sources is None else (self.rates(to_sources),)),
-            *((self.sampling(),) if self.metric.sampling else ()),
-        )
+        """All queries with a row for each flow."""
+        return (self.rates(self.from_sources), *self.to_other_sources, *self.of_steps)
+
+    @property
+    def to_other_sources(self) -> tuple[LabeledQuery, ...]:
+        """The rates of flows to the namespaces of the shard, if there are such."""
+        return () if self.to_sources is None else (self.rates(self.to_sources),)
+
+    @property
+    def of_steps(self) -> tuple[LabeledQuery, ...]:
+        """How each flow was sampled, where it differs, and the scrapes."""
+        return (*((self.sampling(),) if self.metric.sampling else ()), self.scrapes())
 
     def jobs(self) -> LabeledQuery:
         """The scrape jobs with flows in the step."""
         return LabeledQuery(aggregate("group", JOB, self._present()), JOB, frozenset(JOB))
+
+    def jobs_of_all(self) -> LabeledQuery:
+        """The same with flows of any namespace."""
+        every = f"last_over_time({selector(self.metric.metric, (), self.scope)}[{WINDOW}])"
+        return LabeledQuery(aggregate("group", JOB, every), JOB, frozenset(JOB))
 
     def several_targets(self) -> LabeledQuery:
         """1 if a Pod has several targets in these jobs."""
@@ -141,7 +152,7 @@ class FlowQueries:
 
     def scrapes(self) -> LabeledQuery:
         """The scrapes of the collector with most of them, by its namespace; none where nothing counts."""
-        counts = f"sum_over_time({self._up()}[{WINDOW}]){self._of_known_jobs()}"
+        counts = f"sum_over_time({self._up()}[{WINDOW}]){self._unless_begun()}"
         return LabeledQuery(aggregate("max", (NAMESPACE,), counts), (NAMESPACE,), frozenset({NAMESPACE}))
 
     def rates(self, matchers: Matchers) -> LabeledQuery:
@@ -209,12 +220,15 @@ class FlowQueries:
         up = self._up()
         return f"(min_over_time({up}{_SCRAPED}) == 1 and {up} offset {WINDOW})"
 
-    def _of_known_jobs(self) -> str:
-        """The condition that the scrape job of a target had the metric before the step."""
-        if not self.may_begin:
+    def _unless_begun(self) -> str:
+        """The condition that the scrape job of a target does not begin in the step."""
+        if not self.beginnings:
             return ""
-        before = f"{selector(self.metric.metric, (), self.scope)} offset {WINDOW}"
-        return f" and on (job) {aggregate('group', JOB, before)}"
+        begun = " or ".join(
+            f'label_replace(vector(time()) == {seconds},"job","{escape_label_value(job)}","","")'
+            for job, seconds in self.beginnings
+        )
+        return f" unless on (job) ({begun})"
 
     def _of_both_ends(self, labels: tuple[str, ...], matchers: Matchers) -> str:
         """Of all that agents report of a flow the largest, or half of the sum if that is more.
@@ -237,7 +251,7 @@ class FlowQueries:
 
     def _with_collector(self, values: str) -> str:
         """The *values* of targets that were scraped in the step, with the namespace of the collector."""
-        scraped = f"sum_over_time({self._up()}[{WINDOW}]) > 0{self._of_known_jobs()}"
+        scraped = f"sum_over_time({self._up()}[{WINDOW}]) > 0{self._unless_begun()}"
         if self.metric.names_collector:
             return f"{values} and {_ON_TARGET} ({scraped})"
         by_target = aggregate("group", (*_ADDRESS, NAMESPACE), scraped)

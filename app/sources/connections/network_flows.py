@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.connection_providers import Provider
-from app.history.samples import StepRange
+from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.connections.conversation import Conversation, LabeledQuery, QueryBatch, packed
 from app.sources.connections.edges import EdgeRates, add, combine, join_connections
 from app.sources.connections.flow_answers import (
@@ -30,6 +30,9 @@ from app.sources.connections.flow_queries import FlowQueries
 from app.sources.connections.scrapers import LONGEST_SCRAPER_LABELS, repeated_targets, scraper_labels
 from app.sources.queries import Scope, Shard, equal_matchers
 from app.sources.query_result import SeriesMatrix
+
+# In the steps of one query, of which each takes 70 characters in several places.
+_MOST_BEGINNINGS = 8
 
 _UNSCRAPED = "flows are of no scraped target, so that nothing shows whose they are"
 _UNKNOWN_SAMPLING = "no series shows of how many packets agents look at one: bytes are those of these alone"
@@ -79,29 +82,36 @@ class NetworkFlows:
         unseen = [_UNSCRAPED] if unscraped.keys else []
         unseen += [f"flows have no label {self.metric.source[1]}"] if untyped.keys else []
         nothing = SeriesMatrix((), np.empty((0, len(steps))))
-        if not jobs.keys:
+        beginnings: dict[str, list[int]] = {job: [] for (job,) in jobs.keys}
+        if np.isnan(jobs.values).any():  # of flows of these namespaces, perhaps not of all
+            [jobs_of_all] = yield (_batch_since_the_step_before(steps, queries.jobs_of_all()),)
+            beginnings = _beginnings(jobs_of_all, steps)
+        if not beginnings:
             rates = EdgeRates(nothing, nothing, nothing, nothing, unseen=self._words(unseen))
             return join_connections(rates, nothing, end_naming(()), scope=scope, steps=steps)
 
-        names = [job for (job,) in jobs.keys]
         queries = replace(
             queries,
-            targets=equal_matchers("job", names) if all(names) else (),
-            may_begin=bool(np.isnan(jobs.values).any()),
+            targets=equal_matchers("job", beginnings) if all(beginnings) else (),
+            beginnings=tuple((job, time) for job, times in beginnings.items() for time in times),
         )
         if several.keys:
             targets = ('pod!=""', *queries.targets)
             [repeated] = yield (QueryBatch((repeated_targets(targets, scope),), steps, is_of_pods=True),)
             queries = replace(queries, scraper_labels=scraper_labels(repeated.keys))
         before = StepRange(steps.first - 1, steps.first - 1)
-        senders, *edges, scrapes = yield (
+        # The two largest queries are apart, so that each ends in time.
+        senders, *edges = yield (
             QueryBatch((queries.clients(self.collectors),), before, is_of_pods=True),
-            *packed((*queries.of_edges, queries.scrapes()), steps),
+            *packed((queries.rates(queries.from_sources), *queries.of_steps), steps),
+            *(QueryBatch((rates,), steps) for rates in queries.to_other_sources),
         )
 
+        replies = [edges.pop() for _ in queries.to_other_sources]
+        scrapes = edges.pop()
         sampling = edges.pop() if self.metric.sampling else nothing
         of_agents = _only_row(agents, 1 + len(steps))[1:]
-        answers = FlowAnswers(reduce(partial(combine, add), edges), sampling, of_agents)
+        answers = FlowAnswers(reduce(partial(combine, add), [*edges, *replies]), sampling, of_agents)
         if self.metric.agent_sampling and not answers.is_sampling_known:
             unseen.append(_UNKNOWN_SAMPLING)
         rates = edge_rates(answers, self.metric, self.collectors, shard, scope.mesh_cluster)
@@ -116,14 +126,32 @@ class NetworkFlows:
     def _jobs_batch(self, queries: FlowQueries, steps: StepRange) -> QueryBatch:
         """The queries on scrape jobs, on what can't be counted, and on the sampling of all agents.
 
-        They are on the step before *steps*, too: what is there has not begun in these.
+        They are on the step before *steps*, too: what is there does not begin in the first one.
         """
         parts = (queries.jobs(), queries.several_targets(), queries.unscraped(), queries.untyped())
         agents = (queries.agent_sampling(self.collectors),) if self.metric.agent_sampling else ()
-        return QueryBatch((*parts, *agents), StepRange(steps.first - 1, steps.last), is_of_pods=True)
+        return _batch_since_the_step_before(steps, *parts, *agents)
 
     def _words(self, unseen: Sequence[str]) -> str:
         return f"{self.metric.metric}: {'; '.join(unseen)}" if unseen else ""
+
+
+def _batch_since_the_step_before(steps: StepRange, *parts: LabeledQuery) -> QueryBatch:
+    return QueryBatch(parts, StepRange(steps.first - 1, steps.last), is_of_pods=True)
+
+
+def _beginnings(jobs: SeriesMatrix, steps: StepRange) -> dict[str, list[int]]:
+    """The ends of the steps in which each of *jobs* begins; without jobs that begin again and again.
+
+    The first column is that of the step before *steps*.
+    """
+    is_there = np.isfinite(jobs.values)
+    begins = is_there[:, 1:] & ~is_there[:, :-1]
+    of_jobs = {
+        job: [(steps.first + int(column)) * STEP_SECONDS for column in np.flatnonzero(row)]
+        for (job,), row in zip(jobs.keys, begins, strict=True)
+    }
+    return {job: times for job, times in of_jobs.items() if len(times) <= _MOST_BEGINNINGS}
 
 
 def _only_row(answers: Sequence[SeriesMatrix], steps: int) -> NDArray[np.float64]:

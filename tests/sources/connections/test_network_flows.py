@@ -1,9 +1,12 @@
 """The queries on flows, without a server."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from app.domain.connection_providers import Provider
+from app.history.samples import StepRange
 from app.sources.connections.conversation import QueryBatch
 from app.sources.connections.flow_metrics import BEYLA, NETOBSERV, OBI, FlowMetric
 from app.sources.connections.flow_queries import FlowQueries
@@ -12,7 +15,7 @@ from app.sources.connections.providers import supported_providers
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
 from tests.sources.connections.conversing import Answer, converse
-from tests.sources.wire import STEPS
+from tests.sources.wire import FOURTH, SECOND, STEPS
 
 NOTHING = SeriesMatrix((), np.empty((0, len(STEPS))))
 ONE = SeriesMatrix(((),), np.ones((1, len(STEPS))))
@@ -66,6 +69,59 @@ def test_three_queries_with_it_and_a_fourth_where_pods_have_several_targets() ->
     assert [len(batch.parts) for batch in twice] == [5, 1, 1, 3]
     assert once[1].steps.last == STEPS.first - 1
     assert 'up{job="agents"}' in once[2].query
+
+
+def test_a_shard_of_some_namespaces_has_its_replies_in_a_query_of_their_own() -> None:
+    """Scrape jobs, clients, what the namespaces send with the scrapes, and what is sent to them."""
+    batches, _ = converse(NetworkFlows(OBI), answering(), Scope(), shard=SHOP)
+
+    assert [len(batch.parts) for batch in batches] == [4, 1, 2, 1]
+
+
+def beginning(is_there: Sequence[bool]) -> Answer:
+    """The namespaces' flows are there in the last step, and those of all where *is_there*."""
+    in_last = SeriesMatrix((("agents",),), np.array([[*[np.nan] * len(STEPS), 1.0]]))
+    of_all = SeriesMatrix((("agents",),), np.where(is_there, 1.0, np.nan)[np.newaxis])
+
+    def answer(batch: QueryBatch) -> list[SeriesMatrix]:
+        if len(batch.parts) == 1 and batch.parts[0].labels == ("job",):
+            return [of_all]
+        return answering(jobs=in_last)(batch)
+
+    return answer
+
+
+def test_a_job_without_flows_of_some_namespaces_does_not_begin_with_them() -> None:
+    """It has those of others since the step before: no condition on time."""
+    batches, _ = converse(NetworkFlows(OBI), beginning([True] * 5), Scope())
+
+    assert len(batches) == 4
+    assert "vector(time())" not in batches[-1].query
+
+
+def test_nothing_counts_in_the_steps_in_which_a_job_begins() -> None:
+    """It is there in the second step of four, and again in the fourth: these are unknown."""
+    batches, _ = converse(NetworkFlows(OBI), beginning([False, False, True, False, True]), Scope())
+
+    for time in (SECOND, FOURTH):
+        begun = f'label_replace(vector(time()) == {time},"job","agents","","")'
+        assert batches[-1].query.count(begun) == 3  # of both ends twice, of scrapes once
+    assert batches[-1].query.count("vector(time())") == 6
+
+
+def test_a_job_that_begins_again_and_again_does_not_count() -> None:
+    """It would make a query longer with each of nine times."""
+    steps = StepRange(STEPS.first, STEPS.first + 17)
+    is_there = np.arange(len(steps) + 1) % 2 == 1
+    conversation = NetworkFlows(OBI).conversation(Scope(), steps, Shard())
+    next(conversation)
+    jobs = SeriesMatrix((("agents",),), np.where(is_there, 1.0, np.nan)[np.newaxis])
+    conversation.send([jobs, NOTHING, NOTHING, NOTHING])
+
+    with pytest.raises(StopIteration) as end:
+        conversation.send([jobs])
+
+    assert (end.value.value.edges, end.value.value.sources) == ((), ())
 
 
 def test_flows_that_can_not_be_counted_are_stated() -> None:
