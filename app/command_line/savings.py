@@ -5,6 +5,7 @@ From the stored profiles of one or more clusters, from Prometheus, or from a his
 
 import sys
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,13 +93,14 @@ class _Read:
 async def _stored(settings: Settings, clusters: ClusterContexts, risk: RiskLevel | None) -> _Read:
     """What is read from stored profiles and the objects beside them."""
     read = _Read(settings)
-    async for name, objects in clusters.opened(settings):
-        read.settings = with_prices(read.settings, objects)
-        stored = await read_stored_figures(objects, risk, name)
-        read.figures += stored.figures
-        read.governors |= {(name, workload): several for workload, several in stored.governors.items()}
-        read.scaling |= {(name, workload): several for workload, several in stored.scaling.items()}
-        read.notes += [f"{name}: {note}" if name else note for note in objects.notes]
+    async with aclosing(clusters.opened(settings)) as opened:
+        async for name, objects in opened:
+            read.settings = with_prices(read.settings, objects)
+            stored = await read_stored_figures(objects, risk, name)
+            read.figures += stored.figures
+            read.governors |= {(name, workload): several for workload, several in stored.governors.items()}
+            read.scaling |= {(name, workload): several for workload, several in stored.scaling.items()}
+            read.notes += [f"{name}: {note}" if name else note for note in objects.notes]
     return read
 
 

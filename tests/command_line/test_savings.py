@@ -168,6 +168,20 @@ def two_contexts(cluster: FakeApiServer, directory: Path) -> Path:
     return path
 
 
+async def test_without_the_right_to_list_profiles(
+    program: Program, cluster: FakeApiServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One sentence says which right is missing, and the connection closes in order: nothing is logged."""
+    path = paths.profiles("cpuprofiles", "profiling")
+    cluster.on("GET", path, refuses(403, "forbidden"))
+
+    outcome = await program.run_beside(*against(cluster, tmp_path, "savings", "-A"))
+
+    assert outcome.code == 1
+    assert outcome.err == f"job-profiler: GET {path}: 403 Forbidden: forbidden\n"
+    assert caplog.records == []
+
+
 async def test_profiles_of_an_older_release(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
     """They have no requests; those of the Deployments count: 3 x 0.5 + 1 = 2.5 cores."""
     for plural in ("cpuprofiles", "memoryprofiles"):

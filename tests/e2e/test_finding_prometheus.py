@@ -187,6 +187,7 @@ def test_alice_is_alice_for_every_command(
 
     assert done.returncode != 0
     assert 'User "alice" cannot ' in done.stdout + done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_profiler_finds_it(
