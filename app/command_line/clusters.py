@@ -1,6 +1,6 @@
 """The clusters that a command reads, one after the other, and where each has its profiles."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ class ClusterContexts:
     access: ClusterAccess
     contexts: Sequence[str] = ()
 
-    async def opened(self, settings: Settings) -> AsyncIterator[tuple[str, ClusterObjects]]:
+    async def opened(self, settings: Settings) -> AsyncGenerator[tuple[str, ClusterObjects], None]:
         """Yields the name of each context, and its objects, which can be listed until the next one.
 
         Raises:
