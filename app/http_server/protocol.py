@@ -94,7 +94,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
-        if self._is_held:
+        if self._is_held and self._is_receiving:
             self._release()
         super().connection_lost(exc)
         self._open_connections.discard(self._slot)

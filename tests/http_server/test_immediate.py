@@ -199,6 +199,16 @@ async def test_a_second_request_in_the_same_read_ends_the_connection() -> None:
     assert wire.is_closed
 
 
+async def test_no_response_is_worked_out_for_a_connection_that_ended() -> None:
+    """The first of two requests in one read is complete, but its client is disconnected."""
+    wire = Wire()
+    connection = connected(Echo(), wire)
+    connection.data_received(REQUEST * 2)
+    connection.connection_lost(None)
+
+    assert (wire.writes, connection.tasks) == ([], set())
+
+
 async def test_a_body_that_is_no_http_is_refused() -> None:
     """A chunk whose size is no number: the request is neither responded to nor passed on."""
     wire = Wire()
