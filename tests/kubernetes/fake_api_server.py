@@ -55,7 +55,7 @@ class FakeApiServer:
         """The requests with this verb until now."""
         return [request for request in self.requests if request.verb == verb]
 
-    async def wait_for(self, verb: str, count: int, within_seconds: float = 5) -> None:
+    async def wait_for(self, verb: str, count: int, within_seconds: float = 30) -> None:
         """Waits until *count* requests with this verb were received."""
         async with asyncio.timeout(within_seconds), self._arrival:
             await self._arrival.wait_for(lambda: len(self.received(verb)) >= count)

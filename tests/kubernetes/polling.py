@@ -15,7 +15,7 @@ class Clock:
         return self.now
 
 
-async def until(fact: Callable[[], bool], within_seconds: float = 5) -> None:
+async def until(fact: Callable[[], bool], within_seconds: float = 30) -> None:
     """Waits until *fact* is true; raises a TimeoutError otherwise."""
     async with asyncio.timeout(within_seconds):
         while not fact():  # noqa: ASYNC110 - there is no event to wait for
