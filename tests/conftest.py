@@ -3,6 +3,7 @@
 If a program is missing, tests that need it are skipped with instructions; with CI=true they fail.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,7 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Registers the writer of durations in the main process, which gets the reports of all workers."""
+    """Registers the writer of durations in the main process, which gets the reports of all workers.
+
+    A shell's background job ignores SIGINT, and so would the programs that tests interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("renew_durations") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(DurationsWriter())
 
