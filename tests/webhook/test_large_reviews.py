@@ -5,11 +5,13 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
 
 from app.settings.environment import Settings
+from app.webhook.turns import Turns
 from tests.floods.flooder import MEBIBYTE, annotations, containers, escaped
 from tests.webhook.profiles import WEB_ANNOTATIONS, web_profiles
 from tests.webhook.reviews import applied, encoded, patch_in, pod, review, web_pod
@@ -149,11 +151,13 @@ async def status_of_complete(webhook: Webhook, body: bytes) -> int:
     return statuses[0]
 
 
-async def test_complete_bodies_count_until_they_are_answered() -> None:
+async def test_complete_bodies_count_until_they_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of five reviews of 18 MiB one is answered at once, and two that wait fit into 48 MiB: two get 429.
 
     The webhook is the test's own: the served one counts bodies of closed connections until it has noticed.
+    Its reviews may wait for a minute: each takes long on a busy machine.
     """
+    monkeypatch.setattr("app.webhook.endpoint.Turns", partial(Turns, max_wait_seconds=60))
     webhook, body = sizing_webhook(*web_profiles(), settings=LARGE), escaped(3 * MEBIBYTE)
     statuses = await asyncio.gather(*(status_of_complete(webhook, body) for _ in range(5)))
 
